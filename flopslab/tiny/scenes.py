@@ -1,0 +1,67 @@
+"""What the embedded model is taught: scenes of one to eleven words, painted."""
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from flopslab.tiny.painter import SIZE, paint
+from flopslab.tiny.palettes import TINTS
+from flopslab.tiny.vocabulary import vocabulary
+
+LONGEST = 11  # words of the default window
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Words with their weights (1.0 to 1.6), the colour term of a themed prompt, and a seed."""
+
+    words: tuple[tuple[str, float], ...]
+    tint: str
+    seed: int
+
+    @property
+    def fragments(self) -> tuple[tuple[str, float], ...]:
+        """The prompt as flopslab sends it to the text encoder."""
+        if not self.tint:
+            return self.words
+        last, weight = self.words[-1]
+        words = (*self.words[:-1], (f"{last},", weight))
+        return ((f"{self.tint} toned,", 1.0), *words, ("ethereal, dreamlike", 1.0))
+
+    def painted(self) -> np.ndarray:
+        """The scene's picture, uint8 [SIZE, SIZE, 3]."""
+        return np.asarray(paint(self.words, np.random.default_rng(self.seed), self.tint))
+
+
+def sample_scene(random: np.random.Generator) -> Scene:
+    """A random scene: a third single words, the default window often, half of them weighted."""
+    words = list(vocabulary())
+    share = random.random()
+    count = 1 if share < 0.33 else 2 if share < 0.5 else LONGEST if share > 0.85 else 0
+    count = count or int(random.integers(3, LONGEST))
+    chosen = random.choice(words, count)
+    sizes = random.integers(1, 8, count) if random.random() < 0.5 else np.ones(count, int)
+    tint = str(random.choice(list(TINTS))) if random.random() < 0.06 else ""
+    weighted = tuple((str(w), 1 + 0.1 * (int(s) - 1)) for w, s in zip(chosen, sizes, strict=True))
+    return Scene(weighted, tint, int(random.integers(2**62)))
+
+
+def sample_scenes(count: int, seed: int) -> list[Scene]:
+    """`count` random scenes, always the same for a seed."""
+    random = np.random.default_rng(seed)
+    return [sample_scene(random) for _ in range(count)]
+
+
+def _painted(scene: Scene) -> np.ndarray:
+    return scene.painted()
+
+
+def paint_all(scenes: Sequence[Scene], workers: int = 2) -> np.ndarray:
+    """The scenes' pictures, uint8 [len(scenes), SIZE, SIZE, 3]; 4 ms a picture and core."""
+    pictures = np.empty((len(scenes), SIZE, SIZE, 3), np.uint8)
+    with ProcessPoolExecutor(workers) as pool:
+        for i, picture in enumerate(pool.map(_painted, scenes, chunksize=64)):
+            pictures[i] = picture
+    return pictures

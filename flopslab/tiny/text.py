@@ -1,0 +1,201 @@
+"""The embedded model's text encoder: a two-layer CLIP text model that knows what words look like.
+
+It is trained before the UNet, on text alone: from its hidden states small heads must tell how
+the painter would paint each word, and the whole prompt. So near words lie near each other, and
+words outside the table take the meaning of the word spelled most like them.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from flopslab.tiny.fit import fit
+from flopslab.tiny.motifs import MOTIFS, ZONES
+from flopslab.tiny.palettes import TINTS, tinted
+from flopslab.tiny.scenes import Scene, sample_scene
+from flopslab.tiny.vocabulary import meaning, vocabulary
+
+LENGTH, WIDTH = 77, 128
+_ZONES = ("sky", "middle", "ground")
+_WORD = len(MOTIFS) + 15 + 1 + 1  # what a head tells of a word: motif, palette, energy, place
+_SCENE = len(MOTIFS) + 15 + len(_ZONES)  # and of a prompt: motifs, mean palette, words per zone
+_STYLE = ("toned", "ethereal", "dreamlike")
+_ENDINGS = ("s", "ed", "ing", "er", "ly", "ness", "less", "ful", "y")
+
+
+def make_tokenizer() -> CLIPTokenizer:
+    """A CLIP tokenizer in which every word of the vocabulary is one token; bytes for the rest."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    corpus = [*vocabulary(), *_STYLE, *TINTS] * 3
+    corpus += [word + ending for word in vocabulary() for ending in _ENDINGS]
+    raw = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    raw.train_from_iterator(
+        corpus, trainers.BpeTrainer(vocab_size=1400, end_of_word_suffix="</w>", show_progress=False)
+    )
+    merges = [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
+    tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(m) for m in merges)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
+    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
+
+
+def token_weights(
+    tokenizer: CLIPTokenizer, prompts: Sequence[Sequence[tuple[str, float]]]
+) -> tuple[Tensor, Tensor, list[list[int]]]:
+    """Token ids and weights [prompts, LENGTH], and the place of each fragment's last token."""
+    ids = torch.full((len(prompts), LENGTH), tokenizer.pad_token_id)
+    weights = torch.ones(ids.shape)
+    ends = []
+    for row, fragments in enumerate(prompts):
+        flat, last = [(tokenizer.bos_token_id, 1.0)], []
+        for text, weight in fragments:
+            flat += [(token, weight) for token in _tokens(tokenizer, text)]
+            last.append(min(len(flat), LENGTH - 1) - 1)
+        flat = [*flat[: LENGTH - 1], (tokenizer.eos_token_id, 1.0)]
+        ids[row, : len(flat)] = torch.tensor([token for token, _ in flat])
+        weights[row, : len(flat)] = torch.tensor([weight for _, weight in flat])
+        ends.append(last)
+    return ids, weights, ends
+
+
+@cache
+def _tokens(tokenizer: CLIPTokenizer, text: str) -> tuple[int, ...]:
+    return tuple(tokenizer(text, add_special_tokens=False).input_ids)
+
+
+@torch.no_grad()
+def embed(
+    encoder: CLIPTextModel,
+    tokenizer: CLIPTokenizer,
+    prompts: Sequence[Sequence[tuple[str, float]]],
+) -> Tensor:
+    """Weighted embeddings [prompts, LENGTH, WIDTH]; emphasis acts as compel makes it act:
+    a weight w moves a token's vector to w times its distance from the empty prompt's."""
+    ids, weights, _ = token_weights(tokenizer, [[], *prompts])
+    states = encoder(ids).last_hidden_state
+    empty, states, weights = states[:1], states[1:], weights[1:, :, None]
+    return torch.where(weights == 1, states, empty + weights * (states - empty))
+
+
+# --- what the heads must tell ---------------------------------------------------------------
+
+
+def _one_hot(motif: str) -> np.ndarray:
+    return np.eye(len(MOTIFS), dtype=np.float32)[list(MOTIFS).index(motif)]
+
+
+def _palette(word: str, tint: str) -> np.ndarray:
+    palette = meaning(word).palette
+    palette = tinted(palette, TINTS[tint]) if tint else palette
+    return np.array(palette, np.float32).ravel() / 127.5 - 1
+
+
+def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """Of each word [words, _WORD], and of the scene [_SCENE]."""
+    rows, seen = [], dict.fromkeys(_ZONES, 0)
+    for word, _ in scene.words:
+        what = meaning(word)
+        zone = ZONES[what.motif]
+        place = seen[zone] / 4
+        seen[zone] += 1
+        rows.append([*_one_hot(what.motif), *_palette(word, scene.tint), what.energy, place])
+    table = np.array(rows, np.float32)
+    motifs, palette = table[:, : len(MOTIFS)].max(0), table[:, len(MOTIFS) : -2].mean(0)
+    return table, np.concatenate([motifs, palette, np.array(list(seen.values())) / 4])
+
+
+def _error(told: Tensor, wanted: Tensor, exclusive: bool) -> Tensor:
+    """Cross-entropy of the motifs and squared error of everything else."""
+    n = len(MOTIFS)
+    if exclusive:
+        named = functional.cross_entropy(told[:, :n], wanted[:, :n])
+    else:
+        named = functional.binary_cross_entropy_with_logits(told[:, :n], wanted[:, :n]) * 8
+    return named + 4 * functional.mse_loss(told[:, n:], wanted[:, n:])
+
+
+# --- words as people write them -------------------------------------------------------------
+
+
+def _respelled(word: str, random: np.random.Generator) -> str:
+    """The word inflected, misspelled, or replaced by one that does not exist."""
+    letters = "etaoinshrdlucmfwypvbgkjqxz"
+    kind = random.random()
+    if kind < 0.5:
+        return word + str(random.choice(_ENDINGS))
+    if kind < 0.8:
+        at = int(random.integers(len(word)))
+        return word[:at] + str(random.choice(list(letters))) + word[at + int(random.integers(2)) :]
+    return "".join(random.choice(list(letters), int(random.integers(3, 10))))
+
+
+def _sampled(random: np.random.Generator) -> Scene:
+    """A scene in which one word in eight is not in the table."""
+    scene = sample_scene(random)
+    words = tuple(
+        (_respelled(word, random) if random.random() < 0.125 else word, weight)
+        for word, weight in scene.words
+    )
+    return Scene(words, scene.tint, scene.seed)
+
+
+# --- training -------------------------------------------------------------------------------
+
+
+class _Described(nn.Module):
+    """The text encoder with the heads that are thrown away after training."""
+
+    def __init__(self, tokenizer: CLIPTokenizer) -> None:
+        super().__init__()
+        self.encoder = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=WIDTH,
+                intermediate_size=4 * WIDTH,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=LENGTH,
+                projection_dim=WIDTH,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        )
+        self.word = nn.Linear(WIDTH, _WORD)
+        self.scene = nn.Linear(WIDTH, _SCENE)
+
+
+def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, CLIPTokenizer]:
+    """A text encoder of width 128, and its tokenizer."""
+    torch.manual_seed(0)
+    tokenizer = make_tokenizer()
+    model = _Described(tokenizer)
+
+    def loss_at(generator: torch.Generator) -> Tensor:
+        random = np.random.default_rng(generator.initial_seed())
+        scenes = [_sampled(random) for _ in range(batch)]
+        ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
+        longest = max(last[-1] for last in ends) + 3
+        states = model.encoder(ids[:, :longest]).last_hidden_state
+        targets = [_targets(scene) for scene in scenes]
+        skip = [1 if scene.tint else 0 for scene in scenes]  # the style words are no scene words
+        rows = [
+            (i, end) for i, last in enumerate(ends) for end in last[skip[i] : len(last) - skip[i]]
+        ]
+        words = states[[i for i, _ in rows], [end for _, end in rows]]
+        wanted = torch.from_numpy(np.concatenate([table for table, _ in targets]))
+        whole = torch.from_numpy(np.stack([scene for _, scene in targets])).float()
+        after = states[:, longest - 1]  # where the prompt has ended, everything has been read
+        return _error(model.word(words), wanted, True) + _error(model.scene(after), whole, False)
+
+    fit("text", model, loss_at, steps=steps, rate=2e-3, work=work)
+    return model.encoder, tokenizer
