@@ -1,0 +1,175 @@
+"""Tiny pipelines with random weights in the shapes of real families, built offline in code.
+
+Importing this module keeps torch to one thread, so that pixels repeat, and off the network.
+"""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
+
+import diffusers
+import torch
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
+
+torch.set_num_threads(1)
+
+WIDTH = 32  # of a text encoder
+START, END = "<|startoftext|>", "<|endoftext|>"
+_NO_CHECKER = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+
+
+def tokenizer() -> CLIPTokenizer:
+    """CLIP's byte-level tokenizer without merges: a token for each byte of a word."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    symbols = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
+    vocabulary = [*symbols, *(symbol + "</w>" for symbol in symbols), START, END]
+    numbered = {token: number for number, token in enumerate(vocabulary)}
+    return CLIPTokenizer(vocab=numbered, merges=[], model_max_length=77)
+
+
+def text_encoder(kind: type = CLIPTextModel) -> CLIPTextModel | CLIPTextModelWithProjection:
+    config = CLIPTextConfig(
+        vocab_size=514,
+        hidden_size=WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        projection_dim=WIDTH,
+        bos_token_id=512,
+        eos_token_id=513,
+        pad_token_id=513,
+        initializer_factor=10.0,  # strong enough that prompts matter
+    )
+    return kind(config)
+
+
+def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
+    return diffusers.UNet2DConditionModel(
+        sample_size=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+        **more,
+    )
+
+
+def vae(levels: int = 4, **more: object) -> diffusers.AutoencoderKL:
+    return diffusers.AutoencoderKL(
+        block_out_channels=(16,) * levels,
+        down_block_types=("DownEncoderBlock2D",) * levels,
+        up_block_types=("UpDecoderBlock2D",) * levels,
+        norm_num_groups=8,
+        **more,
+    )
+
+
+def tiny_vae() -> diffusers.AutoencoderTiny:
+    autoencoder = diffusers.AutoencoderTiny(
+        encoder_block_out_channels=(16,) * 4,
+        decoder_block_out_channels=(16,) * 4,
+        num_encoder_blocks=(1,) * 4,
+        num_decoder_blocks=(1,) * 4,
+    )
+    with torch.no_grad():
+        autoencoder.decoder.layers[-1].weight *= 30  # pictures with some contrast
+    return autoencoder
+
+
+def stable_diffusion() -> diffusers.StableDiffusionPipeline:
+    """Like Stable Diffusion 1.5."""
+    scheduler = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1)
+    return diffusers.StableDiffusionPipeline(
+        vae(), text_encoder(), tokenizer(), unet(), scheduler, **_NO_CHECKER
+    )
+
+
+def stable_diffusion_xl() -> diffusers.StableDiffusionXLPipeline:
+    """Like Stable Diffusion XL: two text encoders, sizes among the conditions."""
+    second = tokenizer()
+    second.pad_token = "!"
+    conditions = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 6 * 8 + WIDTH,
+    }
+    return diffusers.StableDiffusionXLPipeline(
+        vae(),
+        text_encoder(),
+        text_encoder(CLIPTextModelWithProjection),
+        tokenizer(),
+        second,
+        unet(2 * WIDTH, **conditions),
+        diffusers.EulerDiscreteScheduler(steps_offset=1),
+        add_watermarker=False,
+    )
+
+
+def embedded() -> diffusers.StableDiffusionPipeline:
+    """Like the embedded model: a tiny autoencoder, v-prediction."""
+    scheduler = diffusers.DDIMScheduler(
+        prediction_type="v_prediction", steps_offset=1, clip_sample=False
+    )
+    return diffusers.StableDiffusionPipeline(
+        tiny_vae(), text_encoder(), tokenizer(), unet(), scheduler, **_NO_CHECKER
+    )
+
+
+def t5() -> tuple[T5EncoderModel, T5Tokenizer]:
+    pieces = ["<pad>", "</s>", "<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz"]
+    config = T5Config(
+        vocab_size=len(pieces), d_model=2 * WIDTH, d_kv=16, d_ff=64, num_layers=1, num_heads=4
+    )
+    vocabulary = [(piece, -1.0) for piece in pieces]
+    return T5EncoderModel(config), T5Tokenizer(vocab=vocabulary, extra_ids=0, model_max_length=512)
+
+
+def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
+    """Like Stable Diffusion 3: a transformer on 16 latent channels, three text encoders."""
+    transformer = diffusers.SD3Transformer2DModel(
+        sample_size=4,
+        patch_size=1,
+        in_channels=16,
+        out_channels=16,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        caption_projection_dim=32,
+        joint_attention_dim=2 * WIDTH,
+        pooled_projection_dim=2 * WIDTH,
+    )
+    third, third_tokenizer = t5()
+    return diffusers.StableDiffusion3Pipeline(
+        transformer,
+        diffusers.FlowMatchEulerDiscreteScheduler(),
+        vae(latent_channels=16, shift_factor=0.1),
+        text_encoder(CLIPTextModelWithProjection),
+        tokenizer(),
+        text_encoder(CLIPTextModelWithProjection),
+        tokenizer(),
+        third,
+        third_tokenizer,
+    )
+
+
+FAMILIES = {"sd": stable_diffusion, "sdxl": stable_diffusion_xl, "embedded": embedded}
+ALL = FAMILIES | {"sd3": stable_diffusion_3}
+
+
+def save(build: object, directory: os.PathLike) -> None:
+    """Build a pipeline, always with the same weights, and save it to the directory."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        build().save_pretrained(directory)
