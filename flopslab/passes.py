@@ -1,0 +1,231 @@
+"""The main loop: words to pictures, then pass after pass of pictures that see their neighbours."""
+
+import math
+import shlex
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from flopslab import compositing
+from flopslab.compositing import Context, Neighbour
+from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
+from flopslab.generator import FrameRequest, Generator, load_generator
+from flopslab.params import Study, steps_run
+from flopslab.planning import Frame, plan
+from flopslab.progress import NoProgress, Progress
+from flopslab.sequence import Word, read_sequence
+from flopslab.store import Store
+from flopslab.windows import image_reach, positions
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one pass came to: numbers of frames, and seconds on the clock."""
+
+    number: int
+    made: int  # generated now
+    kept: int  # found in the directory and proven
+    shared: int  # copied from another run
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. `flopslab.reading.open_run(run.directory)` reads its pictures."""
+
+    study: Study
+    directory: Path
+    passes: tuple[Pass, ...]
+    set_aside: tuple[Path, ...]  # where files went that could not be kept
+    manifest: Path
+
+
+def run(
+    study: Study,
+    generator: Generator | None = None,
+    progress: NoProgress | None = None,
+    *,
+    last_only: bool = False,
+    share_from: str | Path | None = None,
+) -> Run:
+    """The finished run of a study: what its directory proves is kept, all else is made.
+
+    `generator`: by default the study's model is loaded. `progress`: by default a bar for each
+    pass. `last_only`: make only the last pass; those before it must be complete. `share_from`:
+    another run's directory; frames there that are the very ones asked for are copied.
+
+    Raises RunError (other parameters, pass before incomplete, another process, disk),
+    ParameterError, SequenceError, ModelError. Frames made until then stay.
+    """
+    words = read_sequence(study.sequence)
+    progress = progress or _bars(study, len(words))
+    with Store(study.output_dir, share_from) as store, _ended(progress):
+        generator = _prepare(study, words, generator, store)
+        passes = []
+        for number in _numbers(study, words, generator, store, last_only):
+            began = time.perf_counter()
+            frames = plan(study, words, number, generator)
+            require_previous(study, frames, store)
+            todo = store.missing(frames)
+            progress.begin(number, len(frames), kept=len(frames) - len(todo))
+            for batch in _batches(todo, generator.settings["batch_size"]):
+                contexts = compose(study, batch, store, generator.size)
+                images, seconds = generate(study, batch, contexts, generator)
+                store.commit(batch, images, seconds)
+                progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
+            passes.append(_summary(store, frames, todo, time.perf_counter() - began))
+        manifest = store.finish(frames)
+    return Run(study, store.directory, tuple(passes), tuple(store.set_aside), manifest)
+
+
+def compose(
+    study: Study, batch: Sequence[Frame], store: Store, size: tuple[int, int]
+) -> list[Context]:
+    """What each frame of the batch starts from and looks at; in pass 1 nothing."""
+    return [compositing.compose(study.method, _neighbours(frame, store), size) for frame in batch]
+
+
+def generate(
+    study: Study, batch: Sequence[Frame], contexts: Sequence[Context], generator: Generator
+) -> tuple[list[Image.Image], float]:
+    """The pictures of a batch and the seconds that it took. ModelError if one is no picture."""
+    began = time.perf_counter()
+    requests = [
+        FrameRequest(frame.prompt, frame.seed, context)
+        for frame, context in zip(batch, contexts, strict=True)
+    ]
+    strength = 1.0 if batch[0].number == 1 else study.denoising_strength
+    images = generator.generate(requests, strength)
+    for frame, image in zip(batch, images, strict=True):
+        _require_picture(frame, image, generator)
+    return images, time.perf_counter() - began
+
+
+def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
+    """RunError if a frame that these frames look at is not proven; nothing is overwritten."""
+    number = frames[0].number - 1
+    needed = sorted({position for frame in frames for position in frame.inputs})
+    gaps = [position for position in needed if not store.proves(number, position)]
+    if gaps:
+        before = study.model_copy(update={"passes": number})
+        raise RunError(
+            f"pass {number + 1} of {store.directory}, which needs all of pass {number}",
+            f"{len(gaps)} of {len(needed)} frames of pass {number} are not there or not proven, "
+            f"at positions {spans(gaps, study.frame_interval)}",
+            f"make them with: {command(before)}",
+        )
+
+
+def command(study: Study) -> str:
+    """The papermill command that runs the study."""
+    named = study.model_dump(include={"output_dir", "passes"})
+    named |= study.model_dump(exclude_defaults=True)
+    options = [f"{_flag(value)} {name} {shlex.quote(str(value))}" for name, value in named.items()]
+    return " ".join(["papermill notebooks/run.ipynb out.ipynb", *options])
+
+
+def spans(gaps: Sequence[int], interval: int = 1, most: int = 8) -> str:
+    """Positions for people: `3, 7-9, 12 and 4 more`; frames stand `interval` apart."""
+    runs: list[list[int]] = []
+    for position in gaps:
+        if runs and position == runs[-1][-1] + interval:
+            runs[-1].append(position)
+        else:
+            runs.append([position])
+    shown = ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs[:most])
+    rest = sum(len(r) for r in runs[most:])
+    return f"{shown} and {rest} more" if rest else shown
+
+
+def _prepare(
+    study: Study, words: Sequence[Word], generator: Generator | None, store: Store
+) -> Generator:
+    """The generator, after every check that can be made before the first frame."""
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    if study.passes > 1 and reach > len(words):
+        found = f"images reach {reach} positions, the sequence has {len(words)}"
+        warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=3)
+    frozen = study.batch_size or store.made_with.get("batch_size", 0)
+    generator = generator or load_generator(study, frozen)
+    steps = generator.settings["steps"]
+    if study.passes > 1 and steps_run(steps, study.denoising_strength) < 1:
+        raise ParameterError(
+            f"refinement with denoising_strength = {study.denoising_strength} of {steps} steps",
+            "no step would run",
+            f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
+        )
+    store.accept(study, generator.settings, words)
+    return generator
+
+
+def _numbers(
+    study: Study, words: Sequence[Word], generator: Generator, store: Store, last_only: bool
+) -> range:
+    """The passes to make; if only the last one, those before it are proven here."""
+    first = study.passes if last_only else 1
+    for number in range(1, first):
+        store.inspect(plan(study, words, number, generator))
+    return range(first, study.passes + 1)
+
+
+def _neighbours(frame: Frame, store: Store) -> list[Neighbour]:
+    return [
+        Neighbour(position - frame.position, store.image(frame.number - 1, position))
+        for position in frame.inputs
+    ]
+
+
+def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:
+    """A flat frame is what NaN or an overflow in the model looks like: never an input unnoticed."""
+    asked = f"a picture for position {frame.position} in pass {frame.number}"
+    if image.mode != "RGB" or image.size != generator.size:
+        found = f"{image.mode} {image.size}"
+        raise ModelError(asked, found, f"the generator must give RGB {generator.size}")
+    if all(low == high for low, high in image.getextrema()):
+        raise ModelError(
+            asked,
+            f"one flat colour, RGB {image.getpixel((0, 0))}; it was not kept",
+            "usually numbers overflow in the model: try a smaller guidance_scale, another "
+            "scheduler, or another model or VAE; the frames made before are kept",
+        )
+
+
+def _batches(frames: Sequence[Frame], size: int) -> Iterator[Sequence[Frame]]:
+    for start in range(0, len(frames), size):
+        yield frames[start : start + size]
+
+
+def _summary(store: Store, frames: Sequence[Frame], todo: Sequence[Frame], seconds: float) -> Pass:
+    number = frames[0].number
+    shared = sum(frame.number == number for frame in store.shared)
+    kept = len(frames) - len(todo) - shared
+    return Pass(number, len(todo), kept, shared, seconds)
+
+
+def _flag(value: object) -> str:
+    """papermill reads the value of -p as a literal where it can; that of -r stays a string."""
+    if not isinstance(value, str):
+        return "-p"
+    try:
+        float(value)
+    except ValueError:
+        return "-r" if value in ("True", "False", "None") else "-p"
+    return "-r"
+
+
+def _bars(study: Study, length: int) -> Progress:
+    frames = len(positions(length, study.frame_interval, study.limit))
+    return Progress(study.passes, frames, [1.0] + [study.denoising_strength] * (study.passes - 1))
+
+
+@contextmanager
+def _ended(progress: NoProgress) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        progress.end()

@@ -1,0 +1,70 @@
+"""What a pass is going to make: where each frame stands, what it shows, what it looks at."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flopslab import prompts
+from flopslab.generator import Generator
+from flopslab.params import Study
+from flopslab.prompts import Prompt
+from flopslab.sequence import Word
+from flopslab.windows import image_reach, image_window, positions, word_window
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame as a pass plans it. All positions are 1-based positions of the sequence."""
+
+    number: int  # of the pass, from 1
+    position: int  # of its centre word
+    window: range  # positions of its words
+    words: tuple[Word, ...]  # the words at these positions
+    prompt: Prompt
+    seed: int  # 63 bits
+    inputs: range = range(0)  # positions of the frames of the pass before that it looks at
+
+    @property
+    def place(self) -> Path:
+        return place(self.number, self.position)
+
+
+def place(number: int, position: int) -> Path:
+    """Where a run keeps this picture: `pass2/frame_000025.png`."""
+    return Path(f"pass{number}") / f"frame_{position:06d}.png"
+
+
+def frame_seed(run_seed: int, position: int, number: int) -> int:
+    """The seed (63 bits) of a frame: its own in every run, at every position, in every pass."""
+    digest = hashlib.sha256(f"{run_seed}/{position}/{number}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def plan(study: Study, words: Sequence[Word], number: int, generator: Generator) -> list[Frame]:
+    """All frames of a pass, in order. The generator only names colours, for themed prompts."""
+    frames = positions(len(words), study.frame_interval, study.limit)
+    return [_frame(study, words, number, generator, position, frames) for position in frames]
+
+
+def _frame(
+    study: Study,
+    words: Sequence[Word],
+    number: int,
+    generator: Generator,
+    position: int,
+    frames: range,
+) -> Frame:
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    window = word_window(position, len(words), study.context_diameter, study.boundary)
+    shown = tuple(words[p - 1] for p in window)
+    affixes = study.prompt_prefix, study.prompt_suffix
+    return Frame(
+        number=number,
+        position=position,
+        window=window,
+        words=shown,
+        prompt=prompts.compose(shown, study.prompt_style, *affixes, generator.nearest_colour),
+        seed=frame_seed(study.seed, position, number),
+        inputs=image_window(position, frames, reach) if number > 1 else range(0),
+    )

@@ -1,0 +1,160 @@
+"""Progress of a run: one bar per pass, with frames/s, time left for the whole run, current words.
+
+In a notebook a bar is one line of plain text that is rewritten in place: it needs no browser, and
+the saved notebook keeps its last state. papermill shows no output while a cell runs, so a kernel
+that was started from a terminal draws the bar there too.
+"""
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TextIO
+
+from tqdm.std import tqdm
+
+WIDTH = 100  # columns of a bar, at most
+WORDS = 30  # characters of the current words, at most
+MADE = "{desc} {bar:20} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postfix}"
+KEPT = "{desc} {bar:20} {n_fmt}/{total_fmt} kept"
+
+
+class NoProgress:
+    """Shows nothing; also the interface of every progress."""
+
+    def begin(self, number: int, total: int, kept: int) -> None:
+        """Pass `number` (from 1) begins: `total` frames, of which `kept` exist already."""
+
+    def advance(self, count: int, words: str) -> None:
+        """`count` more frames are made, the last one from these words."""
+
+    def end(self) -> None:
+        """The pass is over, or was broken off."""
+
+
+class Progress(NoProgress):
+    """A bar for each pass, on the terminal or under the notebook's running cell.
+
+    `passes` and `frames` (per pass) are those of the whole run; `costs` is what a frame costs in
+    each pass, relative to one another (default: the same in all). `every`: seconds between
+    redraws (default: 0.2, or 10 where a line cannot be rewritten). `clock` returns seconds.
+    """
+
+    def __init__(
+        self,
+        passes: int,
+        frames: int,
+        costs: Sequence[float] | None = None,
+        file: TextIO | None = None,
+        every: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._costs = list(costs or [1.0] * passes)
+        self._frames, self._file, self._every, self._clock = frames, file, every, clock
+        self._seconds = self._spent = 0.0
+        self._bar: tqdm | None = None
+
+    def begin(self, number: int, total: int, kept: int) -> None:
+        self.end()
+        self._number, self._last = number, self._clock()
+        file, columns = (self._file, WIDTH) if self._file else _open()
+        every = 0.2 if file.isatty() else 10
+        self._bar = tqdm(
+            desc=f"pass {number}/{len(self._costs)}",
+            total=total,
+            initial=kept,
+            unit=" frames",
+            file=file,
+            ncols=columns,
+            mininterval=every if self._every is None else self._every,
+            miniters=1,
+            bar_format=KEPT if kept == total else MADE,
+        )
+
+    def advance(self, count: int, words: str) -> None:
+        now, cost = self._clock(), self._costs[self._number - 1]
+        self._seconds, self._last = self._seconds + now - self._last, now
+        self._spent += count * cost
+        left = tqdm.format_interval(self._left(count))
+        self._bar.set_postfix_str(f"{left} left in all: {_shown(words)}", refresh=False)
+        self._bar.update(count)
+
+    def end(self) -> None:
+        if self._bar is not None:
+            self._bar.set_postfix_str("", refresh=False)
+            self._bar.close()
+            self._bar = None
+
+    def _left(self, count: int) -> float:
+        """Seconds until the last pass is over, if nothing of the later passes exists yet."""
+        here = (self._bar.total - self._bar.n - count) * self._costs[self._number - 1]
+        later = self._frames * sum(self._costs[self._number :])
+        return (here + later) * self._seconds / self._spent
+
+
+def _shown(words: str) -> str:
+    """Words cut to fit, without characters that would move a terminal's cursor."""
+    words = "".join(letter if letter.isprintable() else " " for letter in words)
+    return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
+
+
+def _open() -> tuple[TextIO, int]:
+    """(where a bar is drawn, its width in columns)."""
+    if _kernel():
+        terminal = _starting_terminal()
+        return _Cell(terminal), _columns(terminal)
+    return sys.stderr, _columns(sys.stderr)
+
+
+def _columns(file: TextIO | None) -> int:
+    """WIDTH, or what a narrower terminal has room for."""
+    with contextlib.suppress(OSError, ValueError):
+        if file and (columns := os.get_terminal_size(file.fileno()).columns):
+            return min(WIDTH, columns - 1)
+    return WIDTH
+
+
+def _kernel() -> bool:
+    """Is this process the kernel of a notebook?"""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def _starting_terminal() -> TextIO | None:
+    """The terminal that a kernel was started from, unless a notebook server did it."""
+    if "JPY_SESSION_NAME" not in os.environ:  # set by notebook servers
+        with contextlib.suppress(OSError, ValueError):
+            # a kernel's stderr writes to the notebook, but its file number is that of the process
+            if os.isatty(number := sys.stderr.fileno()):
+                return open(number, "w", encoding="utf-8", errors="replace", closefd=False)
+    return None
+
+
+class _Cell:
+    """The text file of one bar in a notebook: whatever is written replaces the line before."""
+
+    encoding = "utf-8"
+
+    def __init__(self, terminal: TextIO | None) -> None:
+        self._terminal, self._handle = terminal, None
+
+    def isatty(self) -> bool:
+        return True  # a line can be rewritten, as on a terminal
+
+    def write(self, text: str) -> None:
+        from IPython.display import DisplayHandle
+
+        if self._terminal:
+            self._terminal.write(text)
+        if line := text.strip("\r\n"):
+            data = {"text/plain": line.rstrip()}
+            if self._handle is None:
+                self._handle = DisplayHandle()
+                self._handle.display(data, raw=True)
+            else:
+                self._handle.update(data, raw=True)
+
+    def flush(self) -> None:
+        if self._terminal:
+            self._terminal.flush()

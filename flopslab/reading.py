@@ -1,0 +1,76 @@
+"""A run for those who only look at it: no lock, nothing written."""
+
+import contextlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from flopslab import disk, manifest
+from flopslab.errors import RunError
+from flopslab.planning import place
+from flopslab.recipe import Recipe, decode, peek
+
+
+def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
+    """The picture (RGB) at `path` and its recipe. RunError if it is not whole, or not ours."""
+    try:
+        return decode(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"a picture with its recipe from {path}",
+            str(error),
+            "run the study again: damaged pictures are set aside and made again",
+        ) from error
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """The pictures of a run, for those who only look: complete or still being made."""
+
+    directory: Path
+    passes: tuple[int, ...]  # their numbers
+    positions: tuple[int, ...]  # of the frames of pass 1
+
+    def path(self, number: int, position: int) -> Path:
+        return self.directory / place(number, position)
+
+    def frame(self, number: int, position: int) -> tuple[Image.Image, Recipe]:
+        """The picture (RGB) and its recipe; RunError if it is not there or damaged."""
+        return read_frame(self.path(number, position))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest; RunError if the run is not finished."""
+        try:
+            return json.loads((self.directory / manifest.NAME).read_bytes())
+        except (OSError, ValueError) as error:
+            remedy = "run the study to its end: the manifest is written last"
+            raise RunError(f"the manifest of {self.directory}", str(error), remedy) from error
+
+
+def open_run(directory: str | Path) -> RunDirectory:
+    """The run in `directory`, for reading. RunError if there is none."""
+    found = [
+        (int(path.parent.name[4:]), int(path.stem[6:]))
+        for path in Path(directory).glob("pass[1-9]*/frame_*.png")
+        if path.parent.name[4:].isdecimal() and path.stem[6:].isdecimal()
+    ]
+    if not found:
+        remedy = "give the output_dir of a run"
+        raise RunError(f"the run in {directory}", "no frames of a first pass", remedy)
+    passes = sorted({number for number, _ in found})
+    return RunDirectory(
+        Path(directory), tuple(passes), tuple(sorted(p for n, p in found if n == passes[0]))
+    )
+
+
+def recipes_in(directory: Path) -> list[Recipe]:
+    """The recipes of all pictures of a run that can be read, their pixels unproven."""
+    recipes = []
+    for path in sorted(directory.glob("pass*/frame_*.png")):
+        with contextlib.suppress(ValueError):  # no recipe says nothing about the run
+            recipes.append(peek(disk.read(path) or b""))
+    return recipes

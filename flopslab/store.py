@@ -1,0 +1,215 @@
+"""The run directory: pictures with their recipes, proven before they are kept.
+
+    <run>/pass1/frame_000001.png ...       each with its recipe inside
+    <run>/final/frame_000001.png ...       links to the last pass
+    <run>/visual-manifest.json             derived from the pictures
+    <run>/aside/pass2.frame_000025.1.png   what could not be kept: damaged, foreign, outdated
+
+The pictures are the database: final/ and the manifest can be rebuilt from them at any time.
+"""
+
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from PIL import Image
+
+from flopslab import disk, final, manifest
+from flopslab.errors import RunError
+from flopslab.memory import ImageCache
+from flopslab.params import Study
+from flopslab.planning import Frame, place
+from flopslab.reading import open_run, read_frame, recipes_in
+from flopslab.recipe import Conditions, Recipe, canonical, decode, encode, json_digest
+from flopslab.sequence import Word
+
+__all__ = ["Store", "open_run", "read_frame"]
+
+
+class Store:
+    """The directory of one run, held by this process alone: use it in a `with` statement.
+
+    `share_from`: another run's directory, from which frames with the right key are copied.
+    Raises RunError if another process holds the directory or the disk refuses.
+    """
+
+    def __init__(self, directory: str | Path, share_from: str | Path | None = None) -> None:
+        self.directory = Path(directory)
+        self.share_from = Path(share_from) if share_from else None
+        self.shared: list[Frame] = []  # copied from another run
+        self.set_aside: list[Path] = []  # where files went that could not be kept
+        self._lock = disk.Lock(self.directory / ".lock")
+        self._proven: dict[tuple[int, int], Recipe] = {}  # by pass and position
+        self._images = ImageCache()
+
+    def __enter__(self) -> Self:
+        with disk.explained(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+    @cached_property
+    def made_with(self) -> dict[str, Any]:
+        """The parameters that most of the pictures there were made with; empty in a new run."""
+        with disk.explained(self.directory):
+            made = Counter(canonical(recipe.made_with) for recipe in recipes_in(self.directory))
+        votes: dict[str, Counter[bytes]] = {}
+        for parameters, count in made.items():
+            for name, value in json.loads(parameters).items():
+                votes.setdefault(name, Counter())[canonical(value)] += count
+        return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
+
+    def accept(self, study: Study, settings: Mapping[str, Any], words: Sequence[Word]) -> None:
+        """Take on a study. RunError with each difference if the pictures are of another one."""
+        self._conditions = Conditions(study, settings, tuple(words))
+        asked, found = self._conditions.made_with(), self.made_with
+        differ = [name for name in found if found[name] != asked.get(name)]
+        if differ:
+            raise RunError(
+                f"the run directory {self.directory} with {_listed(asked, differ)}",
+                f"frames made with {_listed(found, differ)}; they stay as they are",
+                "ask for what was found, or choose another output_dir",
+            )
+
+    def missing(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Those of the frames that must be made; all others are proven.
+
+        What stands in their place is set aside. What was set aside before, or exists in
+        `share_from`, is taken from there if it is the frame asked for.
+        """
+        with disk.explained(self.directory):
+            return [frame for frame in frames if not self._keep(frame)]
+
+    def inspect(self, frames: Sequence[Frame]) -> None:
+        """Prove what can be proven of the frames; nothing changes on the disk."""
+        with disk.explained(self.directory):
+            for frame in frames:
+                self._prove(frame, self.directory / frame.place)
+
+    def proves(self, number: int, position: int) -> bool:
+        """Whether this picture has been proven, or made, since the run was opened."""
+        return (number, position) in self._proven
+
+    def image(self, number: int, position: int) -> Image.Image:
+        """A proven picture, RGB: from memory or, if there was no room for it, from the disk."""
+        image = self._images.get((number, position))
+        if image is None:
+            path = self.directory / place(number, position)
+            image, recipe = read_frame(path)
+            if recipe.digest != self._proven[number, position].digest:
+                raise RunError(f"read {path}", "another picture than before", "run again")
+            self._images.put((number, position), image)
+        return image
+
+    def commit(
+        self, frames: Sequence[Frame], images: Sequence[Image.Image], seconds: float
+    ) -> None:
+        """Make pictures part of the run for good; `seconds`: what computing them all took."""
+        made = {
+            "generation_time_s": round(seconds / len(frames), 4),
+            "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        pictures = [
+            (frame, image, self._conditions.recipe(frame, image, self._digests(frame), **made))
+            for frame, image in zip(frames, images, strict=True)
+        ]
+        self._write(pictures)
+
+    def finish(self, frames: Sequence[Frame]) -> Path:
+        """The manifest's path; it and final/ now show `frames`, all those of the last pass."""
+        path = self.directory / manifest.NAME
+        data = manifest.encode(manifest.build(self._conditions, frames, self._proven))
+        with disk.explained(self.directory):
+            sources = [self.directory / frame.place for frame in frames]
+            final.link(self.directory / "final", sources, self._set_aside)
+            if disk.read(path) != data:
+                disk.replace({path: data})
+        return path
+
+    def _keep(self, frame: Frame) -> bool:
+        """Whether the frame is proven now: where it stands, from aside/ or from another run."""
+        path = self.directory / frame.place
+        disk.make_directory(path.parent)
+        if self._prove(frame, path):
+            return True
+        if path.exists() or path.is_symlink():
+            self._set_aside(path)
+        return self._take_back(frame) or self._share(frame)
+
+    def _prove(self, frame: Frame, path: Path) -> bool:
+        """Whether a whole picture stands there with the key asked for; if so, remember it."""
+        data = disk.read(path)
+        if data is None or not all(self.proves(frame.number - 1, p) for p in frame.inputs):
+            return False
+        try:
+            image, recipe = decode(data)
+        except ValueError:
+            return False
+        proven = recipe.key == json_digest(self._conditions.pixels(frame, self._digests(frame)))
+        if proven:
+            self._remember(frame, image, recipe)
+        return proven
+
+    def _set_aside(self, path: Path) -> None:
+        target = next(name for name in self._aside(path) if not os.path.lexists(name))
+        disk.make_directory(target.parent)
+        disk.move(path, target)
+        self.set_aside.append(target)
+
+    def _aside(self, path: Path) -> Iterator[Path]:
+        """Names in aside/ for what stands at `path`, without end."""
+        for number in itertools.count(1):
+            name = f"{path.parent.name}.{path.stem}.{number}{path.suffix}"
+            yield self.directory / "aside" / name
+
+    def _take_back(self, frame: Frame) -> bool:
+        """A frame that another `limit` had outdated is asked for again."""
+        path = self.directory / frame.place
+        for old in itertools.takewhile(os.path.lexists, self._aside(path)):
+            if self._prove(frame, old):
+                disk.move(old, path)
+                return True
+        return False
+
+    def _share(self, frame: Frame) -> bool:
+        """A frame of another run is the one asked for: write it down as one of this run."""
+        if self.share_from is None or not self._prove(frame, self.share_from / frame.place):
+            return False
+        recipe = self._proven[frame.number, frame.position]
+        recipe = replace(recipe, made_with=self._conditions.made_with(frame.number))
+        self._write([(frame, self.image(frame.number, frame.position), recipe)])
+        self.shared.append(frame)
+        return True
+
+    def _write(self, pictures: Sequence[tuple[Frame, Image.Image, Recipe]]) -> None:
+        with disk.explained(self.directory):
+            disk.replace({self.directory / f.place: encode(i, recipe) for f, i, recipe in pictures})
+        for picture in pictures:
+            self._remember(*picture)
+
+    def _remember(self, frame: Frame, image: Image.Image, recipe: Recipe) -> None:
+        self._proven[frame.number, frame.position] = recipe
+        self._images.put((frame.number, frame.position), image)
+
+    def _digests(self, frame: Frame) -> dict[int, str]:
+        """Of the frame's inputs, by position."""
+        return {p: self._proven[frame.number - 1, p].digest for p in frame.inputs}
+
+
+def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """`name = value` for each name; digests cut to what tells them apart."""
+    shown = ((name, values.get(name)) for name in names)
+    return ", ".join(
+        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else value!r}"
+        for name, value in shown
+    )

@@ -1,0 +1,98 @@
+"""A generator without a model: its pixels are noise that depends on the whole request.
+
+Small and exact, so that tests of the loop and the store can compare pixels thousands of times.
+"""
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from flopslab.generator import FrameRequest
+from flopslab.params import Study
+from flopslab.passes import run
+from flopslab.progress import NoProgress
+from flopslab.reading import read_frame
+
+WORDS = [
+    "silence", "fire", "memory", "ocean", "stone", "river",
+    "light", "shadow", "winter", "garden", "thunder", "glass",
+]  # fmt: skip
+
+
+class PaintedGenerator:
+    """`calls` counts the frames that were asked for; `delay`: seconds for each batch."""
+
+    def __init__(self, batch_size: int = 2, delay: float = 0, **settings: object) -> None:
+        self.size = (12, 8)
+        self.calls = 0
+        self._delay = delay
+        self.settings = {
+            "model": "painted",
+            "model_digest": hashlib.sha256(b"painted").hexdigest(),
+            "width": 12,
+            "height": 8,
+            "steps": 4,
+            "guidance_scale": 3.0,
+            "scheduler": "none",
+            "negative_prompt": "",
+            "batch_size": batch_size,
+            "device": "cpu",
+            "dtype": "uint8",
+            "versions": {"numpy": np.__version__},
+        } | settings
+
+    def tokens(self, prompt: object) -> int:
+        return len(prompt.text.split())
+
+    def nearest_colour(self, words: tuple[str, ...]) -> str:
+        return "blue" if "ocean" in words else "grey"
+
+    def generate(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> list[Image.Image]:
+        assert 0 < len(requests) <= self.settings["batch_size"]
+        self.calls += len(requests)
+        time.sleep(self._delay)
+        return [self._paint(request, strength) for request in requests]
+
+    def _paint(self, request: FrameRequest, strength: float) -> Image.Image:
+        """Noise from prompt and seed; with an init image, `strength` of noise over it."""
+        text = json.dumps([request.prompt.fragments, request.seed])
+        seed = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+        noise = np.random.default_rng(seed).integers(0, 256, (8, 12, 3))
+        init = request.context.init
+        pixels = noise if init is None else strength * noise + (1 - strength) * np.asarray(init)
+        return Image.fromarray(pixels.astype(np.uint8))
+
+
+def write_words(path: Path, words: Sequence[str] = WORDS) -> str:
+    path.write_text(json.dumps(list(words)), encoding="utf-8")
+    return str(path)
+
+
+def pixels(directory: Path) -> dict[str, bytes]:
+    """The pixels of every frame of every pass, by relative path; each is whole."""
+    found = sorted(Path(directory).glob("pass*/frame_*.png"))
+    return {str(path.relative_to(directory)): read_frame(path)[0].tobytes() for path in found}
+
+
+def files(directory: Path) -> dict[str, tuple]:
+    """Everything in a directory: type, content and times (the lock's time apart)."""
+    found = {}
+    for path in sorted(Path(directory).rglob("*")):
+        content = os.readlink(path) if path.is_symlink() else path.is_file() and path.read_bytes()
+        times = path.lstat().st_mtime_ns if path.name != ".lock" else 0
+        found[str(path.relative_to(directory))] = (content, times)
+    return found
+
+
+if __name__ == "__main__":  # a run in a process of its own: parameters as JSON, delay
+    generator = PaintedGenerator(delay=float(sys.argv[2]))
+    run(Study.of(**json.loads(sys.argv[1])), generator, NoProgress())

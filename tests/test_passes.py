@@ -1,0 +1,272 @@
+import shlex
+from dataclasses import FrozenInstanceError
+
+import papermill.cli
+import pytest
+from painted import WORDS, PaintedGenerator, files, pixels, write_words
+from PIL import Image
+
+from flopslab import passes, windows
+from flopslab.compositing import Neighbour, montage
+from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
+from flopslab.params import Study, steps_run
+from flopslab.planning import frame_seed
+from flopslab.progress import NoProgress
+from flopslab.reading import open_run, read_frame
+
+
+class Recording(PaintedGenerator):
+    """Keeps what it was asked; stops like a user after `stop_after` batches."""
+
+    def __init__(self, stop_after: int = -1, **settings) -> None:
+        super().__init__(**settings)
+        self.batches, self._stop_after = [], stop_after
+
+    def generate(self, requests, strength=1.0):
+        if len(self.batches) == self._stop_after:
+            raise KeyboardInterrupt
+        self.batches.append((list(requests), strength))
+        return super().generate(requests, strength)
+
+
+class Spoiled(PaintedGenerator):
+    """Gives `image` in place of the frame number `at`."""
+
+    def __init__(self, at: int, image: Image.Image) -> None:
+        super().__init__(batch_size=2)
+        self._at, self._image = at, image
+
+    def generate(self, requests, strength=1.0):
+        before, images = self.calls, super().generate(requests, strength)
+        return [
+            self._image if before + index == self._at else image
+            for index, image in enumerate(images)
+        ]
+
+
+def keys(directory) -> dict[str, str]:
+    return {
+        str(path.relative_to(directory)): read_frame(path)[1].key
+        for path in sorted(directory.glob("pass*/frame_*.png"))
+    }
+
+
+# The loop
+
+
+def test_each_pass_sees_the_pass_before_through_its_window(paint):
+    generator = Recording()
+    run = paint(generator, passes=3)
+    found = open_run(run.directory)
+    for number in (2, 3):
+        request = next(
+            request
+            for batch, _ in generator.batches
+            for request in batch
+            if request.seed == frame_seed(0, 6, number)
+        )
+        seen = [found.frame(number - 1, position)[0] for position in range(4, 9)]
+        expected = montage(seen).resize((12, 8), Image.Resampling.LANCZOS)
+        assert request.context.init.tobytes() == expected.tobytes()
+
+
+def test_offsets_count_positions_not_frames(paint, monkeypatch):
+    seen = {}
+
+    def compose(method: str, neighbours: list[Neighbour], size):
+        seen.setdefault(len(seen), [neighbour.offset for neighbour in neighbours])
+        return original(method, neighbours, size)
+
+    original = passes.compositing.compose
+    monkeypatch.setattr(passes.compositing, "compose", compose)
+    run = paint(frame_interval=3, context_diameter=6, limit=3)
+    assert sorted(path.name for path in (run.directory / "pass2").iterdir()) == [
+        "frame_000001.png", "frame_000004.png", "frame_000007.png",
+    ]  # fmt: skip
+    assert list(seen.values()) == [[], [], [], [0, 3, 6], [-3, 0, 3], [-6, -3, 0]]
+
+
+def test_the_first_pass_runs_all_steps_and_refinement_its_share(paint):
+    generator = Recording(batch_size=5)
+    paint(generator, passes=3, denoising_strength=0.75)
+    assert [(len(batch), strength) for batch, strength in generator.batches] == [
+        (5, 1.0), (5, 1.0), (2, 1.0), *[(5, 0.75), (5, 0.75), (2, 0.75)] * 2,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 5, 6, 7, 11])
+def test_a_run_that_was_stopped_goes_on_to_the_same_pixels(paint, undisturbed, stop_after):
+    stopped = Recording(stop_after)
+    with pytest.raises(KeyboardInterrupt):
+        paint(stopped)
+    generator = PaintedGenerator()
+    run = paint(generator)
+    assert generator.calls == 24 - 2 * stop_after
+    assert pixels(run.directory) == undisturbed
+    assert sum(done.kept for done in run.passes) == 2 * stop_after
+
+
+@pytest.mark.parametrize("interval", [1, 2])
+@pytest.mark.parametrize("boundary", ["shift", "clamp"])
+@pytest.mark.parametrize("changed", [1, 6])
+def test_a_changed_word_changes_its_cone_and_nothing_else(
+    paint, tmp_path, interval, boundary, changed
+):
+    words = [word if p != changed else "comet" for p, word in enumerate(WORDS, 1)]
+    other = write_words(tmp_path / "other.json", words)
+    given = {"passes": 3, "frame_interval": interval, "boundary": boundary}
+    one = paint(**given, output_dir=str(tmp_path / "one")).directory
+    two = paint(**given, output_dir=str(tmp_path / "two"), sequence=other).directory
+    same_pixels = {name for name, _ in pixels(one).items() & pixels(two).items()}
+    same_keys = {name for name, _ in keys(one).items() & keys(two).items()}
+    outside = set()
+    frames = windows.positions(12, interval)
+    for number in (1, 2, 3):
+        for position in frames:
+            if changed not in windows.cone(position, number, 12, frames, 2, 2, boundary):
+                outside.add(f"pass{number}/frame_{position:06d}.png")
+    assert same_pixels == same_keys == outside
+    assert 0 < len(outside) < 3 * len(frames)
+
+
+def test_one_word_is_a_run_too(paint, tmp_path):
+    sequence = write_words(tmp_path / "one.json", ["silence"])
+    run = paint(sequence=sequence, passes=3, context_diameter=0)
+    assert [done.made for done in run.passes] == [1, 1, 1]
+    init = read_frame(run.directory / "pass3" / "frame_000001.png")[1].pixels["inputs"]
+    assert [entry["offset"] for entry in init] == [0]
+
+
+def test_progress_hears_of_every_pass_and_frame(study):
+    said = []
+
+    class Listener(NoProgress):
+        def begin(self, number, total, kept):
+            said.append((number, total, kept))
+
+        def advance(self, count, words):
+            said.append((count, words))
+
+        def end(self):
+            said.append("end")
+
+    short = study.model_copy(update={"limit": 3})
+    passes.run(short, PaintedGenerator(), NoProgress())
+    longer = study.model_copy(update={"limit": 5, "passes": 1})
+    passes.run(longer, PaintedGenerator(), Listener())
+    assert said == [(1, 5, 3), (2, "ocean stone river"), "end"]
+
+
+def test_a_run_shows_bars_by_default(study, capsys):
+    passes.run(study, PaintedGenerator())
+    shown = capsys.readouterr().err
+    assert "pass 1/2" in shown and "pass 2/2" in shown and "12/12" in shown
+
+
+def test_the_result_of_a_run_is_a_frozen_account(paint, study, tmp_path):
+    run = paint(limit=3)
+    assert run.study.limit == 3
+    assert run.directory == tmp_path / "run"
+    assert run.manifest == tmp_path / "run" / "visual-manifest.json"
+    assert [(done.number, done.made, done.kept, done.shared) for done in run.passes] == [
+        (1, 3, 0, 0), (2, 3, 0, 0),
+    ]  # fmt: skip
+    assert all(done.seconds > 0 for done in run.passes)
+    assert run.set_aside == ()
+    with pytest.raises(FrozenInstanceError):
+        run.directory = None
+
+
+# What is refused
+
+
+def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
+    directory = paint(passes=1).directory
+    for position in (2, 3, 4, 9):
+        (directory / "pass1" / f"frame_{position:06d}.png").unlink()
+    before, generator = files(directory), PaintedGenerator()
+    with pytest.raises(RunError) as caught:
+        paint(generator, last_only=True)
+    assert "4 of 12 frames of pass 1" in caught.value.found
+    assert caught.value.found.endswith("at positions 2-4, 9")
+    assert "papermill notebooks/run.ipynb out.ipynb" in caught.value.remedy
+    assert "-p passes 1" in caught.value.remedy
+    assert f"-p output_dir {directory}" in caught.value.remedy
+    assert files(directory) == before and generator.calls == 0
+
+
+def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):
+    paint(passes=1)
+    run = paint(last_only=True)
+    assert [(done.number, done.made) for done in run.passes] == [(2, 12)]
+    assert pixels(run.directory) == undisturbed
+
+
+def test_missing_positions_are_shown_in_short():
+    assert passes.spans([3]) == "3"
+    assert passes.spans([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
+    assert passes.spans([1, 4, 7, 13], interval=3) == "1-7, 13"
+    assert passes.spans([*range(1, 40, 2), 41, 42], most=2) == "1, 3 and 20 more"
+
+
+def test_the_command_gives_papermill_the_same_study():
+    study = Study.of(
+        output_dir="a dir/it's $5",
+        passes=2,
+        prompt_prefix="1e3",
+        prompt_suffix="None",
+        guidance_scale=2.5,
+        seed=7,
+        sequence="ünï code.json",
+    )
+    program, source, _, *options = shlex.split(passes.command(study))
+    assert (program, source) == ("papermill", "notebooks/run.ipynb")
+    read = {}
+    for flag, name, value in zip(*[iter(options)] * 3, strict=True):
+        assert flag in ("-p", "-r")
+        read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
+    assert Study.of(**read) == study
+
+
+def test_a_reach_wider_than_the_sequence_is_one_warning(paint):
+    with pytest.warns(FlopslabWarning, match="13 positions.*12") as caught:
+        paint(context_diameter=2, image_context_multiplier=13)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("given", [{"image_context_multiplier": 12}, {"passes": 1}])
+def test_a_reach_that_fits_or_is_not_used_is_no_warning(paint, given, recwarn):
+    paint(**({"image_context_multiplier": 13} | given))
+    assert not [warning for warning in recwarn if warning.category is FlopslabWarning]
+
+
+def test_a_strength_that_runs_no_step_is_refused_before_the_first_frame(paint, tmp_path):
+    generator = PaintedGenerator()
+    with pytest.raises(ParameterError, match=r"0.2 of 4 steps[\s\S]*0.25 or more"):
+        paint(generator, denoising_strength=0.2)
+    assert generator.calls == 0
+    assert paint(denoising_strength=0.2, passes=1), "pass 1 does not use it"
+
+
+def test_the_strength_that_is_advised_runs_a_step(paint):
+    for steps in range(1, 121):
+        with pytest.raises(ParameterError) as caught:
+            paint(PaintedGenerator(steps=steps), denoising_strength=0.0001)
+        advised = float(caught.value.remedy.split()[3])
+        assert advised <= 1 and steps_run(steps, advised) >= 1
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
+def test_a_flat_frame_is_an_error_and_never_kept(paint, undisturbed, colour):
+    with pytest.raises(ModelError, match="position 6 in pass 1") as caught:
+        paint(Spoiled(5, Image.new("RGB", (12, 8), colour)))
+    assert str(colour) in caught.value.found
+    run = paint()
+    assert run.passes[0].kept == 4, "the batches before are kept"
+    assert pixels(run.directory) == undisturbed
+
+
+@pytest.mark.parametrize("image", [Image.new("L", (12, 8)), Image.effect_noise((4, 4), 9)])
+def test_a_frame_of_another_mode_or_size_is_an_error(paint, image):
+    with pytest.raises(ModelError, match="RGB"):
+        paint(Spoiled(0, image))

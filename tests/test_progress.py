@@ -1,0 +1,175 @@
+"""Progress: one bar per pass, with frames/s, the time left for the whole run, current words."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+
+import nbformat
+import pytest
+
+from flopslab.progress import WIDTH, NoProgress, Progress
+
+
+class Clock:
+    """Seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def lines(file: io.StringIO) -> list[str]:
+    """Every state that the bars had, in order."""
+    return [line.rstrip() for line in file.getvalue().replace("\n", "\r").split("\r") if line]
+
+
+def watch(passes: int, frames: int, clock: Clock, costs=None) -> tuple[Progress, io.StringIO]:
+    file = io.StringIO()
+    return Progress(passes, frames, costs, file=file, every=0, clock=clock), file
+
+
+def test_each_pass_has_a_bar_that_ends_full(clock):
+    progress, file = watch(2, 4, clock)
+    for number in (1, 2):
+        progress.begin(number, total=4, kept=0)
+        progress.advance(4, "silence")
+        progress.end()
+    assert [line[:8] for line in lines(file) if "4/4" in line and "left" not in line] == [
+        "pass 1/2",
+        "pass 2/2",
+    ]
+
+
+def test_a_bar_shows_frames_per_second_and_the_current_words(clock):
+    progress, file = watch(1, 4, clock)
+    progress.begin(1, total=4, kept=0)
+    progress.advance(2, "silence fire")
+    assert "frames/s" in lines(file)[-1]
+    assert lines(file)[-1].endswith("silence fire")
+
+
+def test_the_time_left_is_that_of_the_whole_run_at_each_pass_own_cost(clock):
+    progress, file = watch(3, 10, clock, costs=[1.0, 0.5, 0.5])
+    progress.begin(1, total=10, kept=0)
+    clock.now += 2
+    progress.advance(2, "")
+    assert "00:18 left in all" in lines(file)[-1]  # 8 x 1 s + 20 x 0.5 s
+    clock.now += 8
+    progress.advance(8, "")
+    progress.begin(2, total=10, kept=0)
+    clock.now += 2
+    progress.advance(4, "")
+    assert "00:08 left in all" in lines(file)[-1]  # 16 x 0.5 s
+
+
+def test_kept_frames_cost_no_time(clock):
+    progress, file = watch(1, 10, clock)
+    progress.begin(1, total=10, kept=6)
+    clock.now += 3
+    progress.advance(1, "")
+    assert "7/10" in lines(file)[-1]
+    assert "00:09 left in all" in lines(file)[-1]
+
+
+def test_a_pass_of_kept_frames_says_so(clock):
+    progress, file = watch(1, 10, clock)
+    progress.begin(1, total=10, kept=10)
+    progress.end()
+    assert lines(file)[-1].endswith("10/10 kept")
+
+
+def test_a_pass_that_breaks_off_keeps_its_last_state(clock):
+    progress, file = watch(1, 10, clock)
+    progress.begin(1, total=10, kept=0)
+    progress.advance(3, "silence")
+    progress.end()
+    assert "3/10" in lines(file)[-1]
+
+
+@pytest.mark.parametrize("words", ["a\r\nb\x1b[2Jc\u202ed", "{bar} {0} %s <b>", "w" * 1000])
+def test_words_of_any_kind_stay_on_their_line(clock, words):
+    progress, file = watch(1, 2, clock)
+    progress.begin(1, total=2, kept=0)
+    progress.advance(1, words)
+    last = lines(file)[-1]
+    assert last.startswith("pass 1/1")
+    assert last.isprintable()
+    assert len(last) <= WIDTH
+
+
+def test_words_that_find_no_room_are_cut_and_say_so(clock):
+    progress, file = watch(1, 2, clock)
+    progress.begin(1, total=2, kept=0)
+    progress.advance(1, "silence " * 10)
+    assert lines(file)[-1].endswith("silence silence silence silen…")
+
+
+def test_no_progress_shows_nothing(capfd):
+    progress = NoProgress()
+    progress.begin(1, total=2, kept=0)
+    progress.advance(2, "silence")
+    progress.end()
+    assert capfd.readouterr() == ("", "")
+
+
+SOURCE = """
+from flopslab.progress import Progress
+progress = Progress(2, 3)
+for number in (1, 2):
+    progress.begin(number, 3, 0)
+    for word in ("silence", "<b>fire</b>", "memory"):
+        progress.advance(1, word)
+progress.end()
+"""
+
+
+@pytest.fixture(scope="module")
+def papermill(tmp_path_factory) -> tuple[nbformat.NotebookNode, str]:
+    """(the saved copy, what the terminal showed) of a notebook that shows progress."""
+    directory = tmp_path_factory.mktemp("papermill")
+    cells = [nbformat.v4.new_code_cell(SOURCE)]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), directory / "in.ipynb")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "papermill", "in.ipynb", "out.ipynb"]
+    env = {name: os.environ[name] for name in os.environ if name != "PYTEST_CURRENT_TEST"}
+    # with it, ipykernel leaves its streams alone
+    with subprocess.Popen(command, cwd=directory, env=env, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        shown = _all(ours)
+    assert process.returncode == 0, shown
+    return nbformat.read(directory / "out.ipynb", 4), shown
+
+
+def _all(descriptor: int) -> str:
+    """What is written to a terminal until its other end is closed."""
+    found = b""
+    try:
+        while part := os.read(descriptor, 4096):
+            found += part
+    except OSError:  # how Linux says that the other end is closed
+        os.close(descriptor)
+    return found.decode()
+
+
+def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill):
+    saved, _ = papermill
+    outputs = saved.cells[0].outputs
+    assert [list(output.data) for output in outputs] == [["text/plain"], ["text/plain"]]
+    assert ["3/3" in output.data["text/plain"] for output in outputs] == [True, True]
+    assert "widgets" not in saved.metadata
+
+
+def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
+    _, shown = papermill
+    assert "pass 1/2" in shown
+    assert "pass 2/2" in shown

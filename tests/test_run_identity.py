@@ -1,0 +1,64 @@
+"""A run directory belongs to the parameters that its pictures were made with."""
+
+from unittest import mock
+
+import pytest
+from painted import WORDS, PaintedGenerator, files, write_words
+
+from flopslab.errors import RunError
+from flopslab.passes import run
+from flopslab.progress import NoProgress
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"frame_interval": 2},
+        {"context_diameter": 4},
+        {"prompt_style": "simple"},
+        {"boundary": "clamp"},
+        {"seed": 1},
+        {"method": "blend"},
+        {"denoising_strength": 0.75},
+        {"image_context_multiplier": 1},
+        {"passes": 1, "denoising_strength": 0.75},
+    ],
+    ids=str,
+)
+def test_other_parameters_are_refused_and_change_nothing(paint, change):
+    run = paint()
+    before = files(run.directory)
+    with pytest.raises(RunError) as caught:
+        paint(**change)
+    name, value = list(change.items())[-1]
+    assert f"{name} = {value!r}" in caught.value.asked
+    assert f"{name} = " in caught.value.found and f"{value!r}" not in caught.value.found
+    assert files(run.directory) == before
+
+
+def test_another_sequence_or_model_is_refused_and_changes_nothing(paint, tmp_path):
+    run = paint()
+    before = files(run.directory)
+    with pytest.raises(RunError, match="sequence = "):
+        paint(sequence=write_words(tmp_path / "other.json", [*WORDS[:-1], "comet"]))
+    with pytest.raises(RunError, match="model_digest = "):
+        paint(PaintedGenerator(model_digest="0" * 64))
+    with pytest.raises(RunError, match=r"steps = 5.*\n.*steps = 4"):
+        paint(PaintedGenerator(steps=5))
+    assert files(run.directory) == before
+
+
+def test_pass_one_alone_can_be_refined_in_any_way(paint):
+    paint(passes=1)
+    run = paint(passes=2, method="blend", denoising_strength=0.75)
+    assert [(done.made, done.kept) for done in run.passes] == [(0, 12), (12, 0)]
+
+
+def test_the_batch_size_of_a_run_stays_what_it_was_first(paint, study):
+    paint(PaintedGenerator(batch_size=4), limit=4)
+    load = "flopslab.passes.load_generator"
+    with mock.patch(load, side_effect=lambda _, size: PaintedGenerator(size)) as loaded:
+        run(study, progress=NoProgress())
+    assert loaded.call_args.args == (study, 4)
+    with pytest.raises(RunError, match=r"batch_size = 2.*\n.*batch_size = 4"):
+        paint(PaintedGenerator(batch_size=2))
