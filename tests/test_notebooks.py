@@ -1,0 +1,112 @@
+"""The notebooks: a parameters cell that says what the study says, and errors before any work."""
+
+import ast
+import types
+import typing
+from pathlib import Path
+
+import models
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from flopslab.params import Study
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+MAIN = ROOT / "notebooks" / "run.ipynb"
+
+every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def source(cell: nbformat.NotebookNode) -> str:
+    """The cell's Python, without the lines that only IPython understands."""
+    return "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+
+
+def plain(annotation: object) -> type:
+    """The type that a notebook's reader thinks of: `float | None` is a float, choices are text."""
+    if isinstance(annotation, types.UnionType):
+        return plain(next(kind for kind in typing.get_args(annotation) if kind is not type(None)))
+    if typing.get_origin(annotation) is typing.Literal:
+        return type(typing.get_args(annotation)[0])
+    return annotation
+
+
+@every_notebook
+def test_a_notebook_is_stored_without_outputs(path):
+    assert [cell.outputs for cell in code_cells(path) if cell.outputs] == []
+    assert {cell.execution_count for cell in code_cells(path)} == {None}
+
+
+@every_notebook
+def test_a_notebook_drives_and_explains_but_defines_nothing(path):
+    definitions = ast.FunctionDef | ast.ClassDef | ast.Lambda
+    trees = [ast.parse(source(cell)) for cell in code_cells(path)]
+    assert [
+        node for tree in trees for node in ast.walk(tree) if isinstance(node, definitions)
+    ] == []
+
+
+@every_notebook
+def test_a_cell_is_short_unless_it_holds_the_parameters(path):
+    cells = [c for c in code_cells(path) if "parameters" not in c.metadata.get("tags", [])]
+    assert [cell.source for cell in cells if len(cell.source.splitlines()) > 8] == []
+
+
+@every_notebook
+def test_a_notebook_checks_what_it_shows(path):
+    assert any("assert " in cell.source for cell in code_cells(path))
+
+
+def test_the_parameters_cell_has_every_parameter_with_its_type_default_and_meaning():
+    inspected = papermill.inspect_notebook(MAIN)
+    fields = Study.model_fields
+    assert list(inspected) == list(fields)
+    for name, parameter in inspected.items():
+        assert parameter["inferred_type_name"] == plain(fields[name].annotation).__name__
+        assert ast.literal_eval(parameter["default"]) == fields[name].default
+        assert len(parameter["help"]) > 10, name
+
+
+def test_the_parameters_cell_makes_the_default_study():
+    cell = next(c for c in code_cells(MAIN) if "parameters" in c.metadata.get("tags", []))
+    namespace = {}
+    exec(cell.source, namespace)
+    assert Study.from_cell(namespace) == Study()
+
+
+def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path):
+    names = {"frame_intervall": 4, "output_dir": str(tmp_path / "run")}
+    with pytest.raises(PapermillExecutionError, match="use frame_interval instead") as raised:
+        papermill.execute_notebook(MAIN, tmp_path / "out.ipynb", names, progress_bar=False)
+    assert raised.value.ename == "ParameterError"
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path):
+    models.save(models.embedded, tmp_path / "model")
+    (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
+    names = {
+        "sequence": str(tmp_path / "words.json"),
+        "model": str(tmp_path / "model"),
+        "output_dir": str(tmp_path / "run"),
+        "passes": 1,
+    }
+    for number, said in enumerate(["1/1 in", "1/1 kept"]):
+        copy = tmp_path / f"out{number}.ipynb"
+        papermill.execute_notebook(MAIN, copy, names, progress_bar=False)
+        cells = code_cells(copy)
+        assert [said in text for text in shown(cells, "text/plain") if "pass 1/1" in text] == [True]
+        assert len(shown(cells, "image/png")) == 3  # contact sheet, one position, timing
+
+
+def shown(cells: list[nbformat.NotebookNode], kind: str) -> list[str]:
+    """What the cells show of this MIME type."""
+    data = [output.data for cell in cells for output in cell.outputs if "data" in output]
+    return [content[kind] for content in data if kind in content]
