@@ -1,4 +1,8 @@
-"""A judge of motifs: a small classifier that has seen the painter's pictures and nothing else."""
+"""A judge of motifs: a small classifier that has seen the painter's pictures and nothing else.
+
+It learns from pictures in false colours, so that it knows a motif by its shape: a word's palette
+alone would often give the motif away.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -47,6 +51,16 @@ def motifs_of(scene: Scene) -> np.ndarray:
     return present
 
 
+def _miscoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """The pictures [n, 3, side, side] with their channels mixed, some inverted, and some noise."""
+    mixing = torch.rand(len(pictures), 3, 3, generator=generator)
+    mixing = mixing / mixing.sum(2, keepdim=True)
+    sign = torch.randint(2, (len(pictures), 3, 1), generator=generator) * 2 - 1
+    gain = 0.6 + 0.6 * torch.rand(len(pictures), 3, 1, generator=generator)
+    mixed = torch.einsum("nij,njhw->nihw", sign * gain * mixing, pictures)
+    return mixed + 0.04 * torch.randn(mixed.shape, generator=generator)
+
+
 def train_judge(
     scenes: Sequence[Scene], pictures: np.ndarray, work: Path, steps: int = 1500
 ) -> Judge:
@@ -56,10 +70,7 @@ def train_judge(
 
     def loss_at(generator: torch.Generator) -> Tensor:
         index = torch.randint(len(scenes), (64,), generator=generator)
-        seen = to_tensor(pictures[index.numpy()])
-        seen = seen + 0.06 * torch.rand(1, generator=generator) * torch.randn(
-            seen.shape, generator=generator
-        )
+        seen = _miscoloured(to_tensor(pictures[index.numpy()]), generator)
         return functional.binary_cross_entropy_with_logits(judge(seen), wanted[index])
 
     judge = Judge()
