@@ -97,7 +97,8 @@ class Study(BaseModel):
     """How strongly the prompt pulls (classifier-free guidance); none: what suits the model."""
 
     scheduler: Text = ""
-    """Class name of a diffusers scheduler; empty: the model's own."""
+    """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
+    model's own."""
 
     seed: int = Field(0, ge=0, le=2**63 - 1)
     """The run's seed; every frame of every pass derives its own from it."""

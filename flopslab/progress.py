@@ -14,10 +14,10 @@ from typing import TextIO
 
 from tqdm.std import tqdm
 
-WIDTH = 100  # columns of a bar, at most
-WORDS = 30  # characters of the current words, at most
-MADE = "{desc} {bar:20} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postfix}"
-KEPT = "{desc} {bar:20} {n_fmt}/{total_fmt} kept"
+WIDTH = 110  # columns of a bar, at most
+WORDS = 24  # characters of the current words, at most
+MADE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postfix}"
+KEPT = "{desc} {bar:12} {n_fmt}/{total_fmt} kept"
 
 
 class NoProgress:

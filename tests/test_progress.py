@@ -110,7 +110,7 @@ def test_words_that_find_no_room_are_cut_and_say_so(clock):
     progress, file = watch(1, 2, clock)
     progress.begin(1, total=2, kept=0)
     progress.advance(1, "silence " * 10)
-    assert lines(file)[-1].endswith("silence silence silence silen…")
+    assert lines(file)[-1].endswith(": silence silence silence…")
 
 
 def test_no_progress_shows_nothing(capfd):

@@ -1,0 +1,138 @@
+"""The embedded model, as its users meet it: real, small, and it knows its words."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from flopslab.generator import FrameRequest, load_generator
+from flopslab.params import Study
+from flopslab.passes import run
+from flopslab.progress import NoProgress
+from flopslab.prompts import Prompt
+from flopslab.reading import read_frame
+from flopslab.sequence import read_sequence
+from flopslab.tiny.evaluate import load_model, motif_accuracy
+from flopslab.tiny.train import MODEL
+from flopslab.tiny.vocabulary import vocabulary
+from flopslab.windows import cone, positions
+
+WORDS = ["dawn", "bird", "garden", "road", "river", "city", "sea", "storm", "fire", "heart",
+         "mountain", "forest", "moon", "star", "silence", "dream"]  # fmt: skip
+PLACE = 8  # of the word that is changed
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return load_generator(Study(steps=4))
+
+
+def prompt(*words: str) -> Prompt:
+    return Prompt(tuple((word, 1.0) for word in words))
+
+
+def test_the_model_is_small_and_of_safetensors_in_half_precision():
+    files = [path for path in MODEL.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20_000_000
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    for path in MODEL.rglob("*.safetensors"):
+        kinds = {tensor.dtype for tensor in load_file(path).values()}
+        assert kinds <= {torch.float16, torch.int64}
+
+
+def test_plain_diffusers_loads_it_offline_and_without_flopslab(tmp_path):
+    code = f"""
+import sys, torch
+from diffusers import StableDiffusionPipeline
+torch.set_num_threads(1)
+pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r}, dtype=torch.float32)
+image = pipe("ocean", num_inference_steps=2).images[0]
+assert image.size == (128, 128) and "flopslab" not in sys.modules
+"""
+    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_single_words_show_their_motif():
+    accuracy = motif_accuracy(load_model(), WORDS, samples=3)
+    assert np.mean(list(accuracy.values())) >= 0.9, accuracy
+
+
+def test_the_shipped_sequences_are_made_of_words_that_it_knows():
+    assert len(read_sequence("demo")) == 48
+    assert len(read_sequence("full")) == 700
+    for name in ("demo", "full"):
+        assert {word.text for word in read_sequence(name)} <= set(vocabulary())
+
+
+@pytest.mark.parametrize("word", ["Oceans", "xylophone", "🌊", "שלום", "(fire:1.4)", "a\\b"])
+def test_a_word_that_it_does_not_know_gives_a_picture_and_always_the_same(generator, word):
+    first, again = (generator.generate([FrameRequest(prompt(word), 7)])[0] for _ in range(2))
+    assert first.tobytes() == again.tobytes()
+    assert np.asarray(first).std() > 10
+
+
+def test_eleven_words_fit_into_one_read_of_the_text_encoder(generator):
+    assert generator.tokens(prompt(*WORDS[:11])) == 11
+
+
+def test_emphasis_acts_on_the_picture(generator):
+    plain = generator.generate([FrameRequest(prompt("fire", "ocean"), 3)])[0]
+    weighted = Prompt((("fire", 1.6), ("ocean", 1.0)))
+    assert generator.generate([FrameRequest(weighted, 3)])[0].tobytes() != plain.tobytes()
+
+
+@pytest.mark.parametrize("method", ["grid", "blend"])
+def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
+    tmp_path: Path, generator, method
+):
+    """Words reach 1, images 2: the cone's radius is 1, 3 and 5."""
+
+    def made(name: str, words: list[str]) -> Path:
+        path = tmp_path / f"{name}.txt"
+        path.write_text("\n".join(words))
+        study = Study(
+            sequence=str(path),
+            output_dir=str(tmp_path / name),
+            context_diameter=2,
+            steps=4,
+            method=method,
+        )
+        return run(study, generator, NoProgress()).directory
+
+    base = made("base", WORDS)
+    changed = made("changed", [*WORDS[: PLACE - 1], "ruby", *WORDS[PLACE:]])
+    frames = positions(len(WORDS))
+    for number in (1, 2, 3):
+        differ = {
+            position
+            for position in frames
+            if _pixels(base, number, position) != _pixels(changed, number, position)
+        }
+        reached = {
+            position
+            for position in frames
+            if PLACE in cone(position, number, len(WORDS), frames, 2, 2, "shift")
+        }
+        assert differ == reached
+
+
+def _pixels(directory: Path, number: int, position: int) -> bytes:
+    image, _ = read_frame(directory / f"pass{number}" / f"frame_{position:06d}.png")
+    return image.tobytes()
