@@ -13,7 +13,7 @@ STALE := $(if $(filter $(CURDIR),$(shell cat $(STAMP) 2>/dev/null)),,stale)
 .PHONY: run test lint lab tiny stale
 .DEFAULT_GOAL := run
 
-# One thread: pictures this small gain nothing from more, and the same pixels come out everywhere.
+# One thread: on a busy machine two are slower for pictures this small, and it repeats to the last bit.
 run test: export OMP_NUM_THREADS := 1
 
 run: $(STAMP)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from flopslab.generator import FrameRequest, load_generator
@@ -17,7 +18,7 @@ from flopslab.progress import NoProgress
 from flopslab.prompts import Prompt
 from flopslab.reading import read_frame
 from flopslab.sequence import read_sequence
-from flopslab.tiny.evaluate import load_model, motif_accuracy
+from flopslab.tiny.evaluate import load_model, motif_accuracy, sheet
 from flopslab.tiny.train import MODEL
 from flopslab.tiny.vocabulary import vocabulary
 from flopslab.windows import cone, positions
@@ -72,6 +73,13 @@ assert image.size == (128, 128) and "flopslab" not in sys.modules
 def test_single_words_show_their_motif():
     accuracy = motif_accuracy(load_model(), WORDS, samples=3)
     assert np.mean(list(accuracy.values())) >= 0.9, accuracy
+
+
+def test_a_sheet_shows_every_picture_with_its_words():
+    page = sheet([Image.new("RGB", (128, 128), "red")] * 5, ["sea", "fire", "a b", "", "x" * 90], 3)
+    colours = dict((colour, count) for count, colour in page.getcolors(page.width * page.height))
+    assert colours[255, 0, 0] == 5 * 128 * 128
+    assert colours[0, 0, 0] > 0
 
 
 def test_the_shipped_sequences_are_made_of_words_that_it_knows():

@@ -1,7 +1,7 @@
 """Makes the embedded model from nothing: `python -m flopslab.tiny.train` (or `make tiny`).
 
 Paints, then trains the text encoder, the autoencoder and the UNet, saves them in the layout that
-diffusers reads, and trains the judge that tells motifs apart. About two hours on two cores.
+diffusers reads, and trains the judge that tells motifs apart. An hour and a half on two cores.
 Stopped and started again, it goes on from the last checkpoint.
 """
 
@@ -33,7 +33,7 @@ def options(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--text-steps", type=int, default=2600)
     parser.add_argument("--vae-steps", type=int, default=4400)
     parser.add_argument("--unet-steps", type=int, default=4000)
-    parser.add_argument("--judge-steps", type=int, default=1200)
+    parser.add_argument("--judge-steps", type=int, default=1300)
     parser.add_argument("--pictures", type=int, default=28_000, help="painted to learn from")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args(line)
