@@ -25,7 +25,7 @@ run: $(STAMP)
 test: lint
 	rm -rf build/notebooks
 	mkdir -p build/notebooks
-	cp notebooks/*.ipynb build/notebooks
+	cp $(filter-out notebooks/out%,$(wildcard notebooks/*.ipynb)) build/notebooks
 	$(BIN)/python -m pytest tests build/notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300
 

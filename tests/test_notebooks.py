@@ -14,7 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 from flopslab.params import Study
 
 ROOT = Path(__file__).parent.parent
-NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+NOTEBOOKS = [p for p in sorted(ROOT.glob("notebooks/*.ipynb")) if not p.name.startswith("out")]
 MAIN = ROOT / "notebooks" / "run.ipynb"
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -51,6 +51,20 @@ def test_a_notebook_drives_and_explains_but_defines_nothing(path):
     assert [
         node for tree in trees for node in ast.walk(tree) if isinstance(node, definitions)
     ] == []
+
+
+def test_a_second_run_in_the_same_kernel_takes_nothing_for_a_parameter():
+    """Whatever stands in the kernel after the first run is a parameter, hidden, or no literal."""
+    nodes = [node for cell in code_cells(MAIN) for node in ast.walk(ast.parse(source(cell)))]
+    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
+    passing = {name for target in inner for name in bound([*ast.walk(target)])}
+    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
+    assert public - set(Study.model_fields) == {"study", "finished", "pictures"}  # no literals
+
+
+def bound(nodes: list[ast.AST]) -> set[str]:
+    """The names that get a value."""
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
 
 @every_notebook
