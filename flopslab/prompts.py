@@ -9,7 +9,7 @@ from flopslab.sequence import Word
 # The eleven basic colour terms of Berlin and Kay (1969).
 BASIC_COLOURS = (
     "black", "white", "red", "green", "yellow", "blue",
-    "brown", "orange", "pink", "purple", "grey",
+    "brown", "orange", "pink", "purple", "gray",
 )  # fmt: skip
 
 Fragments = tuple[tuple[str, float], ...]

@@ -52,7 +52,7 @@ class PaintedGenerator:
         return len(prompt.text.split())
 
     def nearest_colour(self, words: tuple[str, ...]) -> str:
-        return "blue" if "ocean" in words else "grey"
+        return "blue" if "ocean" in words else "gray"
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0

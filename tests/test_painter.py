@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from flopslab.prompts import BASIC_COLOURS
 from flopslab.tiny.motifs import MOTIFS, ZONES
 from flopslab.tiny.painter import SIZE, paint
-from flopslab.tiny.palettes import PALETTES
+from flopslab.tiny.palettes import PALETTES, TINTS
 from flopslab.tiny.scenes import LONGEST, sample_scenes
 from flopslab.tiny.vocabulary import meaning, nearest, vocabulary
 
@@ -71,6 +72,10 @@ def test_a_tint_draws_the_picture_towards_its_colour():
     red, blue = painted("city", tint="red"), painted("city", tint="blue")
     assert (red - blue)[..., 0].mean() > 20
     assert (blue - red)[..., 2].mean() > 20
+
+
+def test_the_painter_knows_every_colour_of_a_themed_prompt():
+    assert set(TINTS) == set(BASIC_COLOURS)
 
 
 def test_no_words_and_eleven_words_are_painted_too():
