@@ -78,7 +78,8 @@ class Store:
             raise RunError(
                 f"the run directory {self.directory} with {_listed(asked, differ)}",
                 f"frames made with {_listed(found, differ)}; they stay as they are",
-                "ask for what was found, or choose another output_dir",
+                "ask for what was found (the same words, model and kind of device among it), "
+                "or choose another output_dir",
             )
 
     def missing(self, frames: Sequence[Frame]) -> list[Frame]:

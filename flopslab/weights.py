@@ -50,7 +50,7 @@ def find(name: str) -> Path:
             f"model {name!r}",
             f"no directory {path.absolute()}, and as a hub id: {_first_line(error)}",
             "check the spelling and the network (is HF_HUB_OFFLINE set? a licence to accept?), "
-            f"or fetch it where there is one: huggingface-cli download {name}",
+            f"or fetch it where there is one: hf download {name}",
         ) from error
 
 

@@ -153,9 +153,7 @@ def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(paint, study,
 def test_one_process_writes_a_run_and_its_death_frees_it(paint, study):
     directory = Path(study.output_dir)
     with process(study, 30) as child:
-        wait_for(
-            child, lambda: (directory / ".lock").is_file() and (directory / ".lock").read_text()
-        )
+        wait_for(child, (directory / "pass1").is_dir)  # it has the lock, and computes
         before = files(directory)
         with pytest.raises(RunError, match=f"pid {child.pid} "):
             paint()

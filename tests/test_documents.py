@@ -23,9 +23,6 @@ MADE_BY_RUNS = re.compile(
 )
 FILE = re.compile(r"[\w./-]+(\.(ipynb|json|md|png|py|toml|txt|ya?ml)|/)")
 NOT_RUN = {
-    "git": "brings the project from elsewhere",
-    "cd": "goes into it",
-    "conda": "where there is conda",
     "make lab": "opens a browser",
     "make run": "the notebook as it stands, which `make test` runs",
     "make tiny": "trains for an hour and a half",

@@ -2,7 +2,7 @@
 
 It is trained before the UNet, on text alone: from its hidden states small heads must tell how
 the painter would paint each word, and the whole prompt. So near words lie near each other, and
-words outside the table take the meaning of the word spelled most like them.
+words outside the table tend towards the word spelled most like them.
 """
 
 import json

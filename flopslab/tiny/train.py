@@ -1,8 +1,8 @@
 """Makes the embedded model from nothing: `python -m flopslab.tiny.train` (or `make tiny`).
 
-Paints, then trains the text encoder, the autoencoder and the UNet, saves them in the layout that
-diffusers reads, and trains the judge that tells motifs apart. An hour and a half on two cores.
-Stopped and started again, it goes on from the last checkpoint.
+Trains the text encoder, paints, trains autoencoder and UNet on the pictures, saves them in the
+layout that diffusers reads, and trains the judge that tells motifs apart. An hour and a half on
+two cores. Stopped and started again, it goes on from the last checkpoint.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from flopslab.tiny.judge import WEIGHTS, Judge, save_judge, train_judge
 from flopslab.tiny.scenes import Scene, paint_all, sample_scenes
 from flopslab.tiny.text import train_text
 from flopslab.tiny.unet import make_scheduler, prepare, train_unet
-from flopslab.tiny.vae import train_vae
+from flopslab.tiny.vae import psnr, train_vae
 
 MODEL = Path(__file__).parent / "model"
 
@@ -113,6 +113,7 @@ def main(line: Sequence[str] | None = None) -> None:
     scenes = sample_scenes(asked.pictures, seed=2)
     pictures = painted(scenes, asked.work / "pictures.npy")
     vae = autoencoder(asked, pictures)
+    print(f"autoencoder: {psnr(vae, pictures[:64]):.1f} dB")
     lesson = prepare(scenes, pictures, vae, encoder, tokenizer)
     unet = train_unet(lesson, asked.work, asked.unet_steps)
     save_pipeline(asked.out, encoder, tokenizer, vae, unet)
