@@ -56,7 +56,7 @@ def test_themed_without_a_way_to_find_the_colour_is_refused():
 
 def test_only_themed_asks_for_a_colour():
     for style in ("simple", "weighted"):
-        compose(WORDS, style, nearest_colour=lambda words: 1 / 0)
+        assert compose(WORDS, style, nearest_colour=lambda words: 1 / 0).fragments
 
 
 @mark.parametrize("style", STYLES)
