@@ -91,7 +91,7 @@ def test_no_import_is_relative():
 
 
 def test_the_embedded_model_stands_apart():
-    painter = {room for path in PACKAGE.glob("tiny/*.py") for room, _ in rooms(path)}
+    painter = {room for path in PACKAGE.glob("tiny/**/*.py") for room, _ in rooms(path)}
     assert painter <= {"errors", "sequence", "tiny"}
     assert "tiny" not in {room for name in ROOMS for room, _ in rooms(PACKAGE / f"{name}.py")}
 
