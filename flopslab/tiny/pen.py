@@ -1,93 +1,149 @@
-"""The pen with which motifs draw: shapes in fractions of the picture, kept near one strip."""
+"""The pen with which motifs draw: bold shapes in the cell of one word."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from flopslab.tiny.palettes import Colour, Palette
+from flopslab.tiny.palettes import Colour, Palette, mix
 
 Point = tuple[float, float]
+BLACK: Colour = (8, 8, 14)
+
+# Where in its cell a single figure tends to stand: the range of its place, -1 to 1, x then y.
+_LEANINGS = {
+    "anywhere": ((-1.0, 1.0), (-1.0, 1.0)),
+    "left": ((-1.0, -0.2), (-1.0, 1.0)),
+    "centre": ((-0.3, 0.3), (-0.5, 0.5)),
+    "right": ((0.2, 1.0), (-1.0, 1.0)),
+    "high": ((-1.0, 1.0), (-1.0, -0.2)),
+    "low": ((-1.0, 1.0), (0.2, 1.0)),
+}
+PLACES = tuple(_LEANINGS)
 
 
-@cache
+class Cell(NamedTuple):
+    """A word's part of the picture, in fractions of it; y goes down."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> Point:
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+
+@lru_cache(maxsize=256)
 def _halo(size: int) -> Image.Image:
     """A soft round mask of size x size, full in the middle and nothing at the rim."""
-    axis = np.linspace(-1, 1, size)
+    axis = np.linspace(-1, 1, size, dtype=np.float32)
     distance = np.hypot(axis[:, None], axis[None, :])
-    return Image.fromarray((np.clip(1 - distance, 0, 1) ** 1.5 * 220).astype(np.uint8))
+    return Image.fromarray((np.clip(1 - distance, 0, 1) ** 1.5 * 200).astype(np.uint8))
+
+
+@lru_cache(maxsize=256)
+def _fade(width: int, height: int) -> Image.Image:
+    """A mask that is nothing at the top and full at the bottom."""
+    return Image.linear_gradient("L").resize((width, height))
 
 
 @dataclass(frozen=True)
 class Pen:
-    """Draws on `canvas` (square) in the strip from `left` to `right`, in the colours `ink`.
+    """Draws on `canvas` (square) in one cell, in the colours `ink`.
 
-    `horizon` is the height of the ground line, `energy` in [0, 1] how wild the motif is.
+    `energy` in [0, 1] is how wild the motif is; `flip` is 1, or -1 for a mirrored motif.
     """
 
     canvas: Image.Image
     draw: ImageDraw.ImageDraw
     random: np.random.Generator
     ink: Palette
-    left: float
-    right: float
-    horizon: float
+    cell: Cell
     energy: float
+    place: str
+    flip: int
 
-    # --- chance ---------------------------------------------------------------------------
+    # --- chance and places ------------------------------------------------------------------
 
     def between(self, low: float, high: float) -> float:
         return float(self.random.uniform(low, high))
 
-    def chance(self, share: float) -> bool:
-        return bool(self.random.random() < share)
+    def at(self, across: float, down: float) -> Point:
+        """A point of the cell from its shares: (0, 0) is the upper left corner."""
+        c = self.cell
+        return c.left + across * c.width, c.top + down * c.height
 
-    # --- places ---------------------------------------------------------------------------
+    def spot(self, wide: float = 1.0, tall: float = 1.0, share: float = 0.8) -> tuple:
+        """Place x, y and radius r of a figure that reaches wide * r and tall * r from its middle.
+
+        It fills about `share` of the cell and stands where the word's place leads it.
+        """
+        c = self.cell
+        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.9, 1.04)
+        (x, y), (across, down) = c.middle, _LEANINGS[self.place]
+        x += max(0.0, c.width / 2 - wide * r) * 0.8 * self.between(*across)
+        y += max(0.0, c.height / 2 - tall * r) * 0.8 * self.between(*down)
+        return x, y, r
+
+    def columns(self, pitch: float) -> list[tuple[float, float]]:
+        """Middle and half width of equal columns, about `pitch` wide, that fill the cell."""
+        count = max(1, round(self.cell.width / pitch))
+        half = self.cell.width / count / 2
+        shift = self.between(-0.15, 0.15) * half
+        return [(self.cell.left + half * (2 * i + 1) + shift, half) for i in range(count)]
+
+    def grid(self, pitch: float) -> list[Point]:
+        """The middles of a staggered grid, about `pitch` apart, a little uneven."""
+        across = max(2, round(self.cell.width / pitch))
+        down = max(2, round(self.cell.height / pitch))
+        shift = self.between(0.15, 0.4)
+        return [
+            self.at(
+                (i + (shift if j % 2 else 0.9 - shift) + self.between(-0.08, 0.08)) / across,
+                (j + 0.5 + self.between(-0.1, 0.1)) / down,
+            )
+            for j in range(down)
+            for i in range(across)
+        ]
+
+    # --- tones ------------------------------------------------------------------------------
 
     @property
-    def width(self) -> float:
-        return self.right - self.left
+    def dark(self) -> Colour:
+        """The deepest tone of the palette."""
+        return mix(min(self.ink, key=sum), BLACK, 0.35)
 
-    def at(self, share: float) -> float:
-        """The x at a share of the strip's width."""
-        return self.left + share * self.width
+    def unlike(self, *colours: Colour) -> Colour:
+        """Of figure, light and dark the one that stands out most from the given colours."""
 
-    def hold(self, x: float) -> float:
-        """The nearest x inside the strip."""
-        return min(max(x, self.left), self.right)
+        def contrast(ink: Colour) -> int:
+            return min(
+                sum(abs(a - b) for a, b in zip(ink, colour, strict=True)) for colour in colours
+            )
 
-    def inside(self, margin: float) -> float:
-        """A random x in the strip that leaves a margin where there is room for one."""
-        margin = min(margin, 0.45 * self.width)
-        return self.between(self.left + margin, self.right - margin)
+        return max((self.ink.figure, self.ink.light, self.dark), key=contrast)
 
-    def fit(self, size: float) -> float:
-        """The size, made smaller in a narrow strip."""
-        return min(size, size * (0.35 + 1.1 * self.width), 0.62 * self.width)
+    @property
+    def bold(self) -> Colour:
+        """What is seen best before the sky: the figure's own colour, where that will do."""
+        behind = (self.ink.sky, self.ink.haze)
+        gap = min(sum(abs(a - b) for a, b in zip(self.ink.figure, c, strict=True)) for c in behind)
+        return self.ink.figure if gap > 170 else self.unlike(*behind)
 
-    def count(self, whole: float) -> int:
-        """How many things to draw in the strip if the whole picture holds that many."""
-        return max(1, round(whole * self.width))
-
-    def steps(self, pitch: float) -> list[float]:
-        """Every x from left to right, a pitch apart, both ends included."""
-        return np.linspace(self.left, self.right, max(2, round(self.width / pitch) + 1)).tolist()
-
-    def scatter(self, count: int, top: float, bottom: float) -> Iterator[Point]:
-        """Random points in the strip, spread evenly by a shuffled grid of columns."""
-        for i in self.random.permutation(count):
-            yield self.at((i + self.between(0.1, 0.9)) / count), self.between(top, bottom)
-
-    def rows(self, count: int, depth: float) -> list[Point]:
-        """Feet of things that stand on the ground, far ones first."""
-        points = self.scatter(
-            count, self.horizon + 0.04, min(self.horizon + 0.04 + 2 * depth, 0.94)
-        )
-        return sorted(points, key=lambda point: point[1])
-
-    # --- marks ----------------------------------------------------------------------------
+    # --- marks ------------------------------------------------------------------------------
 
     def _scaled(self, points: Sequence[Point]) -> list[Point]:
         size = self.canvas.width
@@ -96,17 +152,12 @@ class Pen:
     def shape(self, points: Sequence[Point], colour: Colour) -> None:
         self.draw.polygon(self._scaled(points), fill=colour)
 
-    def clipped(self, points: Sequence[Point], colour: Colour) -> None:
-        """A shape that ends at the strip's sides."""
-        mask = Image.new("1", self.canvas.size)
-        ImageDraw.Draw(mask).polygon(self._scaled(points), fill=1)
-        size = self.canvas.width
-        box = (round(self.left * size), 0, round(self.right * size), size)
-        self.canvas.paste(colour, box, mask.crop(box))
-
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
+        """A thick line with round ends."""
         pixels = max(2, round(width * self.canvas.width))
         self.draw.line(self._scaled(points), fill=colour, width=pixels, joint="curve")
+        for x, y in (points[0], points[-1]):
+            self.disc(x, y, width / 2, colour)
 
     def box(self, x0: float, y0: float, x1: float, y1: float, colour: Colour) -> None:
         self.draw.rectangle(self._scaled([(x0, y0), (x1, max(y0, y1))]), fill=colour)
@@ -117,19 +168,20 @@ class Pen:
     def disc(self, x: float, y: float, r: float, colour: Colour) -> None:
         self.oval(x, y, r, r, colour)
 
-    def circle(self, x: float, y: float, r: float, width: float, colour: Colour) -> None:
+    def ring(self, x: float, y: float, r: float, width: float, colour: Colour) -> None:
         box = self._scaled([(x - r, y - r), (x + r, y + r)])
         self.draw.ellipse(box, outline=colour, width=max(2, round(width * self.canvas.width)))
 
     def glow(self, x: float, y: float, r: float, colour: Colour) -> None:
         """Light that fades from the middle."""
-        size = max(2, round(2 * r * self.canvas.width))
-        corner = (round((x - r) * self.canvas.width), round((y - r) * self.canvas.width))
-        self.canvas.paste(colour, corner, _halo(min(size, 512)).resize((size, size)))
+        size = max(2, 4 * round(r * self.canvas.width / 2))
+        corner = (round(x * self.canvas.width - size / 2), round(y * self.canvas.width - size / 2))
+        self.canvas.paste(colour, corner, _halo(size))
 
     def veil(self, x: float, y: float, width: float, height: float, colour: Colour) -> None:
-        """A curtain of light that fades downwards."""
-        size = self.canvas.width
-        shape = (max(1, round(width * size)), max(1, round(height * size)))
-        fade = Image.linear_gradient("L").transpose(Image.Transpose.FLIP_TOP_BOTTOM).resize(shape)
-        self.canvas.paste(colour, (round(x * size), round(y * size)), fade)
+        """A curtain of light that fades upwards."""
+        left, right, top, foot = (
+            round(edge * self.canvas.width) for edge in (x, x + width, y, y + height)
+        )
+        if right > left and foot > top:
+            self.canvas.paste(colour, (left, top), _fade(right - left, foot - top))

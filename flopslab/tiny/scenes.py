@@ -36,11 +36,18 @@ class Scene:
 
 
 def sample_scene(random: np.random.Generator) -> Scene:
-    """A random scene: a third single words, the default window often, half of them weighted."""
+    """A random scene: mostly short, the default window often, half of them weighted."""
     words = list(vocabulary())
     share = random.random()
-    count = 1 if share < 0.33 else 2 if share < 0.5 else LONGEST if share > 0.85 else 0
-    count = count or int(random.integers(3, LONGEST))
+    limits = (
+        (0.40, 1, 1),
+        (0.55, 2, 2),
+        (0.67, 3, 5),
+        (0.82, 6, LONGEST - 1),
+        (1, LONGEST, LONGEST),
+    )
+    low, high = next((low, high) for limit, low, high in limits if share < limit)
+    count = int(random.integers(low, high, endpoint=True))
     chosen = random.choice(words, count)
     sizes = random.integers(1, 8, count) if random.random() < 0.5 else np.ones(count, int)
     tint = str(random.choice(list(TINTS))) if random.random() < 0.06 else ""

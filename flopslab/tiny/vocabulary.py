@@ -8,14 +8,23 @@ from importlib.resources import files
 
 from flopslab.tiny.palettes import PALETTES, Colour, Palette
 
+TEXTURES = ("smooth", "paper", "brushed", "misty")
+LIGHTS = ("day", "low", "glow", "night", "backlit")
+
 
 @dataclass(frozen=True)
 class Meaning:
-    """How a word is painted: its motif, its palette, and its energy in [0, 1]."""
+    """How a word is painted: what stands in the picture, in which colours, texture and light.
+
+    `energy` in [0, 1] is how wild it is, `place` (one of `pen.PLACES`) where it tends to stand.
+    """
 
     motif: str
     palette: Palette
+    texture: str
+    light: str
     energy: float
+    place: str
 
 
 def _digest(text: str) -> bytes:
@@ -39,9 +48,10 @@ def vocabulary() -> Mapping[str, Meaning]:
     table = {}
     for line in files(__package__).joinpath("vocabulary.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
-            motif, palette, energy, *words = line.split()
+            motif, palette, texture, light, energy, place, *words = line.split()
             for word in words:
-                table[word] = Meaning(motif, _shade(PALETTES[palette], word), float(energy))
+                shade = _shade(PALETTES[palette], word)
+                table[word] = Meaning(motif, shade, texture, light, float(energy), place)
     return table
 
 

@@ -7,122 +7,163 @@ from flopslab.tiny.palettes import mix
 from flopslab.tiny.pen import Pen
 
 
+def spokes(x: float, y: float, outer: float, inner: float, count: int, turn: float = 0.0) -> list:
+    """The outline of a star with `count` points."""
+    return [
+        (x + r * cos(turn + pi * i / count), y + r * sin(turn + pi * i / count))
+        for i in range(2 * count)
+        for r in [inner if i % 2 else outer]
+    ]
+
+
 @motif("sky")
 def sun(pen: Pen) -> None:
-    r = pen.fit(0.17)
-    x, y = pen.inside(r), pen.between(0.2, 0.42)
-    pen.glow(x, y, 2.6 * r, pen.ink.light)
-    pen.disc(x, y, r, pen.ink.figure)
-    pen.disc(x, y, 0.72 * r, pen.ink.light)
+    x, y, r = pen.spot(share=0.8)
+    red, _, blue = pen.ink.figure
+    rim = pen.ink.figure if red > blue else mix(pen.ink.light, (255, 206, 84), 0.55)
+    pen.glow(x, y, 1.9 * r, mix(pen.ink.haze, pen.ink.light, 0.6))
+    pen.shape(spokes(x, y, r, 0.68 * r, 12, pen.between(0, 0.5)), rim)
+    pen.disc(x, y, 0.6 * r, mix(pen.ink.sky, rim, 0.72))
+    pen.disc(x, y, 0.5 * r, mix(rim, pen.ink.light, 0.7))
 
 
 @motif("sky")
 def moon(pen: Pen) -> None:
-    r = pen.fit(0.17)
-    x, y = pen.inside(r), pen.between(0.2, 0.4)
-    pen.glow(x, y, 2.2 * r, mix(pen.ink.sky, pen.ink.figure, 0.6))
+    x, y, r = pen.spot(share=0.72)
+    pen.glow(x, y, 1.9 * r, mix(pen.ink.sky, pen.bold, 0.55))
     turns = [pi * i / 24 for i in range(25)]
-    outer = [(x - r * sin(t), y - r * cos(t)) for t in turns]
-    inner = [(x - 0.2 * r * sin(t), y - r * cos(t)) for t in reversed(turns)]
-    pen.shape([(px + 0.4 * r, py) for px, py in outer + inner], pen.ink.figure)
+    outer = [(-sin(t), -cos(t)) for t in turns]
+    inner = [(-0.32 * sin(t), -cos(t)) for t in reversed(turns)]
+    tilt = pen.flip * 0.45
+    pen.shape(
+        [
+            (
+                x + pen.flip * r * ((a + 0.4) * cos(tilt) - pen.flip * b * sin(tilt)),
+                y + r * ((a + 0.4) * pen.flip * sin(tilt) + b * cos(tilt)),
+            )
+            for a, b in outer + inner
+        ],
+        pen.bold,
+    )
 
 
 @motif("sky")
 def stars(pen: Pen) -> None:
-    for x, y in pen.scatter(pen.count(22), 0.04, 0.62):
-        r = pen.between(0.012, 0.02) * (2.0 if pen.chance(0.3) else 1.0)
-        ray = [
-            (
-                x + (r if i % 2 else 2.4 * r) * cos(pi * i / 4),
-                y + (r if i % 2 else 2.4 * r) * sin(pi * i / 4),
-            )
-            for i in range(8)
-        ]
-        pen.shape(ray, pen.ink.figure if pen.chance(0.6) else pen.ink.light)
+    spots = ((0.3, 0.32, 1.0), (0.74, 0.2, 0.62), (0.8, 0.66, 0.8), (0.26, 0.78, 0.6))
+    if pen.cell.width > 0.6:
+        spots += ((0.54, 0.52, 0.56),)
+    size = min(pen.cell.width, pen.cell.height, 0.7)
+    for across, down, k in spots:
+        across = across if pen.flip > 0 else 1 - across
+        x, y = pen.at(across + pen.between(-0.07, 0.07), down + pen.between(-0.06, 0.06))
+        r = 0.25 * size * k
+        pen.glow(x, y, 1.5 * r, mix(pen.ink.sky, pen.ink.light, 0.55))
+        pen.shape(spokes(x, y, r, 0.36 * r, 4), pen.ink.light if k < 1 else pen.bold)
 
 
 @motif("sky")
 def clouds(pen: Pen) -> None:
-    for _ in range(pen.count(3)):
-        r = pen.fit(pen.between(0.09, 0.12))
-        x, y = pen.inside(1.8 * r), pen.between(0.14, 0.46)
-        for colour, lift in ((mix(pen.ink.figure, pen.ink.haze, 0.35), 0.25), (pen.ink.light, 0.0)):
-            for dx, dy, k in (
-                (-1.3, 0.2, 0.75),
-                (-0.4, -0.25, 1.0),
-                (0.6, -0.1, 0.9),
-                (1.4, 0.25, 0.65),
-            ):
-                pen.disc(x + dx * r, y + (dy + lift) * r, k * r, colour)
+    count = 2 if pen.cell.width > 0.6 else 1
+    for i in range(count):
+        r = min(pen.cell.width / 4.6, pen.cell.height / 3.4, 0.16) * (1 if i == 0 else 0.75)
+        across = 0.5 if count == 1 else (0.36, 0.68)[i] if pen.flip > 0 else (0.64, 0.32)[i]
+        x, y = pen.at(across + pen.between(-0.05, 0.05), (0.38, 0.76)[i] if count > 1 else 0.5)
+        shadow = mix(pen.ink.light, pen.ink.sky, 0.45)
+        for lift, colour in ((0.22 * r, shadow), (0.0, pen.ink.light)):
+            pen.box(x - 1.5 * r, y + lift, x + 1.5 * r, y + 0.7 * r + lift, colour)
+            for dx, dy, k in ((-1.4, 0.1, 0.6), (-0.5, -0.35, 0.95), (0.6, -0.1, 0.8)):
+                pen.disc(x + pen.flip * dx * r, y + dy * r + lift, k * r, colour)
+            pen.disc(x + pen.flip * 1.45 * r, y + 0.2 * r + lift, 0.5 * r, colour)
 
 
 @motif("sky")
 def rays(pen: Pen) -> None:
-    x, y = pen.at(pen.between(0.3, 0.7)), pen.between(0.02, 0.16)
-    turn = pen.between(0, pi)
-    beams = 9
-    for i in range(beams):
-        a = turn + 2 * pi * i / beams
-        spread = pi / beams * 0.5
-        pen.clipped(
+    """Beams that fall from the upper edge of the cell in a fan."""
+    across = 0.5 + pen.flip * pen.between(0.05, 0.3)
+    x, y = pen.at(across, 0.04)
+    reach = 1.2 * max(pen.cell.width, pen.cell.height)
+    colour = mix(pen.ink.haze, pen.ink.light, 0.8)
+    turn = pen.between(-0.08, 0.08)
+    for i in range(5):
+        a = pi * (i + 0.5) / 5 + turn
+        pen.shape(
             [
                 (x, y),
-                (x + 1.6 * cos(a - spread), y + 1.6 * sin(a - spread)),
-                (x + 1.6 * cos(a + spread), y + 1.6 * sin(a + spread)),
+                (x + reach * cos(a - 0.16), y + reach * sin(a - 0.16)),
+                (x + reach * cos(a + 0.16), y + reach * sin(a + 0.16)),
             ],
-            pen.ink.figure if i % 2 else mix(pen.ink.figure, pen.ink.light, 0.5),
+            colour if i % 2 else mix(colour, pen.bold, 0.5),
         )
-    pen.disc(x, y, pen.fit(0.1), pen.ink.light)
+    pen.disc(x, y, 0.2 * min(pen.cell.width, pen.cell.height), pen.ink.light)
 
 
 @motif("sky")
 def rain(pen: Pen) -> None:
-    slant = pen.between(-0.06, 0.06) * (1 + pen.energy)
-    for x, y in pen.scatter(pen.count(34), -0.05, 0.9):
-        length = pen.between(0.09, 0.14)
-        pen.line([(x, y), (x + slant, y + length)], 0.014, pen.ink.figure)
+    slant = pen.flip * (0.35 + 0.5 * pen.energy)
+    tone = pen.unlike(pen.ink.sky, pen.ink.haze)
+    for x, y in pen.grid(0.3):
+        h = min(0.09, 0.19 * pen.cell.height)
+        top, foot = (x + slant * h, y - h), (x - slant * h * 0.6, y + h * 0.6)
+        w = 0.45 * h
+        pen.shape([top, (foot[0] - w, foot[1]), (foot[0] + w, foot[1])], tone)
+        pen.disc(*foot, w, tone)
 
 
 @motif("sky")
 def snowfall(pen: Pen) -> None:
-    for x, y in pen.scatter(pen.count(30), 0.0, 0.95):
-        pen.disc(x, y, pen.between(0.012, 0.026), pen.ink.light)
+    """Big soft flakes."""
+    ground = pen.cell.bottom - 0.12 * pen.cell.height
+    for i, (x, y) in enumerate(pen.grid(0.27)):
+        r = min(0.058, 0.17 * pen.cell.height) * (1.0 if i % 2 else 0.7)
+        if y < ground:
+            pen.glow(x, y, 1.9 * r, mix(pen.ink.haze, pen.ink.light, 0.5))
+            pen.disc(x, y, r, pen.ink.light)
 
 
 @motif("sky")
 def lightning(pen: Pen) -> None:
-    for _ in range(max(1, pen.count(1.6))):
-        x, y, points = pen.inside(0.08), 0.0, []
-        while y < 0.72:
-            points.append((x, y))
-            x, y = pen.hold(x + pen.between(-0.11, 0.11)), y + pen.between(0.08, 0.14)
-        pen.line(points, 0.045, mix(pen.ink.sky, pen.ink.light, 0.45))
-        pen.line(points, 0.022, pen.ink.light)
+    x, y, r = pen.spot(0.62, 1.0, 0.96)
+    bolt = (
+        (0.2, -1),
+        (-0.5, 0.12),
+        (-0.06, 0.12),
+        (-0.3, 1),
+        (0.5, -0.22),
+        (0.08, -0.22),
+        (0.5, -1),
+    )
+    points = [(x + pen.flip * a * r, y + b * r) for a, b in bolt]
+    pen.glow(x, y, 1.2 * r, mix(pen.ink.haze, pen.ink.light, 0.5))
+    pen.shape(points, pen.ink.light)
+
+
+def gull(x: float, y: float, w: float, h: float) -> list[tuple[float, float]]:
+    """The outline of a bird that glides: two bent wings that end in points."""
+    upper, lower = [], []
+    for i in range(-10, 11):
+        t = abs(i) / 10
+        bend = -h * sin(0.8 * pi * t**0.7)
+        upper.append((x + w * i / 10, y + bend))
+        lower.append((x + w * i / 10, y + bend + 0.62 * h * (1 - t) ** 0.7))
+    return upper + lower[::-1]
 
 
 @motif("sky")
 def birds(pen: Pen) -> None:
-    for x, y in pen.scatter(pen.count(7), 0.12, 0.5):
-        w = pen.between(0.05, 0.08)
-        h = w * pen.between(0.4, 0.7)
-        pen.line(
-            [
-                (x - w, y - h),
-                (x - 0.4 * w, y - h * 0.7),
-                (x, y),
-                (x + 0.4 * w, y - h * 0.7),
-                (x + w, y - h),
-            ],
-            0.022,
-            pen.ink.figure,
-        )
+    size = min(pen.cell.width, 1.3 * pen.cell.height)
+    for across, down, k in ((0.36, 0.4, 1.0), (0.74, 0.26, 0.62), (0.7, 0.72, 0.72)):
+        across = across if pen.flip > 0 else 1 - across
+        x, y = pen.at(across + pen.between(-0.04, 0.04), down + pen.between(-0.06, 0.06))
+        w = 0.3 * size * k
+        pen.shape(gull(x, y, w, w * (0.42 + 0.3 * pen.energy)), pen.bold)
 
 
 @motif("sky")
 def aurora(pen: Pen) -> None:
-    for band in range(3):
-        y = 0.12 + 0.13 * band + pen.between(-0.03, 0.03)
-        phase, reach = pen.between(0, 2 * pi), pen.between(0.16, 0.26)
-        for x in pen.steps(0.02):
-            top = y + 0.06 * sin(phase + 7 * x)
-            pen.veil(x, top, 0.026, reach, mix(pen.ink.figure, pen.ink.light, band / 3))
+    """Two curtains of light, bright along their lower hems."""
+    phase, step = pen.between(0, 2 * pi), 1 / 64
+    for band, colour in enumerate((pen.bold, mix(pen.bold, pen.ink.light, 0.6))):
+        for i in range(round(pen.cell.width / step)):
+            sway = 0.1 * sin(phase + 2.2 * band + 6 * i * step / max(pen.cell.width, 0.5))
+            x, y = pen.cell.left + i * step, pen.at(0, 0.06 + 0.36 * band + sway)[1]
+            pen.veil(x, y, step, 0.42 * pen.cell.height, colour)
