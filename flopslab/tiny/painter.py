@@ -46,6 +46,12 @@ def paint(
     return canvas.reduce(_DETAIL)
 
 
+def layout(words: Sequence[str]) -> list[Placed]:
+    """Every word with its cell as it stands where chance and weights leave it: for teaching."""
+    rows = _rows([(meaning(word), 1.0) for word in words])
+    return _laid_out(rows, np.random.default_rng(0))
+
+
 def _toned(what: Meaning, tint: str) -> Meaning:
     return replace(what, palette=tinted(what.palette, TINTS[tint]))
 

@@ -1,12 +1,12 @@
 """The embedded model's text encoder: a two-layer CLIP text model that knows what words look like.
 
 It is trained before the UNet, on text alone: from its hidden states small heads must tell how
-the painter would paint each word, and the whole prompt. So near words lie near each other, and
-words outside the table tend towards the word spelled most like them.
+the painter would paint each word, and where in the picture each motif would stand. So near words
+lie near each other, and words outside the table tend towards the word spelled most like them.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -19,14 +19,17 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from flopslab.tiny.fit import fit
 from flopslab.tiny.motifs import MOTIFS, ZONES
+from flopslab.tiny.painter import layout
 from flopslab.tiny.palettes import TINTS, tinted
+from flopslab.tiny.pen import PLACES
 from flopslab.tiny.scenes import Scene, sample_scene
-from flopslab.tiny.vocabulary import meaning, vocabulary
+from flopslab.tiny.vocabulary import LIGHTS, TEXTURES, meaning, vocabulary
 
 LENGTH, WIDTH = 77, 128
 _ZONES = ("sky", "middle", "ground")
-_WORD = len(MOTIFS) + 15 + 1 + 1  # what a head tells of a word: motif, palette, energy, place
-_SCENE = len(MOTIFS) + 15 + len(_ZONES)  # and of a prompt: motifs, mean palette, words per zone
+_MAP = 4  # cells a side of the map that tells where in the picture a motif stands
+_LOOKS = 15 + 1 + 1 + len(TEXTURES) + len(LIGHTS) + len(PLACES)  # palette, energy, turn, the rest
+_PLACED = len(MOTIFS) + 1  # what may stand in a cell of the map: a motif, or nothing
 _STYLE = ("toned", "ethereal", "dreamlike")
 _ENDINGS = ("s", "ed", "ing", "er", "ly", "ness", "less", "ful", "y")
 
@@ -89,8 +92,8 @@ def embed(
 # --- what the heads must tell ---------------------------------------------------------------
 
 
-def _one_hot(motif: str) -> np.ndarray:
-    return np.eye(len(MOTIFS), dtype=np.float32)[list(MOTIFS).index(motif)]
+def _one_hot(name: str, names: Iterable[str]) -> list[float]:
+    return [float(name == other) for other in names]
 
 
 def _palette(word: str, tint: str) -> np.ndarray:
@@ -99,28 +102,34 @@ def _palette(word: str, tint: str) -> np.ndarray:
     return np.array(palette, np.float32).ravel() / 127.5 - 1
 
 
-def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Of each word [words, _WORD], and of the scene [_SCENE]."""
-    rows, seen = [], dict.fromkeys(_ZONES, 0)
+def _looks(word: str, tint: str, turn: int) -> list[float]:
+    """Everything about a word but its motif, [_LOOKS]; `turn`: how many of its zone went before."""
+    what = meaning(word)
+    kinds = (what.texture, TEXTURES), (what.light, LIGHTS), (what.place, PLACES)
+    told = [share for name, names in kinds for share in _one_hot(name, names)]
+    return [*_palette(word, tint), what.energy, turn / 4, *told]
+
+
+def _targets(scene: Scene) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Motif of each word [words], looks of each word [words, _LOOKS], map [_MAP * _MAP]."""
+    motifs, looks, seen = [], [], dict.fromkeys(_ZONES, 0)
     for word, _ in scene.words:
-        what = meaning(word)
-        zone = ZONES[what.motif]
-        place = seen[zone] / 4
-        seen[zone] += 1
-        rows.append([*_one_hot(what.motif), *_palette(word, scene.tint), what.energy, place])
-    table = np.array(rows, np.float32)
-    motifs, palette = table[:, : len(MOTIFS)].max(0), table[:, len(MOTIFS) : -2].mean(0)
-    return table, np.concatenate([motifs, palette, np.array(list(seen.values())) / 4])
+        motif = meaning(word).motif
+        motifs.append(list(MOTIFS).index(motif))
+        looks.append(_looks(word, scene.tint, seen[ZONES[motif]]))
+        seen[ZONES[motif]] += 1
+    return motifs, np.array(looks, np.float32), _map(scene)
 
 
-def _error(told: Tensor, wanted: Tensor, exclusive: bool) -> Tensor:
-    """Cross-entropy of the motifs and squared error of everything else."""
-    n = len(MOTIFS)
-    if exclusive:
-        named = functional.cross_entropy(told[:, :n], wanted[:, :n])
-    else:
-        named = functional.binary_cross_entropy_with_logits(told[:, :n], wanted[:, :n]) * 8
-    return named + 4 * functional.mse_loss(told[:, n:], wanted[:, n:])
+def _map(scene: Scene) -> np.ndarray:
+    """Which motif stands in each cell of the picture, row by row; the last number is none."""
+    cells = np.full((_MAP, _MAP), len(MOTIFS))
+    for placed in layout([word for word, _ in scene.words]):
+        cell = placed.cell
+        rows = slice(round(_MAP * cell.top), max(round(_MAP * cell.bottom), 1))
+        columns = slice(round(_MAP * cell.left), max(round(_MAP * cell.right), 1))
+        cells[rows, columns] = list(MOTIFS).index(placed.what.motif)
+    return cells.ravel()
 
 
 # --- words as people write them -------------------------------------------------------------
@@ -170,8 +179,9 @@ class _Described(nn.Module):
                 pad_token_id=tokenizer.pad_token_id,
             )
         )
-        self.word = nn.Linear(WIDTH, _WORD)
-        self.scene = nn.Linear(WIDTH, _SCENE)
+        self.motif = nn.Linear(WIDTH, len(MOTIFS))
+        self.looks = nn.Linear(WIDTH, _LOOKS)
+        self.map = nn.Linear(WIDTH, _MAP * _MAP * _PLACED)
 
 
 def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, CLIPTokenizer]:
@@ -186,16 +196,19 @@ def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, 
         ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
         longest = max(last[-1] for last in ends) + 3
         states = model.encoder(ids[:, :longest]).last_hidden_state
-        targets = [_targets(scene) for scene in scenes]
+        motifs, looks, maps = zip(*map(_targets, scenes), strict=True)
         skip = [1 if scene.tint else 0 for scene in scenes]  # the style words are no scene words
         rows = [
             (i, end) for i, last in enumerate(ends) for end in last[skip[i] : len(last) - skip[i]]
         ]
         words = states[[i for i, _ in rows], [end for _, end in rows]]
-        wanted = torch.from_numpy(np.concatenate([table for table, _ in targets]))
-        whole = torch.from_numpy(np.stack([scene for _, scene in targets])).float()
         after = states[:, longest - 1]  # where the prompt has ended, everything has been read
-        return _error(model.word(words), wanted, True) + _error(model.scene(after), whole, False)
+        told = model.map(after).view(-1, _PLACED)
+        return (
+            functional.cross_entropy(model.motif(words), torch.tensor(sum(motifs, [])))
+            + 4 * functional.mse_loss(model.looks(words), torch.from_numpy(np.concatenate(looks)))
+            + functional.cross_entropy(told, torch.from_numpy(np.concatenate(maps)))
+        )
 
     fit("text", model, loss_at, steps=steps, rate=2e-3, work=work)
     return model.encoder, tokenizer
