@@ -92,7 +92,7 @@ class Pen:
         It fills about `share` of the cell and stands where the word's place leads it.
         """
         c = self.cell
-        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.9, 1.04)
+        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.78, 1.05)
         (x, y), (across, down) = c.middle, _LEANINGS[self.place]
         x += max(0.0, c.width / 2 - wide * r) * 0.8 * self.between(*across)
         y += max(0.0, c.height / 2 - tall * r) * 0.8 * self.between(*down)
@@ -126,15 +126,15 @@ class Pen:
         """The deepest tone of the palette."""
         return mix(min(self.ink, key=sum), BLACK, 0.35)
 
-    def unlike(self, *colours: Colour) -> Colour:
-        """Of figure, light and dark the one that stands out most from the given colours."""
+    def unlike(self, *colours: Colour, among: Sequence[Colour] = ()) -> Colour:
+        """Of figure, light and dark (or `among`) what stands out most from the given colours."""
 
         def contrast(ink: Colour) -> int:
             return min(
                 sum(abs(a - b) for a, b in zip(ink, colour, strict=True)) for colour in colours
             )
 
-        return max((self.ink.figure, self.ink.light, self.dark), key=contrast)
+        return max(among or (self.ink.figure, self.ink.light, self.dark), key=contrast)
 
     @property
     def bold(self) -> Colour:

@@ -10,19 +10,21 @@ from flopslab.tiny.pen import BLACK, Pen
 @motif("ground")
 def waves(pen: Pen) -> None:
     """Rows of scallops, nearer ones deeper in tone."""
-    columns = pen.columns(0.27 if pen.cell.width > 0.5 else 0.2)
+    ink, c = pen.ink, pen.cell
+    columns = pen.columns(pen.between(0.25, 0.34) if c.width > 0.5 else 0.2)
     half = columns[0][1]
-    tall = half * (0.75 + 0.6 * pen.energy)
-    rows = 4 if pen.cell.height > 0.5 else 3
-    for j in range(rows):
-        y = pen.at(0, 0.42 + 0.58 * j / rows)[1] if rows == 4 else pen.at(0, 0.25 + 0.25 * j)[1]
-        tone = mix(pen.ink.haze, pen.dark, (0.35, 0.55, 0.75, 0.9)[j])
-        crest = mix(tone, pen.ink.light, 0.75)
-        pen.box(pen.cell.left, y, pen.cell.right, pen.cell.bottom, tone)
-        shift = half if j % 2 else 0.0
-        for x in (columns[0][0] - 2 * half, *(x for x, _ in columns), columns[-1][0] + 2 * half):
-            pen.oval(x + pen.flip * shift, y, half, tall, crest)
-            pen.oval(x + pen.flip * shift, y + 0.28 * tall, 0.78 * half, 0.86 * tall, tone)
+    tall = half * (0.75 + 0.5 * pen.energy)
+    tones = [mix(ink.haze, ink.ground, share) for share in (0.5, 0.8)]
+    tones += [mix(ink.ground, pen.dark, share) for share in (0.15, 0.5, 0.8)]
+    places = [columns[0][0] - 2 * half, *(x for x, _ in columns), columns[-1][0] + 2 * half]
+    for j, tone in enumerate(tones):
+        y = pen.at(0, 0.4 + 0.16 * j)[1] if c.height > 0.5 else pen.at(0, 0.25 + 0.24 * j)[1]
+        crest = mix(tone, ink.light, 0.72)
+        pen.box(c.left, y, c.right, c.bottom, tone)
+        for x in places:
+            x += pen.flip * half if j % 2 else 0.0
+            pen.oval(x, y, half, tall, crest)
+            pen.oval(x, y + 0.28 * tall, 0.78 * half, 0.86 * tall, tone)
 
 
 def tongue(x: float, foot: float, w: float, h: float, sway: float) -> list[tuple[float, float]]:
@@ -64,8 +66,8 @@ def peaks(pen: Pen) -> None:
     c = pen.cell
     rows = ((0.3, 0.34, 0.42), (0.68, 0.06, 0.52)) if c.width > 0.3 else ((0.5, 0.06, 0.55),)
     for i, (across, top, wide) in enumerate(rows):
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.05, 0.05)
-        (x, y), foot = pen.at(across, top + pen.between(0, 0.08)), pen.at(0, 0.86)[1]
+        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.1, 0.1)
+        (x, y), foot = pen.at(across, top + pen.between(0, 0.12)), pen.at(0, 0.86)[1]
         w = min(wide * c.width, 0.9 * (foot - y))
         tone = mix(pen.bold, pen.ink.haze, 0.0 if i == len(rows) - 1 else 0.35)
         pen.shape([(x - w, foot), (x, y), (x + w, foot)], tone)
@@ -75,6 +77,8 @@ def peaks(pen: Pen) -> None:
         cut = [(-cap, cap), (0, 0), (cap, cap), (0.5 * cap, 0.75 * cap), (0, 1.15 * cap)]
         white = pen.unlike(tone) if pen.bold == pen.ink.light else pen.ink.light
         pen.shape([(x + a * w, y + b * d) for a, b in [*cut, (-0.5 * cap, 0.75 * cap)]], white)
+    x, y = pen.at(0.5, 1.15)
+    pen.oval(x, y, 0.85 * c.width, 0.36 * c.height, mix(pen.ink.ground, BLACK, 0.12))
 
 
 def standing(pen: Pen, pitch: float) -> list[tuple[float, float, float, float]]:
@@ -107,11 +111,10 @@ def pines(pen: Pen) -> None:
 
 @motif("ground")
 def trees(pen: Pen) -> None:
-    tone = pen.unlike(pen.ink.haze)
-    tone = pen.ink.figure if tone == pen.dark else tone
+    tone = pen.bold
+    bark = mix(pen.ink.ground, BLACK if sum(pen.ink.ground) > 150 else pen.ink.light, 0.5)
     for x, foot, half, h in standing(pen, 0.36):
         r = min(0.98 * half, 0.36 * h)
-        bark = mix(pen.ink.ground, BLACK, 0.6)
         pen.shape([(x - 0.26 * r, foot), (x, foot - 0.8 * h), (x + 0.26 * r, foot)], bark)
         pen.disc(x, foot - h + r, r, mix(tone, BLACK, 0.2))
         pen.disc(x - pen.flip * 0.12 * r, foot - h + 0.92 * r, 0.84 * r, tone)
@@ -124,7 +127,7 @@ def trees(pen: Pen) -> None:
 def grass(pen: Pen) -> None:
     foot = pen.cell.bottom
     tall = pen.unlike(pen.ink.haze, pen.ink.ground)
-    for i, (x, half) in enumerate(pen.columns(0.115)):
+    for i, (x, half) in enumerate(pen.columns(min(0.115, pen.cell.width / 4))):
         h = pen.cell.height * (0.78, 0.56, 0.68)[i % 3]
         lean = pen.flip * half * (0.6 + 1.4 * pen.energy) * (1.2, -0.3, 0.7)[i % 3]
         w = 0.8 * half
@@ -158,26 +161,27 @@ def flowers(pen: Pen) -> None:
 
 @motif("ground")
 def city(pen: Pen) -> None:
-    tone = pen.unlike(pen.ink.haze, pen.ink.sky)
+    """Towers with lit windows."""
+    tone, c = pen.unlike(pen.ink.haze, pen.ink.sky), pen.cell
+    if tone != pen.dark:
+        tone = mix(pen.ink.haze, tone, 0.4)
     lamp = pen.unlike(tone)
+    turn = int(pen.between(0, 5))
     for i, (x, half) in enumerate(pen.columns(0.2)):
-        k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + (2 if pen.flip > 0 else 0)) % 5]
-        top = pen.cell.bottom - pen.cell.height * k * pen.between(0.9, 1.0)
-        w = 0.86 * half
-        pen.box(
-            x - w, top, x + w, pen.cell.bottom, tone if i % 2 else mix(tone, pen.ink.haze, 0.25)
-        )
+        k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + turn) % 5]
+        top, w = c.bottom - c.height * k * pen.between(0.9, 1.0), 0.86 * half
+        pen.box(x - w, top, x + w, c.bottom, tone if i % 2 else mix(tone, pen.ink.haze, 0.22))
         y = top + 0.5 * w
-        while y + 0.7 * w < pen.cell.bottom:
+        while y + 0.7 * w < c.bottom:
             for side in (-0.44, 0.44):
-                pen.box(x + (side - 0.24) * w, y, x + (side + 0.24) * w, y + 0.7 * w, lamp)
+                pen.box(x + (side - 0.26) * w, y, x + (side + 0.26) * w, y + 0.75 * w, lamp)
             y += 1.35 * w
 
 
 @motif("ground")
 def houses(pen: Pen) -> None:
     wall = mix(pen.ink.light, pen.ink.haze, 0.2)
-    roof = pen.unlike(wall)
+    roof = pen.unlike(wall, pen.ink.ground, among=(pen.ink.figure, pen.ink.haze, pen.dark))
     for x, foot, half, h in standing(pen, 0.36):
         w = min(0.78 * half, 0.36 * h)
         eaves, ridge = foot - 1.2 * w, foot - 2.4 * w
@@ -244,7 +248,7 @@ def road(pen: Pen) -> None:
 @motif("ground")
 def arches(pen: Pen) -> None:
     """A viaduct."""
-    tone = pen.unlike(pen.ink.haze, pen.ink.sky)
+    tone = pen.bold
     top, foot = pen.at(0, 0.26 + pen.between(0, 0.06))[1], pen.at(0, 0.9)[1]
     hole = (
         mix(pen.ink.haze, pen.ink.light, 0.3) if tone == pen.dark else mix(pen.ink.sky, BLACK, 0.4)

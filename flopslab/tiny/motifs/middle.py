@@ -117,22 +117,22 @@ def wings(pen: Pen) -> None:
 
 @motif("middle")
 def smoke(pen: Pen) -> None:
-    """Plumes that widen and sway as they rise, and end in a round billow."""
+    """Plumes that widen and sway as they rise, and end in a billow."""
     for x, half in pen.columns(0.45):
-        phase, reach = pen.between(-0.4, 0.4), min(half, 0.2)
-        for k, tone in ((1.0, 0.25), (0.55, 0.6)):
+        phase, reach = pen.between(-0.4, 0.4), min(half, 0.21)
+        for k, tone in ((1.0, 0.2), (0.6, 0.5)):
+            colour = mix(pen.bold, pen.ink.haze, tone)
             left, right = [], []
             for i in range(21):
                 t = i / 20
-                y = pen.at(0, 0.96 - 0.72 * t)[1]
-                middle = x + pen.flip * reach * (0.42 * sin(phase + 6 * t) - 0.1 * (1 - k))
-                w = k * reach * (0.16 + 0.46 * t)
+                y = pen.at(0, 0.97 - 0.68 * t)[1]
+                middle = x + pen.flip * reach * 0.3 * sin(phase + 5 * t)
+                w = k * reach * (0.12 + 0.5 * t)
                 left.append((middle - w, y))
                 right.append((middle + w, y))
-            colour = mix(pen.bold, pen.ink.haze, tone)
             pen.shape(left + right[::-1], colour)
-            pen.disc(middle, y, k * 0.72 * reach, colour)
-            pen.disc(middle + pen.flip * 0.4 * reach, y + 0.3 * reach, k * 0.55 * reach, colour)
+            for dx, dy, size in ((-0.42, 0.05, 0.5), (0.42, -0.05, 0.46), (0.0, -0.45, 0.52)):
+                pen.disc(middle + dx * reach, y + dy * reach, k * size * reach, colour)
 
 
 @motif("middle")
