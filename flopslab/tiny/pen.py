@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from flopslab.tiny.palettes import Colour, Palette, mix
+from flopslab.tiny.palettes import Colour, Palette, gap, mix
 
 Point = tuple[float, float]
 BLACK: Colour = (8, 8, 14)
@@ -126,22 +126,20 @@ class Pen:
         """The deepest tone of the palette."""
         return mix(min(self.ink, key=sum), BLACK, 0.35)
 
-    def unlike(self, *colours: Colour, among: Sequence[Colour] = ()) -> Colour:
-        """Of figure, light and dark (or `among`) what stands out most from the given colours."""
+    def unlike(self, *behind: Colour, among: Sequence[Colour] = ()) -> Colour:
+        """Of figure, light and dark (or `among`) what stands out most from what is behind."""
+        inks = among or (self.ink.figure, self.ink.light, self.dark)
+        return max(inks, key=lambda ink: min(gap(ink, colour) for colour in behind))
 
-        def contrast(ink: Colour) -> int:
-            return min(
-                sum(abs(a - b) for a, b in zip(ink, colour, strict=True)) for colour in colours
-            )
-
-        return max(among or (self.ink.figure, self.ink.light, self.dark), key=contrast)
+    def clear(self, *behind: Colour) -> Colour:
+        """The figure's own colour where it is seen well before what is behind, or what is."""
+        seen = min(gap(self.ink.figure, colour) for colour in behind) > 170
+        return self.ink.figure if seen else self.unlike(*behind)
 
     @property
     def bold(self) -> Colour:
-        """What is seen best before the sky: the figure's own colour, where that will do."""
-        behind = (self.ink.sky, self.ink.haze)
-        gap = min(sum(abs(a - b) for a, b in zip(self.ink.figure, c, strict=True)) for c in behind)
-        return self.ink.figure if gap > 170 else self.unlike(*behind)
+        """A colour for what stands before the sky."""
+        return self.clear(self.ink.sky, self.ink.haze)
 
     # --- marks ------------------------------------------------------------------------------
 

@@ -3,15 +3,14 @@
 from math import cos, pi, sin
 
 from flopslab.tiny.motifs.table import motif
-from flopslab.tiny.palettes import mix
+from flopslab.tiny.palettes import gap, mix
 from flopslab.tiny.pen import BLACK, Pen
 
 
 def backing(pen: Pen, x: float, y: float, r: float) -> None:
     """A soft light or shadow behind a figure, whichever it stands out from."""
     tones = (mix(pen.ink.sky, BLACK, 0.5), pen.ink.sky, pen.ink.haze, pen.ink.light)
-    gap = [sum(abs(a - b) for a, b in zip(tone, pen.bold, strict=True)) for tone in tones]
-    pen.glow(x, y, r, tones[gap.index(max(gap))])
+    pen.glow(x, y, r, pen.unlike(pen.bold, among=tones))
 
 
 @motif("middle")
@@ -72,7 +71,7 @@ def eye(pen: Pen) -> None:
     upper = [(x + r * (2 * t - 1), y - 0.62 * r * sin(pi * t)) for t in (i / 20 for i in range(21))]
     lower = [(a, y + 0.85 * (y - b)) for a, b in reversed(upper)]
     iris, white = pen.bold, pen.ink.light
-    if iris == white:
+    if gap(iris, white) < 200:
         iris = pen.dark
     pen.shape([(a, b - 0.16 * r) for a, b in upper] + [(a, b + 0.1 * r) for a, b in lower], iris)
     pen.shape(upper + lower, white)
@@ -117,22 +116,18 @@ def wings(pen: Pen) -> None:
 
 @motif("middle")
 def smoke(pen: Pen) -> None:
-    """Plumes that widen and sway as they rise, and end in a billow."""
+    """Plumes of puffs that grow and sway as they rise."""
     for x, half in pen.columns(0.45):
-        phase, reach = pen.between(-0.4, 0.4), min(half, 0.21)
-        for k, tone in ((1.0, 0.2), (0.6, 0.5)):
+        phase, reach = pen.between(-0.4, 0.4), min(half, 0.21, 0.6 * pen.cell.height)
+        puffs = []
+        for i in range(7):
+            t = i / 6
+            sway = pen.flip * reach * 0.32 * sin(phase + 4.5 * t)
+            puffs.append((x + sway, pen.at(0, 0.97 - 0.8 * t)[1], reach * (0.16 + 0.5 * t)))
+        for k, tone in ((1.0, 0.15), (0.7, 0.45)):
             colour = mix(pen.bold, pen.ink.haze, tone)
-            left, right = [], []
-            for i in range(21):
-                t = i / 20
-                y = pen.at(0, 0.97 - 0.68 * t)[1]
-                middle = x + pen.flip * reach * 0.3 * sin(phase + 5 * t)
-                w = k * reach * (0.12 + 0.5 * t)
-                left.append((middle - w, y))
-                right.append((middle + w, y))
-            pen.shape(left + right[::-1], colour)
-            for dx, dy, size in ((-0.42, 0.05, 0.5), (0.42, -0.05, 0.46), (0.0, -0.45, 0.52)):
-                pen.disc(middle + dx * reach, y + dy * reach, k * size * reach, colour)
+            for px, py, r in puffs:
+                pen.disc(px - pen.flip * (1 - k) * 0.5 * r, py - (1 - k) * 0.5 * r, k * r, colour)
 
 
 @motif("middle")
