@@ -58,7 +58,8 @@ def stones(pen: Pen) -> None:
 def dunes(pen: Pen) -> None:
     """Three hills of sand, one before the other, each lit on one side of its winding crest."""
     c = pen.cell
-    for top, across, tone in ((0.26, 0.3, 0.45), (0.46, 0.72, 0.2), (0.7, 0.34, 0.0)):
+    far = ((0.26, 0.3, 0.45), (0.46, 0.72, 0.2)) if c.width > 0.4 else ()
+    for top, across, tone in (*far, (0.7 if far else 0.3, 0.34, 0.0)):
         across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.08, 0.08)
         (x, y), wide = pen.at(across, top), max(c.width, 0.4)
         lit = mix(mix(pen.ink.ground, pen.ink.light, 0.45), pen.ink.haze, tone)
@@ -78,19 +79,20 @@ def road(pen: Pen) -> None:
     tone = pen.unlike(pen.ink.ground, mix(pen.ink.ground, pen.ink.haze, 0.4))
     dash = pen.dark if tone != pen.dark else pen.ink.light
     half = min(0.44 * pen.cell.width, 0.36)
+    bend = 0.75 if half > 0.2 else 0.3
     left, right, middle = [], [], []
     for i in range(21):
         t = i / 20
         x, y = pen.at(0.5, 0.3 + 0.72 * t)
         w = half * (0.07 + 0.72 * t**1.4)
-        x += pen.flip * half * 0.75 * sin(1.15 * pi * (1 - t) ** 0.7 * 1.8) * (0.35 + 0.4 * t)
+        x += pen.flip * half * bend * sin(1.15 * pi * (1 - t) ** 0.7 * 1.8) * (0.35 + 0.4 * t)
         left.append((x - w, y))
         right.append((x + w, y))
         middle.append((x, y, w))
     pen.shape(left + right[::-1], tone)
     for i in (6, 11, 16):
         (x, y, w), (x1, y1, w1) = middle[i], middle[i + 2]
-        k = 0.13
+        k = 0.13 if half > 0.2 else 0.2
         pen.shape([(x - k * w, y), (x + k * w, y), (x1 + k * w1, y1), (x1 - k * w1, y1)], dash)
 
 
