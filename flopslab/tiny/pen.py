@@ -109,10 +109,11 @@ class Pen:
         """The middles of a staggered grid, about `pitch` apart, a little uneven."""
         across = max(2, round(self.cell.width / pitch))
         down = max(2, round(self.cell.height / pitch))
-        shift = self.between(0.15, 0.4)
+        shift = self.between(0.25, 0.4)
         return [
             self.at(
-                (i + (shift if j % 2 else 0.9 - shift) + self.between(-0.08, 0.08)) / across,
+                0.03
+                + 0.94 * (i + (shift if j % 2 else 1 - shift) + self.between(-0.08, 0.08)) / across,
                 (j + 0.5 + self.between(-0.1, 0.1)) / down,
             )
             for j in range(down)

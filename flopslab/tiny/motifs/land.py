@@ -79,7 +79,7 @@ def road(pen: Pen) -> None:
     tone = pen.unlike(pen.ink.ground, mix(pen.ink.ground, pen.ink.haze, 0.4))
     dash = pen.dark if tone != pen.dark else pen.ink.light
     half = min(0.44 * pen.cell.width, 0.36)
-    bend = 0.75 if half > 0.2 else 0.3
+    bend = 0.75 if half > 0.2 else 0.1
     left, right, middle = [], [], []
     for i in range(21):
         t = i / 20
