@@ -80,11 +80,13 @@ def _laid_out(
 ) -> list[Placed]:
     """Every word with its cell, upper rows first; neighbours stand a little up and down."""
     low, high = _ALONE[ZONES[rows[0][0][0].motif]] if len(rows) == 1 else (0.0, 1.0)
+    low += float(random.uniform(-0.07, 0.14)) if low > 0 else 0.0
+    high += float(random.uniform(-0.14, 0.07)) if high < 1 else 0.0
     heights = _edges([sum(weight for _, weight in row) ** 0.5 for row in rows], low, high)
     placed = []
     for row, top, bottom in zip(rows, heights, heights[1:], strict=False):
         widths = _edges([weight for _, weight in row])
-        step = random.choice((-1, 1)) * (0.02 if len(row) > 1 else 0.0)
+        step = int(random.choice((-1, 1))) * (0.02 if len(row) > 1 else 0.0)
         for i, (what, weight) in enumerate(row):
             up = step if i % 2 else -step
             cell = Cell(
@@ -100,7 +102,7 @@ def _laid_out(
 def _horizon(placed: Sequence[Placed], random: np.random.Generator) -> float:
     """The height of the ground line: in the upper part of the ground's cells, or low."""
     tops = [p.cell.top + 0.4 * p.cell.height for p in placed if ZONES[p.what.motif] == "ground"]
-    return float(np.clip(min(tops, default=0.8), 0.4, 0.8) + random.uniform(-0.04, 0.06))
+    return float(np.clip(min(tops, default=0.8), 0.4, 0.8) + random.uniform(-0.06, 0.08))
 
 
 def _drawn(

@@ -31,7 +31,8 @@ night      050a24  17245a  03061a  f3ecc0  ffffff
 moonlit    10203f  47618f  0a1428  dfe9f7  ffffff
 ember      2a0705  7d1d0a  190504  ff7a1a  ffe066
 blood      3d0309  8f0f1c  1f0206  f0324a  ffc0b8
-gold       a8690c  f6ce5a  6f4207  fff1a6  ffffff
+gold       9c5c0a  eab742  6a3e07  fff3b4  fffbe8
+wheat      7db4d6  d9e6d0  9c6a1c  f2b632  fff2b8
 sand       efc684  fae6bb  d59c4f  8c4f1c  fff6dc
 earth      8f6b4d  cfb08a  4f3422  2a180d  f0d9b5
 copper     4a2a20  b06a45  2b1813  f2b184  ffe6cf
@@ -74,6 +75,11 @@ PALETTES: dict[str, Palette] = _read(_TABLE)
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """A colour between `a` (share 0) and `b` (share 1)."""
     return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+
+
+def gap(a: Colour, b: Colour) -> int:
+    """How far apart two colours are, 0 to 765."""
+    return sum(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
 def tinted(palette: Palette, tint: Colour, share: float = 0.4) -> Palette:

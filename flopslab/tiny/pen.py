@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from flopslab.tiny.palettes import Colour, Palette, mix
+from flopslab.tiny.palettes import Colour, Palette, gap, mix
 
 Point = tuple[float, float]
 BLACK: Colour = (8, 8, 14)
@@ -92,7 +92,7 @@ class Pen:
         It fills about `share` of the cell and stands where the word's place leads it.
         """
         c = self.cell
-        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.9, 1.04)
+        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.78, 1.05)
         (x, y), (across, down) = c.middle, _LEANINGS[self.place]
         x += max(0.0, c.width / 2 - wide * r) * 0.8 * self.between(*across)
         y += max(0.0, c.height / 2 - tall * r) * 0.8 * self.between(*down)
@@ -109,10 +109,11 @@ class Pen:
         """The middles of a staggered grid, about `pitch` apart, a little uneven."""
         across = max(2, round(self.cell.width / pitch))
         down = max(2, round(self.cell.height / pitch))
-        shift = self.between(0.15, 0.4)
+        shift = self.between(0.25, 0.4)
         return [
             self.at(
-                (i + (shift if j % 2 else 0.9 - shift) + self.between(-0.08, 0.08)) / across,
+                0.03
+                + 0.94 * (i + (shift if j % 2 else 1 - shift) + self.between(-0.08, 0.08)) / across,
                 (j + 0.5 + self.between(-0.1, 0.1)) / down,
             )
             for j in range(down)
@@ -126,22 +127,20 @@ class Pen:
         """The deepest tone of the palette."""
         return mix(min(self.ink, key=sum), BLACK, 0.35)
 
-    def unlike(self, *colours: Colour) -> Colour:
-        """Of figure, light and dark the one that stands out most from the given colours."""
+    def unlike(self, *behind: Colour, among: Sequence[Colour] = ()) -> Colour:
+        """Of figure, light and dark (or `among`) what stands out most from what is behind."""
+        inks = among or (self.ink.figure, self.ink.light, self.dark)
+        return max(inks, key=lambda ink: min(gap(ink, colour) for colour in behind))
 
-        def contrast(ink: Colour) -> int:
-            return min(
-                sum(abs(a - b) for a, b in zip(ink, colour, strict=True)) for colour in colours
-            )
-
-        return max((self.ink.figure, self.ink.light, self.dark), key=contrast)
+    def clear(self, *behind: Colour) -> Colour:
+        """The figure's own colour where it is seen well before what is behind, or what is."""
+        seen = min(gap(self.ink.figure, colour) for colour in behind) > 170
+        return self.ink.figure if seen else self.unlike(*behind)
 
     @property
     def bold(self) -> Colour:
-        """What is seen best before the sky: the figure's own colour, where that will do."""
-        behind = (self.ink.sky, self.ink.haze)
-        gap = min(sum(abs(a - b) for a, b in zip(self.ink.figure, c, strict=True)) for c in behind)
-        return self.ink.figure if gap > 170 else self.unlike(*behind)
+        """A colour for what stands before the sky."""
+        return self.clear(self.ink.sky, self.ink.haze)
 
     # --- marks ------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ motif is a new function with `@motif(zone)` above it. The order of the table is 
 trained judge's outputs: add to its end.
 """
 
-from flopslab.tiny.motifs import sky, middle, ground, life  # noqa: F401, I001
+from flopslab.tiny.motifs import sky, middle, ground, land, life  # noqa: F401, I001
 from flopslab.tiny.motifs.table import MOTIFS, ZONES
 
 __all__ = ["MOTIFS", "ZONES"]

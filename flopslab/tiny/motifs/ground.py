@@ -1,4 +1,4 @@
-"""Motifs of the ground: they share the lower part of a scene."""
+"""Motifs of the ground, which share the lower part of a scene: water, fire, rock and plants."""
 
 from math import cos, pi, sin
 
@@ -10,19 +10,21 @@ from flopslab.tiny.pen import BLACK, Pen
 @motif("ground")
 def waves(pen: Pen) -> None:
     """Rows of scallops, nearer ones deeper in tone."""
-    columns = pen.columns(0.27 if pen.cell.width > 0.5 else 0.2)
+    ink, c = pen.ink, pen.cell
+    columns = pen.columns(pen.between(0.25, 0.34) if c.width > 0.5 else 0.2)
     half = columns[0][1]
-    tall = half * (0.75 + 0.6 * pen.energy)
-    rows = 4 if pen.cell.height > 0.5 else 3
-    for j in range(rows):
-        y = pen.at(0, 0.42 + 0.58 * j / rows)[1] if rows == 4 else pen.at(0, 0.25 + 0.25 * j)[1]
-        tone = mix(pen.ink.haze, pen.dark, (0.35, 0.55, 0.75, 0.9)[j])
-        crest = mix(tone, pen.ink.light, 0.75)
-        pen.box(pen.cell.left, y, pen.cell.right, pen.cell.bottom, tone)
-        shift = half if j % 2 else 0.0
-        for x in (columns[0][0] - 2 * half, *(x for x, _ in columns), columns[-1][0] + 2 * half):
-            pen.oval(x + pen.flip * shift, y, half, tall, crest)
-            pen.oval(x + pen.flip * shift, y + 0.28 * tall, 0.78 * half, 0.86 * tall, tone)
+    tall = half * (0.75 + 0.5 * pen.energy)
+    tones = [mix(ink.haze, ink.ground, share) for share in (0.5, 0.8)]
+    tones += [mix(ink.ground, pen.dark, share) for share in (0.15, 0.5, 0.8)]
+    places = [columns[0][0] - 2 * half, *(x for x, _ in columns), columns[-1][0] + 2 * half]
+    for j, tone in enumerate(tones):
+        y = pen.at(0, 0.4 + 0.16 * j)[1] if c.height > 0.5 else pen.at(0, 0.25 + 0.24 * j)[1]
+        crest = mix(tone, ink.light, 0.72)
+        pen.box(c.left, y, c.right, c.bottom, tone)
+        for x in places:
+            x += pen.flip * half if j % 2 else 0.0
+            pen.oval(x, y, half, tall, crest)
+            pen.oval(x, y + 0.28 * tall, 0.78 * half, 0.86 * tall, tone)
 
 
 def tongue(x: float, foot: float, w: float, h: float, sway: float) -> list[tuple[float, float]]:
@@ -64,8 +66,8 @@ def peaks(pen: Pen) -> None:
     c = pen.cell
     rows = ((0.3, 0.34, 0.42), (0.68, 0.06, 0.52)) if c.width > 0.3 else ((0.5, 0.06, 0.55),)
     for i, (across, top, wide) in enumerate(rows):
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.05, 0.05)
-        (x, y), foot = pen.at(across, top + pen.between(0, 0.08)), pen.at(0, 0.86)[1]
+        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.1, 0.1)
+        (x, y), foot = pen.at(across, top + pen.between(0, 0.12)), pen.at(0, 0.86)[1]
         w = min(wide * c.width, 0.9 * (foot - y))
         tone = mix(pen.bold, pen.ink.haze, 0.0 if i == len(rows) - 1 else 0.35)
         pen.shape([(x - w, foot), (x, y), (x + w, foot)], tone)
@@ -75,6 +77,8 @@ def peaks(pen: Pen) -> None:
         cut = [(-cap, cap), (0, 0), (cap, cap), (0.5 * cap, 0.75 * cap), (0, 1.15 * cap)]
         white = pen.unlike(tone) if pen.bold == pen.ink.light else pen.ink.light
         pen.shape([(x + a * w, y + b * d) for a, b in [*cut, (-0.5 * cap, 0.75 * cap)]], white)
+    x, y = pen.at(0.5, 1.15)
+    pen.oval(x, y, 0.85 * c.width, 0.36 * c.height, mix(pen.ink.ground, BLACK, 0.12))
 
 
 def standing(pen: Pen, pitch: float) -> list[tuple[float, float, float, float]]:
@@ -107,11 +111,10 @@ def pines(pen: Pen) -> None:
 
 @motif("ground")
 def trees(pen: Pen) -> None:
-    tone = pen.unlike(pen.ink.haze)
-    tone = pen.ink.figure if tone == pen.dark else tone
+    tone = pen.clear(pen.ink.haze)
+    bark = mix(pen.ink.ground, BLACK if sum(pen.ink.ground) > 150 else pen.ink.light, 0.5)
     for x, foot, half, h in standing(pen, 0.36):
         r = min(0.98 * half, 0.36 * h)
-        bark = mix(pen.ink.ground, BLACK, 0.6)
         pen.shape([(x - 0.26 * r, foot), (x, foot - 0.8 * h), (x + 0.26 * r, foot)], bark)
         pen.disc(x, foot - h + r, r, mix(tone, BLACK, 0.2))
         pen.disc(x - pen.flip * 0.12 * r, foot - h + 0.92 * r, 0.84 * r, tone)
@@ -124,7 +127,7 @@ def trees(pen: Pen) -> None:
 def grass(pen: Pen) -> None:
     foot = pen.cell.bottom
     tall = pen.unlike(pen.ink.haze, pen.ink.ground)
-    for i, (x, half) in enumerate(pen.columns(0.115)):
+    for i, (x, half) in enumerate(pen.columns(min(0.115, pen.cell.width / 4))):
         h = pen.cell.height * (0.78, 0.56, 0.68)[i % 3]
         lean = pen.flip * half * (0.6 + 1.4 * pen.energy) * (1.2, -0.3, 0.7)[i % 3]
         w = 0.8 * half
@@ -154,153 +157,3 @@ def flowers(pen: Pen) -> None:
             a = pi * i / 3 + pi / 6
             pen.disc(x + r * cos(a), y + r * sin(a), 0.62 * r, tone)
         pen.disc(x, y, 0.58 * r, heart)
-
-
-@motif("ground")
-def city(pen: Pen) -> None:
-    tone = pen.unlike(pen.ink.haze, pen.ink.sky)
-    lamp = pen.unlike(tone)
-    for i, (x, half) in enumerate(pen.columns(0.2)):
-        k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + (2 if pen.flip > 0 else 0)) % 5]
-        top = pen.cell.bottom - pen.cell.height * k * pen.between(0.9, 1.0)
-        w = 0.86 * half
-        pen.box(
-            x - w, top, x + w, pen.cell.bottom, tone if i % 2 else mix(tone, pen.ink.haze, 0.25)
-        )
-        y = top + 0.5 * w
-        while y + 0.7 * w < pen.cell.bottom:
-            for side in (-0.44, 0.44):
-                pen.box(x + (side - 0.24) * w, y, x + (side + 0.24) * w, y + 0.7 * w, lamp)
-            y += 1.35 * w
-
-
-@motif("ground")
-def houses(pen: Pen) -> None:
-    wall = mix(pen.ink.light, pen.ink.haze, 0.2)
-    roof = pen.unlike(wall)
-    for x, foot, half, h in standing(pen, 0.36):
-        w = min(0.78 * half, 0.36 * h)
-        eaves, ridge = foot - 1.2 * w, foot - 2.4 * w
-        pen.box(x - w, eaves, x + w, foot, wall)
-        pen.shape([(x - 1.22 * w, eaves), (x, ridge), (x + 1.22 * w, eaves)], roof)
-        pen.box(x - 0.28 * w, foot - 0.85 * w, x + 0.28 * w, foot, roof)
-
-
-@motif("ground")
-def stones(pen: Pen) -> None:
-    """Cairns: stones one on another."""
-    tone = pen.unlike(pen.ink.haze, pen.ink.ground)
-    for x, foot, half, h in standing(pen, 0.5):
-        w, y = min(0.86 * half, 0.46 * h), foot
-        for i, (k, tall) in enumerate(((1.0, 0.2), (0.74, 0.17), (0.52, 0.14), (0.3, 0.1))):
-            y -= tall * h * 0.72
-            dx = pen.flip * w * (0.0, 0.08, -0.07, 0.03)[i]
-            pen.oval(x + dx, y, k * w, tall * h * 0.78, mix(tone, BLACK, 0.3))
-            lit = mix(tone, pen.ink.light, 0.12 * i)
-            pen.oval(x + dx - 0.04 * w, y - 0.03 * h, 0.9 * k * w, tall * h * 0.58, lit)
-            y -= tall * h * 0.62
-
-
-@motif("ground")
-def dunes(pen: Pen) -> None:
-    """Three hills of sand, one before the other, each lit on one side of its winding crest."""
-    c = pen.cell
-    for top, across, tone in ((0.26, 0.3, 0.45), (0.46, 0.72, 0.2), (0.7, 0.34, 0.0)):
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.08, 0.08)
-        (x, y), wide = pen.at(across, top), max(c.width, 0.4)
-        lit = mix(mix(pen.ink.ground, pen.ink.light, 0.45), pen.ink.haze, tone)
-        slope = [i / 12 for i in range(-24, 25)]
-        ridge = [(x + t * wide, y + 0.9 * c.height * t * t / (0.3 + abs(t))) for t in slope]
-        pen.shape([*ridge, (c.right + 1, c.bottom), (c.left - 1, c.bottom)], lit)
-        crest = [
-            (x + 0.12 * wide * sin(2.6 * pi * t) - 0.1 * wide * t, y + t * (c.bottom - y))
-            for t in (i / 12 for i in range(12, -1, -1))
-        ]
-        pen.shape([*crest, *ridge[24:], (c.right + 1, c.bottom)], mix(lit, pen.dark, 0.42))
-
-
-@motif("ground")
-def road(pen: Pen) -> None:
-    """A road that winds to the horizon."""
-    tone = pen.unlike(pen.ink.ground, mix(pen.ink.ground, pen.ink.haze, 0.4))
-    dash = pen.dark if tone != pen.dark else pen.ink.light
-    half = min(0.44 * pen.cell.width, 0.36)
-    left, right, middle = [], [], []
-    for i in range(21):
-        t = i / 20
-        x, y = pen.at(0.5, 0.3 + 0.72 * t)
-        w = half * (0.07 + 0.72 * t**1.4)
-        x += pen.flip * half * 0.75 * sin(1.15 * pi * (1 - t) ** 0.7 * 1.8) * (0.35 + 0.4 * t)
-        left.append((x - w, y))
-        right.append((x + w, y))
-        middle.append((x, y, w))
-    pen.shape(left + right[::-1], tone)
-    for i in (6, 11, 16):
-        (x, y, w), (x1, y1, w1) = middle[i], middle[i + 2]
-        k = 0.13
-        pen.shape([(x - k * w, y), (x + k * w, y), (x1 + k * w1, y1), (x1 - k * w1, y1)], dash)
-
-
-@motif("ground")
-def arches(pen: Pen) -> None:
-    """A viaduct."""
-    tone = pen.unlike(pen.ink.haze, pen.ink.sky)
-    top, foot = pen.at(0, 0.26 + pen.between(0, 0.06))[1], pen.at(0, 0.9)[1]
-    hole = (
-        mix(pen.ink.haze, pen.ink.light, 0.3) if tone == pen.dark else mix(pen.ink.sky, BLACK, 0.4)
-    )
-    pen.box(pen.cell.left, top, pen.cell.right, foot, tone)
-    lip = 0.07 * pen.cell.height
-    pen.box(pen.cell.left, top - lip, pen.cell.right, top + lip, mix(tone, pen.ink.light, 0.45))
-    for x, half in pen.columns(0.34 if pen.cell.width > 0.5 else 0.2):
-        w = 0.7 * half
-        crown = top + 2.4 * lip + w
-        pen.disc(x, crown, w, hole)
-        pen.box(x - w, crown, x + w, foot, hole)
-
-
-@motif("ground")
-def door(pen: Pen) -> None:
-    x, y, r = pen.spot(0.6, 1.0, 0.94)
-    y = pen.cell.bottom - 1.08 * r
-    w, foot, crown = 0.52 * r, y + r, y - 0.45 * r
-    frame = pen.unlike(pen.ink.light, pen.ink.haze)
-    pen.glow(x, y, 1.5 * r, mix(pen.ink.haze, pen.ink.light, 0.6))
-    for k, colour in ((1.0, frame), (0.7, pen.ink.light)):
-        pen.disc(x, crown, k * w, colour)
-        pen.box(x - k * w, crown, x + k * w, foot, colour)
-    pen.shape(
-        [
-            (x - 0.7 * w, foot),
-            (x + 0.7 * w, foot),
-            (x + 1.3 * w, foot + 0.3),
-            (x - 1.3 * w, foot + 0.3),
-        ],
-        mix(pen.ink.ground, pen.ink.light, 0.6),
-    )
-    pen.disc(x + pen.flip * 0.36 * w, y + 0.3 * r, 0.14 * w, frame)
-
-
-@motif("ground")
-def boat(pen: Pen) -> None:
-    x, y, r = pen.spot(1.0, 1.0, 0.86)
-    sea = pen.at(0, 0.72)[1]
-    y, f = sea - 0.2 * r, pen.flip * r
-    water = mix(pen.ink.ground, pen.ink.haze, 0.25)
-    pen.box(pen.cell.left, sea, pen.cell.right, 1.0, water)
-    glass = mix(water, pen.ink.light, 0.55)
-    pen.oval(x, sea + 0.3 * r, 0.7 * r, 0.07 * r, glass)
-    pen.oval(x, sea + 0.55 * r, 0.45 * r, 0.07 * r, glass)
-    hull = pen.unlike(water, pen.ink.haze)
-    cloth = pen.unlike(pen.ink.haze, mix(pen.ink.sky, pen.ink.haze, 0.5))
-    pen.shape(
-        [(x - r, y), (x + r, y), (x + 0.66 * r, y + 0.4 * r), (x - 0.66 * r, y + 0.4 * r)], hull
-    )
-    pen.shape(
-        [(x + 0.06 * f, y - 0.1 * r), (x + 0.06 * f, y - 1.5 * r), (x + 0.9 * f, y - 0.1 * r)],
-        cloth,
-    )
-    jib = mix(cloth, pen.ink.haze, 0.3)
-    pen.shape(
-        [(x - 0.1 * f, y - 0.1 * r), (x - 0.1 * f, y - 1.15 * r), (x - 0.7 * f, y - 0.1 * r)], jib
-    )

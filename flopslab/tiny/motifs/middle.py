@@ -3,36 +3,37 @@
 from math import cos, pi, sin
 
 from flopslab.tiny.motifs.table import motif
-from flopslab.tiny.palettes import mix
+from flopslab.tiny.palettes import gap, mix
 from flopslab.tiny.pen import BLACK, Pen
 
 
 def backing(pen: Pen, x: float, y: float, r: float) -> None:
     """A soft light or shadow behind a figure, whichever it stands out from."""
     tones = (mix(pen.ink.sky, BLACK, 0.5), pen.ink.sky, pen.ink.haze, pen.ink.light)
-    gap = [sum(abs(a - b) for a, b in zip(tone, pen.bold, strict=True)) for tone in tones]
-    pen.glow(x, y, r, tones[gap.index(max(gap))])
+    pen.glow(x, y, r, pen.unlike(pen.bold, among=tones))
 
 
 @motif("middle")
 def rings(pen: Pen) -> None:
+    """Rings around a dot: two, or one where there is little room."""
     x, y, r = pen.spot()
     backing(pen, x, y, 1.5 * r)
-    for k in (1.0, 0.62):
-        pen.ring(x, y, k * r, 0.19 * r, pen.bold)
-    pen.disc(x, y, 0.22 * r, pen.bold)
+    roomy = r > 0.19
+    for k in (1.0, 0.62) if roomy else (1.0,):
+        pen.ring(x, y, k * r, (0.19 if roomy else 0.27) * r, pen.bold)
+    pen.disc(x, y, (0.22 if roomy else 0.36) * r, pen.bold)
 
 
 @motif("middle")
 def spiral(pen: Pen) -> None:
     x, y, r = pen.spot()
     backing(pen, x, y, 1.5 * r)
-    turn = pen.between(0, 2 * pi)
+    turn, (turns, width) = pen.between(0, 2 * pi), (2.2, 0.2) if r > 0.19 else (1.7, 0.25)
     points = []
     for i in range(61):
-        t, a = i / 60, turn + pen.flip * 4.4 * pi * i / 60
+        t, a = i / 60, turn + pen.flip * 2 * pi * turns * i / 60
         points.append((x + 0.9 * r * t * cos(a), y + 0.9 * r * t * sin(a)))
-    pen.line(points, 0.2 * r, pen.bold)
+    pen.line(points, width * r, pen.bold)
 
 
 @motif("middle")
@@ -72,7 +73,7 @@ def eye(pen: Pen) -> None:
     upper = [(x + r * (2 * t - 1), y - 0.62 * r * sin(pi * t)) for t in (i / 20 for i in range(21))]
     lower = [(a, y + 0.85 * (y - b)) for a, b in reversed(upper)]
     iris, white = pen.bold, pen.ink.light
-    if iris == white:
+    if gap(iris, white) < 200:
         iris = pen.dark
     pen.shape([(a, b - 0.16 * r) for a, b in upper] + [(a, b + 0.1 * r) for a, b in lower], iris)
     pen.shape(upper + lower, white)
@@ -117,22 +118,25 @@ def wings(pen: Pen) -> None:
 
 @motif("middle")
 def smoke(pen: Pen) -> None:
-    """Plumes that widen and sway as they rise, and end in a round billow."""
+    """Plumes that widen and sway as they rise, and end in a billow lit from one side."""
     for x, half in pen.columns(0.45):
-        phase, reach = pen.between(-0.4, 0.4), min(half, 0.2)
-        for k, tone in ((1.0, 0.25), (0.55, 0.6)):
-            left, right = [], []
-            for i in range(21):
-                t = i / 20
-                y = pen.at(0, 0.96 - 0.72 * t)[1]
-                middle = x + pen.flip * reach * (0.42 * sin(phase + 6 * t) - 0.1 * (1 - k))
-                w = k * reach * (0.16 + 0.46 * t)
-                left.append((middle - w, y))
-                right.append((middle + w, y))
-            colour = mix(pen.bold, pen.ink.haze, tone)
-            pen.shape(left + right[::-1], colour)
-            pen.disc(middle, y, k * 0.72 * reach, colour)
-            pen.disc(middle + pen.flip * 0.4 * reach, y + 0.3 * reach, k * 0.55 * reach, colour)
+        phase, reach = pen.between(-0.4, 0.4), min(half, 0.21, 0.5 * pen.cell.height)
+        tone = mix(pen.bold, pen.ink.haze, 0.15)
+        left, right = [], []
+        for i in range(21):
+            t = i / 20
+            y = pen.at(0, 0.98 - 0.66 * t)[1]
+            middle = x + pen.flip * reach * 0.3 * sin(phase + 4.5 * t)
+            w = reach * (0.14 + 0.44 * t)
+            left.append((middle - w, y))
+            right.append((middle + w, y))
+        pen.shape(left + right[::-1], tone)
+        puffs = ((-0.5, 0.0, 0.46), (0.46, -0.12, 0.48), (-0.05, -0.4, 0.5), (0.3, 0.5, 0.36))
+        for k, colour in ((1.0, tone), (0.6, mix(tone, pen.ink.haze, 0.5))):
+            for dx, dy, size in puffs if k == 1 else puffs[:3]:
+                up = (1 - k) * 0.3
+                px, py = middle + pen.flip * (dx - up) * reach, y + (dy - up) * reach
+                pen.disc(px, py, k * size * reach, colour)
 
 
 @motif("middle")

@@ -30,7 +30,8 @@ def sun(pen: Pen) -> None:
 @motif("sky")
 def moon(pen: Pen) -> None:
     x, y, r = pen.spot(share=0.72)
-    pen.glow(x, y, 1.9 * r, mix(pen.ink.sky, pen.bold, 0.55))
+    pen.glow(x, y, 1.9 * r, mix(pen.ink.sky, pen.ink.light, 0.5))
+    tone = pen.ink.figure if sum(pen.ink.figure) > 380 else pen.ink.light
     turns = [pi * i / 24 for i in range(25)]
     outer = [(-sin(t), -cos(t)) for t in turns]
     inner = [(-0.32 * sin(t), -cos(t)) for t in reversed(turns)]
@@ -43,7 +44,7 @@ def moon(pen: Pen) -> None:
             )
             for a, b in outer + inner
         ],
-        pen.bold,
+        tone,
     )
 
 
@@ -55,7 +56,7 @@ def stars(pen: Pen) -> None:
     size = min(pen.cell.width, pen.cell.height, 0.7)
     for across, down, k in spots:
         across = across if pen.flip > 0 else 1 - across
-        x, y = pen.at(across + pen.between(-0.07, 0.07), down + pen.between(-0.06, 0.06))
+        x, y = pen.at(across + pen.between(-0.1, 0.1), down + pen.between(-0.09, 0.09))
         r = 0.25 * size * k
         pen.glow(x, y, 1.5 * r, mix(pen.ink.sky, pen.ink.light, 0.55))
         pen.shape(spokes(x, y, r, 0.36 * r, 4), pen.ink.light if k < 1 else pen.bold)
@@ -82,7 +83,7 @@ def rays(pen: Pen) -> None:
     across = 0.5 + pen.flip * pen.between(0.05, 0.3)
     x, y = pen.at(across, 0.04)
     reach = 1.2 * max(pen.cell.width, pen.cell.height)
-    colour = mix(pen.ink.haze, pen.ink.light, 0.8)
+    colour = mix(pen.ink.haze, pen.ink.light, 0.85)
     turn = pen.between(-0.08, 0.08)
     for i in range(5):
         a = pi * (i + 0.5) / 5 + turn
@@ -92,7 +93,7 @@ def rays(pen: Pen) -> None:
                 (x + reach * cos(a - 0.16), y + reach * sin(a - 0.16)),
                 (x + reach * cos(a + 0.16), y + reach * sin(a + 0.16)),
             ],
-            colour if i % 2 else mix(colour, pen.bold, 0.5),
+            colour if i % 2 else mix(colour, pen.ink.haze, 0.45),
         )
     pen.disc(x, y, 0.2 * min(pen.cell.width, pen.cell.height), pen.ink.light)
 
@@ -151,10 +152,10 @@ def gull(x: float, y: float, w: float, h: float) -> list[tuple[float, float]]:
 @motif("sky")
 def birds(pen: Pen) -> None:
     size = min(pen.cell.width, 1.3 * pen.cell.height)
-    for across, down, k in ((0.36, 0.4, 1.0), (0.74, 0.26, 0.62), (0.7, 0.72, 0.72)):
+    for across, down, k in ((0.34, 0.46, 1.0), (0.78, 0.24, 0.64), (0.72, 0.76, 0.74)):
         across = across if pen.flip > 0 else 1 - across
         x, y = pen.at(across + pen.between(-0.04, 0.04), down + pen.between(-0.06, 0.06))
-        w = 0.3 * size * k
+        w = 0.28 * size * k
         pen.shape(gull(x, y, w, w * (0.42 + 0.3 * pen.energy)), pen.bold)
 
 
