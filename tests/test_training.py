@@ -1,12 +1,16 @@
 """The training of the embedded model: one command, repeatable, and it survives being stopped."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from safetensors.torch import load_file
-from torch import nn
+from PIL import Image
+from torch import distributed, multiprocessing, nn
+from transformers import CLIPModel
 
 from flopslab.tiny import train
+from flopslab.tiny.adapter import FOLDER, NAME
 from flopslab.tiny.fit import fit
 from flopslab.tiny.judge import Judge, load_judge
 
@@ -46,13 +50,38 @@ def test_a_training_learns(tmp_path):
     assert abs(line.weight.item() - 3) < 1
 
 
-def test_the_command_makes_a_pipeline_and_a_judge_from_nothing(tmp_path):
-    out, work = tmp_path / "model", tmp_path / "work"
-    few = "--pictures 8 --text-steps 1 --vae-steps 1 --unet-steps 1 --judge-steps 1 --threads 1"
-    train.main(["--out", str(out), "--work", str(work), *few.split()])
-    pipeline = StableDiffusionPipeline.from_pretrained(out, dtype=torch.float32)
-    images = pipeline("storm", num_inference_steps=1, output_type="np").images
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_command_makes_everything_from_nothing(tmp_path, processes):
+    out, work = tmp_path / "out", tmp_path / "work"
+    parts = "text vae unet clip adapter judge"
+    few = [f"--{part}-steps=1" for part in parts.split()]
+    few += ["--pictures=8", "--batch=2", f"--processes={processes}"]
+    train.main([f"--out={out}", f"--work={work}", *few])
+    pipeline = StableDiffusionPipeline.from_pretrained(out / "model", dtype=torch.float32)
+    pipeline.load_ip_adapter(out / "model", subfolder=FOLDER, weight_name=NAME)
+    reference = Image.new("RGB", (128, 128), "red")
+    images = pipeline(
+        "storm", ip_adapter_image=reference, num_inference_steps=1, output_type="np"
+    ).images
     assert images.shape == (1, 128, 128, 3)
-    assert isinstance(load_judge(tmp_path / "judge.safetensors"), Judge)
+    assert CLIPModel.from_pretrained(out / "clip").config.projection_dim == 128
+    assert isinstance(load_judge(out / "judge.safetensors"), Judge)
     assert {p.suffix for p in out.rglob("*") if p.is_file()} == {".json", ".safetensors"}
-    assert load_file(out / "unet" / "diffusion_pytorch_model.safetensors")
+
+
+def gradient_of(rank: int, meeting: Path, found: Path) -> None:
+    """Train y = w x, in which each process sees another x, for one step."""
+    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+    line = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(line.weight)
+    x = torch.full((1, 1), 0.1 + 0.2 * rank)
+    work = found.parent / f"work{rank}"
+    fit("line", line, lambda _: line(x).sum(), steps=1, rate=0.1, work=work)
+    Path(f"{found}{rank}").write_text(str(line.weight.grad.item()))
+    distributed.destroy_process_group()
+
+
+def test_processes_step_with_the_mean_of_their_gradients(tmp_path):
+    multiprocessing.spawn(gradient_of, (tmp_path / "meeting", tmp_path / "found"), nprocs=2)
+    first, second = (float((tmp_path / f"found{rank}").read_text()) for rank in (0, 1))
+    assert first == second == pytest.approx(0.2)

@@ -37,12 +37,12 @@ _ENDINGS = ("s", "ed", "ing", "er", "ly", "ness", "less", "ful", "y")
 def make_tokenizer() -> CLIPTokenizer:
     """A CLIP tokenizer in which every word of the vocabulary is one token; bytes for the rest."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    corpus = [*vocabulary(), *_STYLE, *TINTS] * 3
+    corpus = [*vocabulary(), *_STYLE, *TINTS] * 10
     corpus += [word + ending for word in vocabulary() for ending in _ENDINGS]
     raw = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     raw.train_from_iterator(
-        corpus, trainers.BpeTrainer(vocab_size=1400, end_of_word_suffix="</w>", show_progress=False)
+        corpus, trainers.BpeTrainer(vocab_size=1800, end_of_word_suffix="</w>", show_progress=False)
     )
     merges = [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(m) for m in merges)]
@@ -96,7 +96,8 @@ def _one_hot(name: str, names: Iterable[str]) -> list[float]:
     return [float(name == other) for other in names]
 
 
-def _palette(word: str, tint: str) -> np.ndarray:
+def palette_of(word: str, tint: str) -> np.ndarray:
+    """The fifteen numbers of a word's colours, in [-1, 1]."""
     palette = meaning(word).palette
     palette = tinted(palette, TINTS[tint]) if tint else palette
     return np.array(palette, np.float32).ravel() / 127.5 - 1
@@ -107,10 +108,10 @@ def _looks(word: str, tint: str, turn: int) -> list[float]:
     what = meaning(word)
     kinds = (what.texture, TEXTURES), (what.light, LIGHTS), (what.place, PLACES)
     told = [share for name, names in kinds for share in _one_hot(name, names)]
-    return [*_palette(word, tint), what.energy, turn / 4, *told]
+    return [*palette_of(word, tint), what.energy, turn / 4, *told]
 
 
-def _targets(scene: Scene) -> tuple[list[int], np.ndarray, np.ndarray]:
+def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Motif of each word [words], looks of each word [words, _LOOKS], map [_MAP * _MAP]."""
     motifs, looks, seen = [], [], dict.fromkeys(_ZONES, 0)
     for word, _ in scene.words:
@@ -118,7 +119,7 @@ def _targets(scene: Scene) -> tuple[list[int], np.ndarray, np.ndarray]:
         motifs.append(list(MOTIFS).index(motif))
         looks.append(_looks(word, scene.tint, seen[ZONES[motif]]))
         seen[ZONES[motif]] += 1
-    return motifs, np.array(looks, np.float32), _map(scene)
+    return np.array(motifs), np.array(looks, np.float32), _map(scene)
 
 
 def _map(scene: Scene) -> np.ndarray:
@@ -205,7 +206,7 @@ def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, 
         after = states[:, longest - 1]  # where the prompt has ended, everything has been read
         told = model.map(after).view(-1, _PLACED)
         return (
-            functional.cross_entropy(model.motif(words), torch.tensor(sum(motifs, [])))
+            functional.cross_entropy(model.motif(words), torch.from_numpy(np.concatenate(motifs)))
             + 4 * functional.mse_loss(model.looks(words), torch.from_numpy(np.concatenate(looks)))
             + functional.cross_entropy(told, torch.from_numpy(np.concatenate(maps)))
         )
