@@ -16,7 +16,7 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from flopslab.tiny.fit import fit
-from flopslab.tiny.judge import motifs_of
+from flopslab.tiny.judge import motifs_of, worn
 from flopslab.tiny.motifs import MOTIFS
 from flopslab.tiny.painter import SIZE
 from flopslab.tiny.scenes import Scene
@@ -67,16 +67,6 @@ def _described(scene: Scene) -> np.ndarray:
     return np.concatenate([motifs_of(scene), colours]).astype(np.float32)
 
 
-def _worn(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures as a generator might make them: a third of them blurred, all a little noisy."""
-    soft = functional.interpolate(
-        functional.avg_pool2d(pictures, 4), scale_factor=4, mode="bilinear"
-    )
-    share = torch.rand(len(pictures), 1, 1, 1, generator=generator)
-    blurred = torch.where(share < 0.33, torch.lerp(pictures, soft, 3 * share), pictures)
-    return blurred + 0.05 * torch.randn(pictures.shape, generator=generator)
-
-
 def _contrast(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
     """The symmetric cross-entropy of which picture [n, d] goes with which text [n, d]."""
     likeness = scale.exp() * images @ texts.T
@@ -105,7 +95,7 @@ def train_clip(
 
     def loss_at(generator: torch.Generator) -> Tensor:
         index = torch.randint(len(scenes), (batch,), generator=generator)
-        seen = _worn(to_tensor(pictures[index.numpy()]), generator)
+        seen = worn(to_tensor(pictures[index.numpy()]), generator)
         images = clip.get_image_features(pixel_values=seen).pooler_output
         texts = clip.get_text_features(input_ids=ids[index, :longest]).pooler_output
         unit = functional.normalize(images), functional.normalize(texts)

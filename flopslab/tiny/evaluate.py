@@ -1,30 +1,34 @@
-"""Measures the embedded model and draws its sample sheet: `python -m flopslab.tiny.evaluate`.
+"""Measures the embedded model on seeds that no training saw.
 
-Plain diffusers makes the pictures; a judge that has seen only the painter's names the motifs.
+Plain diffusers makes the pictures; a judge that has seen only the painter's names the motifs, and
+the model's CLIP tells how alike pictures and words are. `flopslab.tiny.card` writes it all down.
 """
 
-import argparse
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionPipeline
-from PIL import Image, ImageDraw
+from diffusers import AutoPipelineForImage2Image, StableDiffusionPipeline
+from PIL import Image
+from skimage.metrics import structural_similarity
+from torch import Tensor
+from torch.nn import functional
 from tqdm.auto import tqdm
+from transformers import CLIPModel, CLIPTokenizer
 
+from flopslab.tiny.adapter import FOLDER, NAME
+from flopslab.tiny.clip import embed_pictures
 from flopslab.tiny.judge import load_judge, named
-from flopslab.tiny.painter import SIZE
-from flopslab.tiny.train import MODEL
+from flopslab.tiny.painter import paint
+from flopslab.tiny.train import CLIP, MODEL
 from flopslab.tiny.vocabulary import meaning, vocabulary
 
-PHRASES = (
-    "ocean fire", "forest moon", "city rain", "mountain snow sun", "heart storm", "boat dream star",
-    "road garden bird evening", "silence fire memory ocean",
-    "dawn bird morning garden flower home door open walk road journey",
-    "time harbor boat sea island sun freedom wind storm thunder rain",
-)  # fmt: skip
+_UNSEEN = 10_000_000  # the first seed for measuring
 
 
 def load_model(directory: Path = MODEL) -> StableDiffusionPipeline:
@@ -36,63 +40,190 @@ def load_model(directory: Path = MODEL) -> StableDiffusionPipeline:
     return pipeline
 
 
+def load_clip(directory: Path = CLIP) -> tuple[CLIPModel, CLIPTokenizer]:
+    """The model's CLIP in single precision, and its tokenizer."""
+    clip = CLIPModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)
+    return clip.eval(), CLIPTokenizer.from_pretrained(directory, local_files_only=True)
+
+
 def pictures(
-    pipeline: StableDiffusionPipeline, prompts: Sequence[str], seed: int, batch: int = 8
+    pipeline: Callable[..., Any],
+    prompts: Sequence[str],
+    seed: int,
+    batch: int = 8,
+    **others: Any,
 ) -> Iterator[Image.Image]:
-    """A picture for each prompt, each with a seed of its own, at the model's usual settings."""
+    """A picture for each prompt, each with a seed of its own, at the model's usual settings.
+
+    `others` go to the pipeline; a list among them is dealt out like the prompts.
+    """
     usual = json.loads((MODEL / "flopslab.json").read_text())
+    settings = {"guidance_scale": usual["guidance_scale"], "num_inference_steps": usual["steps"]}
+    settings |= {key: value for key, value in others.items() if not isinstance(value, list)}
     for start in tqdm(range(0, len(prompts), batch), "pictures", mininterval=5):
-        part = list(prompts[start : start + batch])
-        noise = [torch.Generator().manual_seed(seed + start + i) for i in range(len(part))]
-        made = pipeline(
-            part,
-            num_inference_steps=usual["steps"],
-            guidance_scale=usual["guidance_scale"],
-            generator=noise,
-        )
-        yield from made.images
+        part = slice(start, min(start + batch, len(prompts)))
+        dealt = {key: value[part] for key, value in others.items() if isinstance(value, list)}
+        noise = [torch.Generator().manual_seed(seed + i) for i in range(part.start, part.stop)]
+        yield from pipeline(list(prompts[part]), generator=noise, **settings, **dealt).images
 
 
-def motif_accuracy(pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int) -> dict:
+def painted(words: Sequence[str], seed: int) -> list[Image.Image]:
+    """The painter's own picture of each single word, each with a seed of its own."""
+    seeds = range(seed, seed + len(words))
+    return [paint([(w, 1.0)], np.random.default_rng(s)) for w, s in zip(words, seeds, strict=True)]
+
+
+# --- motifs -----------------------------------------------------------------------------------
+
+
+def motif_accuracy(
+    pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int
+) -> dict[str, float]:
     """The share of `samples` pictures of each word whose motif the judge names first, by word."""
     prompts = [word for word in words for _ in range(samples)]
-    made = list(pictures(pipeline, prompts, seed=10_000_000))
-    told = [first for [first] in named(load_judge(), made)]
-    right = np.array([meaning(w).motif == t for w, t in zip(prompts, told, strict=True)])
+    right = _named_right(prompts, pictures(pipeline, prompts, _UNSEEN))
     return dict(zip(words, right.reshape(len(words), samples).mean(1).tolist(), strict=True))
 
 
-def sheet(images: Sequence[Image.Image], captions: Sequence[str], columns: int) -> Image.Image:
-    """The pictures in rows, each with its words below it."""
-    gap, foot = 4, 14
-    rows = -(-len(images) // columns)
-    page = Image.new("RGB", (columns * (SIZE + gap), rows * (SIZE + foot)), "white")
-    draw = ImageDraw.Draw(page)
-    for i, (image, caption) in enumerate(zip(images, captions, strict=True)):
-        x, y = i % columns * (SIZE + gap), i // columns * (SIZE + foot)
-        page.paste(image, (x, y))
-        text = caption if len(caption) < 23 else f"{caption[:20]}..."
-        draw.text((x + 2, y + SIZE + 1), text, fill="black")
-    return page
+def _named_right(words: Sequence[str], made: Iterator[Image.Image]) -> np.ndarray:
+    told = [first for [first] in named(load_judge(), list(made))]
+    return np.array([meaning(w).motif == t for w, t in zip(words, told, strict=True)])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--samples", type=int, default=10, help="pictures of each word")
-    parser.add_argument("--out", type=Path, default=Path("build/tiny"))
-    asked = parser.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)  # batches this small gain nothing from more
-    pipeline = load_model()
+def judge_accuracy(samples: int) -> float:
+    """The share of the painter's own pictures of single words that the judge names right."""
+    words = list(vocabulary()) * samples
+    return float(_named_right(words, iter(painted(words, _UNSEEN))).mean())
+
+
+def pair_accuracy(pipeline: StableDiffusionPipeline, count: int) -> float:
+    """The share of the words of random pairs, of two motifs, among the judge's first two."""
+    random, words, pairs = np.random.default_rng(_UNSEEN), list(vocabulary()), []
+    while len(pairs) < count:
+        a, b = random.choice(words, 2)
+        if meaning(a).motif != meaning(b).motif:
+            pairs.append((str(a), str(b)))
+    made = pictures(pipeline, [" ".join(pair) for pair in pairs], _UNSEEN)
+    told = named(load_judge(), list(made), most=2)
+    return float(
+        np.mean([meaning(w).motif in t for p, t in zip(pairs, told, strict=True) for w in p])
+    )
+
+
+# --- layouts ----------------------------------------------------------------------------------
+
+
+def diversity(pipeline: StableDiffusionPipeline, count: int = 40, samples: int = 4) -> float:
+    """How far apart pictures of one word are, as a share of how far apart the painter's are."""
+    words = _some_words(count)
+    prompts = [word for word in words for _ in range(samples)]
+    made = list(pictures(pipeline, prompts, _UNSEEN))
+    return _spread(made, samples) / _spread(painted(prompts, _UNSEEN), samples)
+
+
+def _spread(made: Sequence[Image.Image], samples: int) -> float:
+    """The mean distance (RMSE) of the pictures of one word from each other."""
+    pixels = np.stack([np.asarray(image, np.float32) for image in made]) / 255
+    groups = pixels.reshape(-1, samples, *pixels.shape[1:])
+    pairs = list(combinations(range(samples), 2))
+    return float(np.mean([((g[a] - g[b]) ** 2).mean() ** 0.5 for g in groups for a, b in pairs]))
+
+
+def _some_words(count: int) -> list[str]:
+    """Words evenly spread over the table: of many motifs and palettes."""
     words = list(vocabulary())
-    shown = [*words[:: len(words) // 60][:60], *PHRASES]
-    sheet(list(pictures(pipeline, shown, seed=1)), shown, 10).save(asked.out / "sheet.png")
-    accuracy = motif_accuracy(pipeline, words, asked.samples)
-    (asked.out / "accuracy.json").write_text(json.dumps(accuracy, indent=1) + "\n")
-    print(f"motif named right: {np.mean(list(accuracy.values())):.1%} of single words")
-    for word in sorted(accuracy, key=accuracy.get)[:12]:
-        print(f"  {word:12} {meaning(word).motif:10} {accuracy[word]:.0%}")
+    return words[:: len(words) // count][:count]
 
 
-if __name__ == "__main__":
-    main()
+# --- image to image ---------------------------------------------------------------------------
+
+
+def image_to_image(pipeline: StableDiffusionPipeline, count: int = 48) -> dict[str, float]:
+    """What image to image at strength 0.5 does to pictures of one word, given another.
+
+    Structural similarity with the picture it started from and with one of another word, and the
+    CLIP's similarity with the new word before and after.
+    """
+    words = _some_words(2 * count)
+    old, new = words[:count], words[count:]
+    starts = list(pictures(pipeline, old, _UNSEEN))
+    refine = AutoPipelineForImage2Image.from_pipe(pipeline)
+    made = list(pictures(refine, new, _UNSEEN + count, image=starts, strength=0.5))
+    texts = embed_words(new)
+    return {
+        "ssim_with_start": _alike(made, starts),
+        "ssim_with_another": _alike(made, starts[1:] + starts[:1]),
+        "similarity_before": _matched(starts, texts),
+        "similarity_after": _matched(made, texts),
+    }
+
+
+def _alike(a: Sequence[Image.Image], b: Sequence[Image.Image]) -> float:
+    pairs = zip(map(np.asarray, a), map(np.asarray, b), strict=True)
+    return float(np.mean([structural_similarity(x, y, channel_axis=2) for x, y in pairs]))
+
+
+# --- the CLIP ---------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def embed_words(words: Sequence[str]) -> Tensor:
+    """Unit vectors [n, WIDTH] of words."""
+    clip, tokenizer = load_clip()
+    ids = tokenizer(list(words), padding=True, return_tensors="pt").input_ids
+    return functional.normalize(clip.get_text_features(input_ids=ids).pooler_output)
+
+
+def embed_images(made: Sequence[Image.Image]) -> Tensor:
+    """Unit vectors [n, WIDTH] of pictures."""
+    clip, _ = load_clip()
+    return functional.normalize(embed_pictures(clip, np.stack([np.asarray(i) for i in made])))
+
+
+def _matched(made: Sequence[Image.Image], texts: Tensor) -> float:
+    return float((embed_images(made) * texts).sum(1).mean())
+
+
+def retrieval(made: Sequence[Image.Image], words: Sequence[str]) -> float:
+    """The share of words whose own picture is the one nearest to them, top-1."""
+    nearest = (embed_words(words) @ embed_images(made).T).argmax(1)
+    return float((nearest == torch.arange(len(words))).float().mean())
+
+
+def one_of_each_row(count: int = 100) -> list[str]:
+    """Words that all look different: no two of one row of the table."""
+    looks = {
+        (w.motif, w.texture, w.light, w.energy, w.place): word for word, w in vocabulary().items()
+    }
+    words = list(looks.values())
+    return sorted(np.random.default_rng(_UNSEEN).choice(words, count, replace=False).tolist())
+
+
+# --- the IP-Adapter ---------------------------------------------------------------------------
+
+
+def adapter_accuracy(weight: float, count: int = 96) -> float:
+    """The share of painted references whose motif is named in the picture made from it alone."""
+    pipeline = load_model()
+    pipeline.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    pipeline.set_ip_adapter_scale(weight)
+    words = _some_words(count)
+    references = painted(words, _UNSEEN)
+    made = [
+        next(pictures(pipeline, [""], _UNSEEN + i, ip_adapter_image=reference))
+        for i, reference in enumerate(references)
+    ]
+    return float(_named_right(words, iter(made)).mean())
+
+
+# --- speed ------------------------------------------------------------------------------------
+
+
+def milliseconds_a_frame(pipeline: StableDiffusionPipeline, batch: int = 8) -> float:
+    """Milliseconds a frame takes in a batch, at the usual settings: the best of three."""
+    spent = []
+    for seed in range(3):
+        began = time.perf_counter()
+        list(pictures(pipeline, _some_words(batch), seed, batch))
+        spent.append(time.perf_counter() - began)
+    return 1000 * min(spent) / batch

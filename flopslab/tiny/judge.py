@@ -52,13 +52,21 @@ def motifs_of(scene: Scene) -> np.ndarray:
 
 
 def _miscoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """The pictures [n, 3, side, side] with their channels mixed, some inverted, and some noise."""
+    """The pictures [n, 3, side, side] with their channels mixed, some inverted."""
     mixing = torch.rand(len(pictures), 3, 3, generator=generator)
     mixing = mixing / mixing.sum(2, keepdim=True)
     sign = torch.randint(2, (len(pictures), 3, 1), generator=generator) * 2 - 1
     gain = 0.6 + 0.6 * torch.rand(len(pictures), 3, 1, generator=generator)
-    mixed = torch.einsum("nij,njhw->nihw", sign * gain * mixing, pictures)
-    return mixed + 0.04 * torch.randn(mixed.shape, generator=generator)
+    return torch.einsum("nij,njhw->nihw", sign * gain * mixing, pictures)
+
+
+def worn(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures as a generator might make them: a third of them blurred, all a little noisy."""
+    soft = functional.avg_pool2d(pictures, 4)
+    soft = functional.interpolate(soft, scale_factor=4, mode="bilinear")
+    share = torch.rand(len(pictures), 1, 1, 1, generator=generator)
+    blurred = torch.where(share < 0.33, torch.lerp(pictures, soft, 3 * share), pictures)
+    return blurred + 0.05 * torch.randn(pictures.shape, generator=generator)
 
 
 def train_judge(
@@ -70,7 +78,8 @@ def train_judge(
 
     def loss_at(generator: torch.Generator) -> Tensor:
         index = torch.randint(len(scenes), (64,), generator=generator)
-        seen = _miscoloured(to_tensor(pictures[index.numpy()]), generator)
+        seen = worn(to_tensor(pictures[index.numpy()]), generator)
+        seen = _miscoloured(seen, generator)
         return functional.binary_cross_entropy_with_logits(judge(seen), wanted[index])
 
     judge = Judge()
