@@ -25,7 +25,7 @@ FILE = re.compile(r"[\w./-]+(\.(ipynb|json|md|png|py|toml|txt|ya?ml)|/)")
 NOT_RUN = {
     "make lab": "opens a browser",
     "make run": "the notebook as it stands, which `make test` runs",
-    "make tiny": "trains for an hour and a half",
+    "make tiny": "trains for hours",
 }
 
 

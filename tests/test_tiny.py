@@ -18,8 +18,10 @@ from flopslab.progress import NoProgress
 from flopslab.prompts import Prompt
 from flopslab.reading import read_frame
 from flopslab.sequence import read_sequence
-from flopslab.tiny.evaluate import load_model, motif_accuracy, sheet
-from flopslab.tiny.train import MODEL
+from flopslab.tiny import evaluate
+from flopslab.tiny.adapter import FOLDER, NAME
+from flopslab.tiny.card import card, digests, sheet
+from flopslab.tiny.train import CLIP, MODEL
 from flopslab.tiny.vocabulary import vocabulary
 from flopslab.windows import cone, positions
 
@@ -45,13 +47,30 @@ def prompt(*words: str) -> Prompt:
     return Prompt(tuple((word, 1.0) for word in words))
 
 
+@pytest.fixture(scope="module")
+def pipeline():
+    return evaluate.load_model()
+
+
 def test_the_model_is_small_and_of_safetensors_in_half_precision():
-    files = [path for path in MODEL.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 20_000_000
-    assert {path.suffix for path in files} <= {".json", ".safetensors"}
-    for path in MODEL.rglob("*.safetensors"):
-        kinds = {tensor.dtype for tensor in load_file(path).values()}
-        assert kinds <= {torch.float16, torch.int64}
+    files = [path for part in (MODEL, CLIP) for path in part.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 25_000_000
+    assert {path.suffix for path in files} <= {".json", ".md", ".safetensors"}
+    for path in files:
+        if path.suffix == ".safetensors":
+            kinds = {tensor.dtype for tensor in load_file(path).values()}
+            assert kinds <= {torch.float16, torch.int64}
+
+
+def test_the_image_encoder_is_the_image_tower_of_the_clip():
+    tower = load_file(MODEL / "image_encoder" / "model.safetensors")
+    whole = load_file(CLIP / "model.safetensors")
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in tower.items())
+
+
+def test_the_card_describes_the_weights_that_lie_beside_it():
+    text = (MODEL / "README.md").read_text()
+    assert all(f"{digest}  {name}" in text for name, digest in digests().items())
 
 
 def test_plain_diffusers_loads_it_offline_and_without_flopslab(tmp_path):
@@ -61,7 +80,9 @@ from diffusers import StableDiffusionPipeline
 torch.set_num_threads(1)
 pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r}, dtype=torch.float32)
 image = pipe("ocean", num_inference_steps=2).images[0]
-assert image.size == (128, 128) and "flopslab" not in sys.modules
+pipe.load_ip_adapter({str(MODEL)!r}, subfolder={FOLDER!r}, weight_name={NAME!r})
+again = pipe("", ip_adapter_image=image, num_inference_steps=2).images[0]
+assert image.size == again.size == (128, 128) and "flopslab" not in sys.modules
 """
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
@@ -70,9 +91,50 @@ assert image.size == (128, 128) and "flopslab" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-def test_single_words_show_their_motif():
-    accuracy = motif_accuracy(load_model(), WORDS, samples=3)
+def test_single_words_show_their_motif(pipeline):
+    accuracy = evaluate.motif_accuracy(pipeline, WORDS, samples=3)
     assert np.mean(list(accuracy.values())) >= 0.9, accuracy
+
+
+def test_both_words_of_a_pair_show_their_motif(pipeline):
+    assert evaluate.pair_accuracy(pipeline, 32) >= 0.7
+
+
+def test_another_seed_gives_another_layout(pipeline):
+    assert evaluate.diversity(pipeline, count=10, samples=3) >= 0.7
+
+
+def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipeline):
+    found = evaluate.image_to_image(pipeline, count=16)
+    assert found["ssim_with_start"] > found["ssim_with_another"] + 0.1
+    assert found["similarity_after"] > found["similarity_before"] + 0.1
+
+
+def test_a_picture_as_prompt_carries_its_motif_over():
+    assert evaluate.adapter_accuracy(1.0, count=16) >= 0.6
+
+
+def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
+    def made(pipeline, **others):
+        noise = torch.Generator().manual_seed(1)
+        image = pipeline("boat", num_inference_steps=3, generator=noise, **others).images[0]
+        return image.tobytes()
+
+    plain, adapted = made(pipeline), evaluate.load_model()
+    adapted.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    reference = Image.new("RGB", (128, 128), "red")
+    pictures = {}
+    for weight in (0.0, 1.0):
+        adapted.set_ip_adapter_scale(weight)
+        pictures[weight] = made(adapted, ip_adapter_image=reference)
+    assert pictures[0.0] == plain
+    assert pictures[1.0] != plain
+
+
+def test_the_clip_finds_a_words_picture_among_a_hundred(pipeline):
+    words = evaluate.one_of_each_row()
+    assert len(words) == 100
+    assert evaluate.retrieval(evaluate.painted(words, 5), words) >= 0.9
 
 
 def test_a_sheet_shows_every_picture_with_its_words():
@@ -80,6 +142,24 @@ def test_a_sheet_shows_every_picture_with_its_words():
     colours = dict((colour, count) for count, colour in page.getcolors(page.width * page.height))
     assert colours[255, 0, 0] == 5 * 128 * 128
     assert any(sum(colour) < 200 for colour in colours)  # ink
+
+
+def test_the_card_tells_what_was_measured():
+    numbers = {
+        "words": {"ocean": 1.0, "fire": 0.5},
+        "judge": 0.9,
+        "pairs": 0.8,
+        "diversity": 1.25,
+        "image_to_image": dict.fromkeys(
+            ("ssim_with_start", "ssim_with_another", "similarity_after", "similarity_before"), 0.5
+        ),
+        "retrieval": {"rows": [0.93, 0.81], "anyhow": [0.71, 0.6]},
+        "adapter": {0.5: 0.4, 1.0: 0.77},
+        "milliseconds": 201.4,
+    }
+    text = card(numbers)
+    for told in ("75.0%", "flames 50%", "1.25", "93%", "40% at 0.5, 77% at 1.0", "201 ms"):
+        assert told in text
 
 
 def test_the_shipped_sequences_are_made_of_words_that_it_knows():
