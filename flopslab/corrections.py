@@ -1,4 +1,4 @@
-"""Against drift over the passes: what a refinement starts from is corrected. Pure.
+"""Against drift over the passes: colours led back, detail sharpened. Pure.
 
 Works on values [height, width, channels], whether Lab, sRGB or latents.
 """

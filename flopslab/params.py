@@ -96,8 +96,8 @@ class Study(BaseModel):
     starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
 
     colour_anchor: float = Field(0.0, ge=0, le=1)
-    """How far the colours that a refinement starts from are led back to those of its first-pass
-    frame; 0: not at all, 1: all the way."""
+    """How far a refined frame's colours are led back to those of its first-pass frame; 0: not at
+    all, 1: all the way."""
 
     colour_match: Literal["reinhard", "histogram"] = "reinhard"
     """What colour_anchor matches: mean and spread in Lab (reinhard) or the whole histogram."""

@@ -79,6 +79,7 @@ def run(
                 images, latents, seconds = generate(
                     study, batch, contexts, generator, store.keeps_latents
                 )
+                images, latents = lead_back(study, batch, images, latents, store)
                 store.commit(batch, images, latents, seconds)
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, todo, time.perf_counter() - began))
@@ -118,6 +119,21 @@ def generate(
     for frame, image in zip(batch, images, strict=True):
         _require_picture(frame, image, generator)
     return images, latents, time.perf_counter() - began
+
+
+def lead_back(
+    study: Study,
+    batch: Sequence[Frame],
+    images: Sequence[Image.Image],
+    latents: Sequence[np.ndarray | None],
+    store: Store,
+) -> tuple[Sequence[Image.Image], Sequence[np.ndarray | None]]:
+    """The pictures and latents with the colours of pass 1, as far as the study asks for it."""
+    if batch[0].number == 1:
+        return images, latents
+    made = zip(batch, images, latents, strict=True)
+    led = [refinement.anchored(study, store, frame.position, i, z) for frame, i, z in made]
+    return [image for image, _ in led], [z for _, z in led]
 
 
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
@@ -184,14 +200,13 @@ def _require_steps(study: Study, steps: int) -> None:
 
 
 def _require_start(study: Study) -> None:
-    """ParameterError if a correction would have nothing to act on in any pass."""
-    corrected = [name for name in ("colour_anchor", "detail") if getattr(study, name)]
+    """ParameterError if there is nothing to sharpen in any pass."""
     strengths = {study.strength(number) for number in range(2, study.passes + 1)}
-    if corrected and strengths == {1.0} and METHODS[study.method].weighs_images:
+    if study.detail and strengths == {1.0} and METHODS[study.method].weighs_images:
         raise ParameterError(
-            f"{' and '.join(corrected)} with method {study.method} at denoising_strength 1",
-            "every frame starts from noise, with nothing to correct",
-            f"set denoising_strength below 1, or {' and '.join(corrected)} to 0",
+            f"detail with method {study.method} at denoising_strength 1",
+            "every frame starts from noise, with nothing to sharpen",
+            "set denoising_strength below 1, or detail to 0",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a refined frame starts from and looks at: its neighbours fetched, composed, corrected."""
+"""Around the denoising of a refined frame: what it starts from and looks at, how it is led back."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -40,19 +40,29 @@ def context(
     ]
     size, strength = neighbours[0].image.size, study.strength(number)
     made = compositing.compose(study.method, neighbours, size, strength, study.image_weight)
-    return _correct(study, frames, position, made)
+    return _sharpened(made, study.detail)
 
 
-def _correct(study: Study, frames: Frames, position: int, made: Context) -> Context:
-    """The context with the colours of the first pass and with detail, as far as asked for."""
-    share, match, detail = study.colour_anchor, study.colour_match, study.detail
-    init, latents = made.init, made.latents
-    if share and init is not None:
-        init = corrections.anchor_image(init, frames.image(1, position), match, share)
-    if share and latents is not None:
+def anchored(
+    study: Study, frames: Frames, position: int, image: Image.Image, latents: np.ndarray | None
+) -> tuple[Image.Image, np.ndarray | None]:
+    """A refined frame, its colours led back to those of the first pass as far as asked for.
+
+    Its latents, if there are any, are led back likewise, for the next pass to start from. It is
+    the new frame that is corrected: denoising moves colours further than neighbours do.
+    """
+    share, match = study.colour_anchor, study.colour_match
+    if not share:
+        return image, latents
+    image = corrections.anchor_image(image, frames.image(1, position), match, share)
+    if latents is not None:
         latents = corrections.anchor_latents(latents, frames.latents(1, position), match, share)
-    if detail and init is not None:
-        init = corrections.sharpen_image(init, detail)
-    if detail and latents is not None:
-        latents = corrections.sharpen_latents(latents, detail)
-    return replace(made, init=init, latents=latents)
+    return image, latents
+
+
+def _sharpened(made: Context, detail: float) -> Context:
+    if detail and made.init is not None:
+        return replace(made, init=corrections.sharpen_image(made.init, detail))
+    if detail and made.latents is not None:
+        return replace(made, latents=corrections.sharpen_latents(made.latents, detail))
+    return made

@@ -9,7 +9,7 @@ from skimage.color import rgb2lab
 from flopslab import corrections
 from flopslab.compositing import Context
 from flopslab.params import Study
-from flopslab.refinement import context
+from flopslab.refinement import anchored, context
 
 MATCHES = list(corrections.MATCHES)
 
@@ -107,19 +107,25 @@ def composed(**parameters) -> Context:
 
 
 @pytest.mark.parametrize("method", ["grid", "blend", "ip_adapter"])
-def test_an_init_image_is_anchored_to_the_first_pass_frame_then_sharpened(method):
-    plain = composed(method=method).init
-    anchored = corrections.anchor_image(plain, ANCHOR, "histogram", 0.7)
-    given = {"method": method, "colour_anchor": 0.7, "colour_match": "histogram", "detail": 0.4}
-    assert composed(**given).init.tobytes() == (corrections.sharpen_image(anchored, 0.4).tobytes())
-    assert lab(anchored).std() > lab(plain).std()
+def test_an_init_image_is_sharpened(method):
+    plain, sharp = composed(method=method).init, composed(method=method, detail=0.4).init
+    assert sharp.tobytes() == corrections.sharpen_image(plain, 0.4).tobytes()
 
 
-def test_latents_to_start_from_are_anchored_and_sharpened_as_latents():
+def test_latents_to_start_from_are_sharpened_as_latents():
     plain = composed(method="latent").latents
-    found = composed(method="latent", colour_anchor=1.0, detail=0.4).latents
-    anchored = corrections.anchor_latents(plain, latents(5), "reinhard", 1.0)
-    assert (found == corrections.sharpen_latents(anchored, 0.4)).all()
+    found = composed(method="latent", detail=0.4).latents
+    assert (found == corrections.sharpen_latents(plain, 0.4)).all()
+
+
+def test_a_new_frame_and_its_latents_are_anchored_to_those_of_the_first_pass():
+    study = Study(colour_anchor=0.7, colour_match="histogram")
+    image, z = anchored(study, Frames(), 5, FADED, latents(1, 2, 0.5))
+    expected = corrections.anchor_image(FADED, ANCHOR, "histogram", 0.7)
+    assert image.tobytes() == expected.tobytes() != FADED.tobytes()
+    assert (z == corrections.anchor_latents(latents(1, 2, 0.5), latents(5), "histogram", 0.7)).all()
+    assert anchored(study, Frames(), 5, FADED, None)[1] is None
+    assert anchored(Study(), Frames(), 5, FADED, z) == (FADED, z)
 
 
 def test_references_are_shown_as_they_are():

@@ -1,11 +1,13 @@
 import shlex
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import papermill.cli
 import pytest
 import yaml
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image
+from skimage.color import rgb2lab
 
 from flopslab import compositing, passes, windows
 from flopslab.compositing import Neighbour, montage
@@ -275,12 +277,31 @@ def test_each_pass_runs_the_share_that_a_list_gives_it(paint):
     assert [strength for _, strength in generator.batches] == [1.0, 0.75, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("given", [{"colour_anchor": 0.5}, {"detail": 1.0}], ids=str)
-def test_a_correction_with_nothing_to_correct_is_refused(paint, given):
-    looking = {"method": "ip_adapter", "denoising_strength": 1.0}
-    with pytest.raises(ParameterError, match=f"{next(iter(given))} with method ip_adapter"):
-        paint(**looking, **given)
-    assert paint(method="ip_adapter", **given)
+def test_detail_with_nothing_to_sharpen_is_refused(paint):
+    with pytest.raises(ParameterError, match="detail with method ip_adapter"):
+        paint(method="ip_adapter", denoising_strength=1.0, detail=1.0)
+    assert paint(method="ip_adapter", detail=1.0)
+
+
+@pytest.mark.parametrize("method", ["grid", "blend", "latent", "ip_adapter"])
+def test_refined_frames_are_led_back_to_the_colours_of_the_first_pass(paint, method, tmp_path):
+    given = {"method": method, "passes": 3}
+    plain = open_run(paint(**given, output_dir=str(tmp_path / "plain")).directory)
+    led = open_run(paint(**given, colour_anchor=1.0, output_dir=str(tmp_path / "led")).directory)
+
+    def drift(run) -> float:
+        return np.mean([np.abs(lab_mean(run, 3, p) - lab_mean(run, 1, p)) for p in run.positions])
+
+    assert drift(led) < drift(plain) / 2
+    assert pass_1(led) == pass_1(plain)
+
+
+def lab_mean(run, number: int, position: int) -> np.ndarray:
+    return rgb2lab(np.asarray(run.image(number, position)) / 255).mean((0, 1))
+
+
+def pass_1(run) -> list[bytes]:
+    return [run.image(1, position).tobytes() for position in run.positions]
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
