@@ -10,12 +10,10 @@ from importlib.resources import files
 from typing import Any
 
 from flopslab.planning import Frame
-from flopslab.recipe import FORMAT, Conditions, Recipe, canonical, pixel_settings
+from flopslab.recipe import FORMAT, Conditions, Recipe, Recipes, canonical, pixel_settings
 from flopslab.sequence import Word
 
 NAME = "visual-manifest.json"
-
-Recipes = Mapping[tuple[int, int], Recipe]  # by pass and position
 
 
 def build(conditions: Conditions, frames: Sequence[Frame], recipes: Recipes) -> dict[str, Any]:
@@ -69,6 +67,10 @@ def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
         "center_word": centre.text,
         "context_words": [word.text for word in frame.words],
         "prompt": frame.prompt.written,
+        "tokens": frame.tokens,
+        "references": [
+            {"position": p, "weight": weight} for p, weight in frame.weighted_inputs.items()
+        ],
         "image_file": f"final/{frame.place.name}",
         "audio_start_ms": centre.start_ms,
         "audio_end_ms": centre.end_ms,

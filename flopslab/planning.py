@@ -1,11 +1,12 @@
 """What a pass is going to make: where each frame stands, what it shows, what it looks at."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flopslab import prompts
+from flopslab import kernels, prompts
+from flopslab.compositing import METHODS
 from flopslab.generator import Generator
 from flopslab.params import Study
 from flopslab.prompts import Prompt
@@ -23,7 +24,14 @@ class Frame:
     words: tuple[Word, ...]  # the words at these positions
     prompt: Prompt
     seed: int  # 63 bits
+    tokens: int  # of the prompt, as the text encoder counts them
     inputs: range = range(0)  # positions of the frames of the pass before that it looks at
+    weights: tuple[float, ...] = ()  # of these frames, of sum 1
+
+    @property
+    def weighted_inputs(self) -> Mapping[int, float]:
+        """The weight of each frame that it looks at, by position, in sequence order."""
+        return dict(zip(self.inputs, self.weights, strict=True))
 
     @property
     def place(self) -> Path:
@@ -36,13 +44,16 @@ def place(number: int, position: int) -> Path:
 
 
 def frame_seed(run_seed: int, position: int, number: int) -> int:
-    """The seed (63 bits) of a frame: its own in every run, at every position, in every pass."""
+    """The seed (63 bits) of a frame: its own in every run, at every position, in every pass.
+
+    The policy `fixed` asks for that of pass 1 in every pass.
+    """
     digest = hashlib.sha256(f"{run_seed}/{position}/{number}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def plan(study: Study, words: Sequence[Word], number: int, generator: Generator) -> list[Frame]:
-    """All frames of a pass, in order. The generator only names colours, for themed prompts."""
+    """All frames of a pass, in order. The generator only counts tokens and names colours."""
     frames = positions(len(words), study.frame_interval, study.limit)
     return [_frame(study, words, number, generator, position, frames) for position in frames]
 
@@ -59,12 +70,21 @@ def _frame(
     window = word_window(position, len(words), study.context_diameter, study.boundary)
     shown = tuple(words[p - 1] for p in window)
     affixes = study.prompt_prefix, study.prompt_suffix
+    prompt = prompts.compose(shown, study.prompt_style, *affixes, generator.nearest_colour)
+    inputs = image_window(position, frames, reach) if number > 1 else range(0)
     return Frame(
         number=number,
         position=position,
         window=window,
         words=shown,
-        prompt=prompts.compose(shown, study.prompt_style, *affixes, generator.nearest_colour),
-        seed=frame_seed(study.seed, position, number),
-        inputs=image_window(position, frames, reach) if number > 1 else range(0),
+        prompt=prompt,
+        seed=frame_seed(study.seed, position, 1 if study.seed_policy == "fixed" else number),
+        tokens=generator.tokens(prompt),
+        inputs=inputs,
+        weights=_weights(study, [p - position for p in inputs]),
     )
+
+
+def _weights(study: Study, offsets: Sequence[int]) -> tuple[float, ...]:
+    kernel = study.kernel if METHODS[study.method].weighs_neighbours else "flat"
+    return kernels.weights(kernel, offsets, study.frame_interval)

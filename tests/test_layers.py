@@ -19,13 +19,19 @@ ORDER = [
     "windows",
     "prompts",
     "params",
+    "kernels",
     "compositing",
+    "corrections",
+    "refinement",
     "generator",
     "settings",
     "weights",
     "conditioning",
+    "adapter",
+    "steps",
     "diffusion",
     "planning",
+    "latents",
     "recipe",
     "disk",
     "memory",
@@ -35,14 +41,15 @@ ORDER = [
     "store",
     "progress",
     "passes",
+    "inspection",
     "metrics",
     "propagation",
     "figures",
     "explorer",
 ]
 LATE = {("generator", "diffusion")}  # inside a function, so that torch is loaded with a model only
-HEAVY_ROOMS = {"settings", "weights", "conditioning", "diffusion"}
-HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate", "safetensors"}
+HEAVY_ROOMS = {"settings", "weights", "conditioning", "adapter", "steps", "diffusion"}
+HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate"}
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 LIGHT = [room for room in ROOMS if room not in HEAVY_ROOMS]
 

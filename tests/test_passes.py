@@ -1,12 +1,15 @@
 import shlex
 from dataclasses import FrozenInstanceError
 
+import numpy as np
 import papermill.cli
 import pytest
+import yaml
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image
+from skimage.color import rgb2lab
 
-from flopslab import passes, windows
+from flopslab import compositing, passes, windows
 from flopslab.compositing import Neighbour, montage
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
 from flopslab.params import Study, steps_run
@@ -73,17 +76,17 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
 def test_offsets_count_positions_not_frames(paint, monkeypatch):
     seen = {}
 
-    def compose(method: str, neighbours: list[Neighbour], size):
+    def compose(method: str, neighbours: list[Neighbour], *options):
         seen.setdefault(len(seen), [neighbour.offset for neighbour in neighbours])
-        return original(method, neighbours, size)
+        return original(method, neighbours, *options)
 
-    original = passes.compositing.compose
-    monkeypatch.setattr(passes.compositing, "compose", compose)
+    original = compositing.compose
+    monkeypatch.setattr(compositing, "compose", compose)
     run = paint(frame_interval=3, context_diameter=6, limit=3)
     assert sorted(path.name for path in (run.directory / "pass2").iterdir()) == [
         "frame_000001.png", "frame_000004.png", "frame_000007.png",
     ]  # fmt: skip
-    assert list(seen.values()) == [[], [], [], [0, 3, 6], [-3, 0, 3], [-6, -3, 0]]
+    assert list(seen.values()) == [[0, 3, 6], [-3, 0, 3], [-6, -3, 0]]
 
 
 def test_the_first_pass_runs_all_steps_and_refinement_its_share(paint):
@@ -218,13 +221,19 @@ def test_the_command_gives_papermill_the_same_study():
         guidance_scale=2.5,
         seed=7,
         sequence="ünï code.json",
+        kernel=[1, 0.5],
+        denoising_strength=[0.75, 0.5],
     )
     program, source, _, *options = shlex.split(passes.command(study))
     assert (program, source) == ("papermill", "notebooks/run.ipynb")
-    read = {}
-    for flag, name, value in zip(*[iter(options)] * 3, strict=True):
-        assert flag in ("-p", "-r")
-        read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
+    read, options = {}, iter(options)
+    for flag in options:
+        assert flag in ("-p", "-r", "-y")
+        if flag == "-y":
+            read |= yaml.safe_load(next(options))
+        else:
+            name, value = next(options), next(options)
+            read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
     assert Study.of(**read) == study
 
 
@@ -254,6 +263,45 @@ def test_the_strength_that_is_advised_runs_a_step(paint):
             paint(PaintedGenerator(steps=steps), denoising_strength=0.0001)
         advised = float(caught.value.remedy.split()[3])
         assert advised <= 1 and steps_run(steps, advised) >= 1
+
+
+def test_each_strength_of_a_list_must_run_a_step(paint):
+    with pytest.raises(ParameterError, match=r"0.2 of 4 steps"):
+        paint(denoising_strength=[0.5, 0.2], passes=3)
+    assert paint(denoising_strength=[0.5, 0.2], passes=2)
+
+
+def test_each_pass_runs_the_share_that_a_list_gives_it(paint):
+    generator = Recording(batch_size=12)
+    paint(generator, passes=4, denoising_strength=[0.75, 0.5])
+    assert [strength for _, strength in generator.batches] == [1.0, 0.75, 0.5, 0.5]
+
+
+def test_detail_with_nothing_to_sharpen_is_refused(paint):
+    with pytest.raises(ParameterError, match="detail with method ip_adapter"):
+        paint(method="ip_adapter", denoising_strength=1.0, detail=1.0)
+    assert paint(method="ip_adapter", detail=1.0)
+
+
+@pytest.mark.parametrize("method", ["grid", "blend", "latent", "ip_adapter"])
+def test_refined_frames_are_led_back_to_the_colours_of_the_first_pass(paint, method, tmp_path):
+    given = {"method": method, "passes": 3}
+    plain = open_run(paint(**given, output_dir=str(tmp_path / "plain")).directory)
+    led = open_run(paint(**given, colour_anchor=1.0, output_dir=str(tmp_path / "led")).directory)
+
+    def drift(run) -> float:
+        return np.mean([np.abs(lab_mean(run, 3, p) - lab_mean(run, 1, p)) for p in run.positions])
+
+    assert drift(led) < drift(plain) / 2
+    assert pass_1(led) == pass_1(plain)
+
+
+def lab_mean(run, number: int, position: int) -> np.ndarray:
+    return rgb2lab(np.asarray(run.image(number, position)) / 255).mean((0, 1))
+
+
+def pass_1(run) -> list[bytes]:
+    return [run.image(1, position).tobytes() for position in run.positions]
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
