@@ -22,6 +22,9 @@ class ImageCache:
         while self._used > self._room and len(self._images) > 1:
             self._drop(self._images.popitem(last=False)[1])
 
+    def forget(self, name: Hashable) -> None:
+        self._drop(self._images.pop(name, None))
+
     def get(self, name: Hashable) -> Image.Image | None:
         if name in self._images:
             self._images.move_to_end(name)
