@@ -4,7 +4,7 @@ import math
 import shlex
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,24 +52,26 @@ def run(
     *,
     last_only: bool = False,
     share_from: str | Path | None = None,
+    given: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: what its directory proves is kept, all else is made.
 
     `generator`: by default the study's model is loaded. `progress`: by default a bar for each
     pass. `last_only`: make only the last pass; those before it must be complete. `share_from`:
-    another run's directory; frames there that are the very ones asked for are copied.
+    another run's directory; frames there that are the very ones asked for are copied. `given`:
+    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
-    words = read_sequence(study.sequence)
+    words, given = read_sequence(study.sequence), given or {}
     progress = progress or _bars(study, len(words))
     with Store(study.output_dir, share_from) as store, _ended(progress):
-        generator = _prepare(study, words, generator, store)
+        generator = _prepare(study, words, generator, store, given)
         passes = []
-        for number in _numbers(study, words, generator, store, last_only):
+        for number in _numbers(study, words, generator, store, given, last_only):
             began = time.perf_counter()
-            frames = plan(study, words, number, generator)
+            frames = plan(study, words, number, generator, given)
             require_previous(study, frames, store)
             todo = store.missing(frames)
             progress.begin(number, len(frames), kept=len(frames) - len(todo))
@@ -98,9 +100,11 @@ def generate(
     requests = [
         FrameRequest(frame.prompt, frame.seed, context)
         for frame, context in zip(batch, contexts, strict=True)
+        if frame.given is None
     ]
     strength = 1.0 if batch[0].number == 1 else study.denoising_strength
-    images = generator.generate(requests, strength)
+    made = iter(generator.generate(requests, strength) if requests else [])
+    images = [frame.given or next(made) for frame in batch]
     for frame, image in zip(batch, images, strict=True):
         _require_picture(frame, image, generator)
     return images, time.perf_counter() - began
@@ -109,7 +113,7 @@ def generate(
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
     """RunError if a frame that these frames look at is not proven; nothing is overwritten."""
     number = frames[0].number - 1
-    needed = sorted({position for frame in frames for position in frame.inputs})
+    needed = sorted({position for frame in frames for position in frame.sources})
     gaps = [position for position in needed if not store.proves(number, position)]
     if gaps:
         before = study.model_copy(update={"passes": number})
@@ -143,7 +147,11 @@ def spans(gaps: Sequence[int], interval: int = 1, most: int = 8) -> str:
 
 
 def _prepare(
-    study: Study, words: Sequence[Word], generator: Generator | None, store: Store
+    study: Study,
+    words: Sequence[Word],
+    generator: Generator | None,
+    store: Store,
+    given: Mapping[int, Image.Image],
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     reach = image_reach(study.context_diameter, study.image_context_multiplier)
@@ -159,24 +167,33 @@ def _prepare(
             "no step would run",
             f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
         )
-    store.accept(study, generator.settings, words)
+    frames = positions(len(words), study.frame_interval, study.limit)
+    if strangers := [position for position in given if position not in frames]:
+        remedy = f"give pictures for some of the {len(frames)} frames"
+        raise ParameterError("a picture in the first pass", f"no frame at {strangers}", remedy)
+    store.accept(study, generator.settings, words, given)
     return generator
 
 
 def _numbers(
-    study: Study, words: Sequence[Word], generator: Generator, store: Store, last_only: bool
+    study: Study,
+    words: Sequence[Word],
+    generator: Generator,
+    store: Store,
+    given: Mapping[int, Image.Image],
+    last_only: bool,
 ) -> range:
     """The passes to make; if only the last one, those before it are proven here."""
     first = study.passes if last_only else 1
     for number in range(1, first):
-        store.inspect(plan(study, words, number, generator))
+        store.inspect(plan(study, words, number, generator, given))
     return range(first, study.passes + 1)
 
 
 def _neighbours(frame: Frame, store: Store) -> list[Neighbour]:
     return [
-        Neighbour(position - frame.position, store.image(frame.number - 1, position))
-        for position in frame.inputs
+        Neighbour(position - frame.position, store.image(frame.number - 1, source))
+        for position, source in zip(frame.inputs, frame.sources, strict=True)
     ]
 
 

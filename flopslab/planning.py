@@ -1,11 +1,13 @@
 """What a pass is going to make: where each frame stands, what it shows, what it looks at."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flopslab import prompts
+from PIL import Image
+
+from flopslab import controls, prompts
 from flopslab.generator import Generator
 from flopslab.params import Study
 from flopslab.prompts import Prompt
@@ -24,6 +26,13 @@ class Frame:
     prompt: Prompt
     seed: int  # 63 bits
     inputs: range = range(0)  # positions of the frames of the pass before that it looks at
+    stand_ins: tuple[int, ...] = ()  # in a control: whose frames it is shown in their places
+    given: Image.Image | None = None  # a picture from outside that is this frame
+
+    @property
+    def sources(self) -> Sequence[int]:
+        """Positions of the frames of the pass before that it is really shown, in order."""
+        return self.stand_ins or self.inputs
 
     @property
     def place(self) -> Path:
@@ -41,10 +50,22 @@ def frame_seed(run_seed: int, position: int, number: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def plan(study: Study, words: Sequence[Word], number: int, generator: Generator) -> list[Frame]:
-    """All frames of a pass, in order. The generator only names colours, for themed prompts."""
+def plan(
+    study: Study,
+    words: Sequence[Word],
+    number: int,
+    generator: Generator,
+    given: Mapping[int, Image.Image] | None = None,
+) -> list[Frame]:
+    """All frames of a pass, in order. The generator only names colours, for themed prompts.
+
+    `given`: pictures from outside that are the first pass's frames at these positions.
+    """
     frames = positions(len(words), study.frame_interval, study.limit)
-    return [_frame(study, words, number, generator, position, frames) for position in frames]
+    planned = [_frame(study, words, number, generator, position, frames) for position in frames]
+    if number > 1 or not given:
+        return planned
+    return [replace(frame, given=given.get(frame.position)) for frame in planned]
 
 
 def _frame(
@@ -58,13 +79,17 @@ def _frame(
     reach = image_reach(study.context_diameter, study.image_context_multiplier)
     window = word_window(position, len(words), study.context_diameter, study.boundary)
     shown = tuple(words[p - 1] for p in window)
+    inputs = image_window(position, frames, reach) if number > 1 else range(0)
+    inputs = controls.inputs(study.control, inputs)
+    heard = controls.heard(study.control, shown, number)
     affixes = study.prompt_prefix, study.prompt_suffix
     return Frame(
         number=number,
         position=position,
         window=window,
         words=shown,
-        prompt=prompts.compose(shown, study.prompt_style, *affixes, generator.nearest_colour),
+        prompt=prompts.compose(heard, study.prompt_style, *affixes, generator.nearest_colour),
         seed=frame_seed(study.seed, position, number),
-        inputs=image_window(position, frames, reach) if number > 1 else range(0),
+        inputs=inputs,
+        stand_ins=controls.stand_ins(study.control, position, inputs, frames, study.seed),
     )

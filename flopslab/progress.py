@@ -29,6 +29,9 @@ class NoProgress:
     def advance(self, count: int, words: str) -> None:
         """`count` more frames are made, the last one from these words."""
 
+    def keep(self, count: int) -> None:
+        """`count` more frames were found, which cost nothing."""
+
     def end(self) -> None:
         """The pass is over, or was broken off."""
 
@@ -39,6 +42,7 @@ class Progress(NoProgress):
     `passes` and `frames` (per pass) are those of the whole run; `costs` is what a frame costs in
     each pass, relative to one another (default: the same in all). `every`: seconds between
     redraws (default: 0.2, or 10 where a line cannot be rewritten). `clock` returns seconds.
+    `names`: what to call the passes (default: pass 1/3 and so on).
     """
 
     def __init__(
@@ -49,8 +53,10 @@ class Progress(NoProgress):
         file: TextIO | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        names: Sequence[str] | None = None,
     ) -> None:
         self._costs = list(costs or [1.0] * passes)
+        self._names = names or [f"pass {number}/{passes}" for number in range(1, passes + 1)]
         self._frames, self._file, self._every, self._clock = frames, file, every, clock
         self._seconds = self._spent = 0.0
         self._bar: tqdm | None = None
@@ -61,7 +67,7 @@ class Progress(NoProgress):
         file, columns = (self._file, WIDTH) if self._file else _open()
         every = 0.2 if file.isatty() else 10
         self._bar = tqdm(
-            desc=f"pass {number}/{len(self._costs)}",
+            desc=self._names[number - 1],
             total=total,
             initial=kept,
             unit=" frames",
@@ -79,6 +85,10 @@ class Progress(NoProgress):
         left = tqdm.format_interval(self._left(count))
         self._bar.set_postfix_str(f"{left} left in all: {_shown(words)}", refresh=False)
         self._bar.update(count)
+
+    def keep(self, count: int) -> None:
+        self._bar.update(count)
+        self._last = self._clock()
 
     def end(self) -> None:
         if self._bar is not None:

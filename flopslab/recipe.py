@@ -12,7 +12,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,9 @@ from flopslab.sequence import Word
 FORMAT = 1  # of the record
 ALGORITHM = 1  # raise it when the same recipe would give other pixels
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
-REFINEMENT = ("method", "denoising_strength", "image_weight", "image_context_multiplier")
+REFINEMENT = (
+    "method", "denoising_strength", "image_weight", "image_context_multiplier", "control",
+)  # fmt: skip
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
 
 
@@ -38,6 +40,7 @@ class Conditions:
     study: Study
     settings: Mapping[str, Any]  # the generator's, resolved and JSON-ready
     words: tuple[Word, ...]  # the whole sequence
+    given: Mapping[int, Image.Image] = field(default_factory=dict)  # see `Frame.given`
 
     def made_with(self, number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to pass `number`, with resolved values.
@@ -48,6 +51,7 @@ class Conditions:
         for name in ("model", *REFINEMENT):  # two names may hold one model; the digest tells
             del parameters[name]
         parameters |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
+        parameters |= {"given": {str(p): pixel_digest(image) for p, image in self.given.items()}}
         return parameters if number == 1 else parameters | self._refinement()
 
     def pixels(self, frame: Frame, digests: Mapping[int, str]) -> dict[str, Any]:
@@ -58,17 +62,21 @@ class Conditions:
             "prompt": [list(fragment) for fragment in frame.prompt.fragments],
             "seed": frame.seed,
         }
+        if frame.given:
+            part |= {"given": pixel_digest(frame.given)}
         if frame.number == 1:
             return part
         refinement = self._refinement()
-        del refinement["image_context_multiplier"]  # acts through the inputs alone
+        for name in ("image_context_multiplier", "control"):  # act through inputs and words alone
+            del refinement[name]
         inputs = [{"offset": p - frame.position, "digest": digests[p]} for p in frame.inputs]
         return part | {"refinement": refinement, "inputs": inputs}
 
     @cached_property
     def _sequence_digest(self) -> str:
         """Of the words and their sizes; timings change no pixel."""
-        return json_digest([[word.text, word.size] for word in self.words])
+        said = [[word.text, word.size] + ["silent"] * word.silent for word in self.words]
+        return json_digest(said)
 
     def _refinement(self) -> dict[str, Any]:
         """The parameters of refinement that have a meaning for the method."""
@@ -86,9 +94,9 @@ class Conditions:
             digest=pixel_digest(image),
             number=frame.number,
             position=frame.position,
-            words=[word.text for word in frame.words],
+            words=[word.text for word in frame.words if not word.silent],
             prompt=frame.prompt.written,
-            input_positions=list(frame.inputs),
+            input_positions=list(frame.sources),
             made_with=self.made_with(frame.number),
             **{name: self.settings[name] for name in NOT_PIXELS},
             **made,

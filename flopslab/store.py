@@ -69,9 +69,18 @@ class Store:
                 votes.setdefault(name, Counter())[canonical(value)] += count
         return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
 
-    def accept(self, study: Study, settings: Mapping[str, Any], words: Sequence[Word]) -> None:
-        """Take on a study. RunError with each difference if the pictures are of another one."""
-        self._conditions = Conditions(study, settings, tuple(words))
+    def accept(
+        self,
+        study: Study,
+        settings: Mapping[str, Any],
+        words: Sequence[Word],
+        given: Mapping[int, Image.Image] | None = None,
+    ) -> None:
+        """Take on a study; `given`: pictures from outside, by position in pass 1.
+
+        RunError with each difference if the pictures are of another study.
+        """
+        self._conditions = Conditions(study, settings, tuple(words), given or {})
         asked, found = self._conditions.made_with(), self.made_with
         differ = [name for name in found if found[name] != asked.get(name)]
         if differ:
@@ -150,7 +159,7 @@ class Store:
     def _prove(self, frame: Frame, path: Path) -> bool:
         """Whether a whole picture stands there with the key asked for; if so, remember it."""
         data = disk.read(path)
-        if data is None or not all(self.proves(frame.number - 1, p) for p in frame.inputs):
+        if data is None or not all(self.proves(frame.number - 1, p) for p in frame.sources):
             return False
         try:
             image, recipe = decode(data)
@@ -204,7 +213,8 @@ class Store:
 
     def _digests(self, frame: Frame) -> dict[int, str]:
         """Of the frame's inputs, by position."""
-        return {p: self._proven[frame.number - 1, p].digest for p in frame.inputs}
+        pairs = zip(frame.inputs, frame.sources, strict=True)
+        return {p: self._proven[frame.number - 1, source].digest for p, source in pairs}
 
 
 def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:

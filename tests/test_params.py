@@ -16,7 +16,7 @@ NAMES = [
     "sequence", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "image_context_multiplier", "image_weight", "denoising_strength", "model", "width", "height",
-    "steps", "guidance_scale", "scheduler", "seed", "batch_size", "limit",
+    "steps", "guidance_scale", "scheduler", "seed", "batch_size", "control", "limit",
 ]  # fmt: skip
 
 
