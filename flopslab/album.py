@@ -106,7 +106,7 @@ class Album:
         return self._recipes[key]
 
     def thumbnail(self, key: Key) -> bytes | None:
-        """A small WebP file of the picture, made once; None if the picture cannot be read."""
+        """A small JPEG file of the picture, made once; None if the picture cannot be read."""
         if key not in self._thumbnails:
             self._thumbnails[key] = self._shrink(key)
         return self._thumbnails[key]
@@ -186,7 +186,7 @@ class Album:
         except RunError:
             return None
         image.thumbnail((THUMBNAIL, THUMBNAIL))
-        return encode(image)
+        return jpeg(image)
 
     def _first(self, position: int, made_with: dict) -> int:
         """The position of the first word in the window of `position`."""
@@ -217,10 +217,10 @@ def _overlap(end: Sequence[str], words: Sequence[str]) -> bool:
     return list(end[: len(words)]) == list(words[: len(end)])
 
 
-def encode(image: Image.Image, quality: int = 80) -> bytes:
-    """The image as a WebP file."""
+def jpeg(image: Image.Image, quality: int = 85) -> bytes:
+    """The RGB image as a JPEG file."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=0)
+    image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -180,7 +180,7 @@ def peek(data: bytes) -> Recipe:
     """The recipe of a PNG file, its pixels unread and unproven. Raises ValueError."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-            return _recipe(json.loads(file.text[CHUNK]))
+            return _recipe(json.loads(file.info[CHUNK]))  # its `text` would decode all pixels
     except Exception as error:
         raise ValueError(f"no recipe of flopslab ({error!r})") from error
 

@@ -19,7 +19,7 @@ class Seen:
 
     position: int
     weight: float  # share of all neighbours, 0 to 1
-    thumbnail: bytes | None  # a WebP file
+    thumbnail: bytes | None  # a JPEG file
 
 
 def shown_words(window: range, position: int) -> range:
@@ -148,6 +148,6 @@ def note(text: str) -> str:
     return f'<div class="flopslab flopslab-note">{escape(text)}</div>'
 
 
-def data_uri(data: bytes, kind: str = "image/webp") -> str:
+def data_uri(data: bytes, kind: str = "image/jpeg") -> str:
     """The file as an address that holds it."""
     return f"data:{kind};base64,{b64encode(data).decode()}"
