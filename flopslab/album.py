@@ -116,10 +116,13 @@ class Album:
         return key in self._thumbnails
 
     def window(self, key: Key) -> range:
-        """The positions of the words in the picture's prompt."""
-        recipe = self.recipe(key)
-        first = self._first(key[1], recipe.made_with)
-        return range(first, first + len(recipe.words))
+        """The positions of the words around the picture's own."""
+        made, words = self.recipe(key).made_with, self.recipe(key).words
+        if self.manifest is not None:
+            length = len(self.manifest["sequence"])
+            return word_window(key[1], length, made["context_diameter"], made["boundary"])
+        first = self._first(key[1], made["context_diameter"] // 2)
+        return range(first, first + len(words))
 
     def words(self, positions: range) -> dict[int, str]:
         """The words at these positions, as far as they are known."""
@@ -143,7 +146,7 @@ class Album:
         while number > 1:
             with contextlib.suppress(RunError):
                 seen = [self.recipe((number, p)).input_positions for p in (first, last)]
-                first, last = seen[0][0], seen[1][-1]
+                first, last = min(seen[0] + seen[1]), max(seen[0] + seen[1])
                 spans.append((number - 1, first, last))
             number -= 1
         return spans
@@ -188,18 +191,15 @@ class Album:
         image.thumbnail((THUMBNAIL, THUMBNAIL))
         return jpeg(image)
 
-    def _first(self, position: int, made_with: dict) -> int:
-        """The position of the first word in the window of `position`."""
-        diameter = made_with["context_diameter"]
-        if self.manifest is not None:
-            length = len(self.manifest["sequence"])
-            return word_window(position, length, diameter, made_with["boundary"])[0]
+    def _first(self, position: int, radius: int) -> int:
+        """The position of the first word in the window of `position`, without a manifest."""
         before = None
-        for key in self.keys if position not in self._firsts else ():
-            if key[0] == self.passes[0] and key[1] <= position and key[1] not in self._firsts:
-                self._firsts[key[1]] = self._aligned(key[1], before, diameter // 2)
-            before = key[1]
-        return self._firsts.get(position, max(1, position - diameter // 2))
+        of_pass_1 = [p for number, p in self.keys if number == self.passes[0] and p <= position]
+        for at in of_pass_1 if position not in self._firsts else ():
+            if at not in self._firsts:
+                self._firsts[at] = self._aligned(at, before, radius)
+            before = at
+        return self._firsts.get(position, max(1, position - radius))
 
     def _aligned(self, position: int, before: int | None, radius: int) -> int:
         """While a run is made its length is not known, and the last windows of a sequence stand

@@ -112,10 +112,10 @@ class Explorer(widgets.VBox):
             self.map,
             widgets.HBox(controls, layout=line),
             self.words,
+            self.changer,
             self.problem,
             widgets.HBox([self.panels, self.particulars.facts], layout=top),
             self.particulars,
-            self.changer,
         ]
 
     def _observe(self) -> None:
@@ -141,7 +141,7 @@ class Explorer(widgets.VBox):
         with self._showing:
             key = self.number.value, self.position.value
             numbers = list(self.album.passes) if self.all_passes.value else [key[0]]
-            self.panels.show(self.album, self.against, numbers, key[1])
+            self.panels.show(self.album, self.against, numbers, key)
             try:
                 self._tell(key)
                 self.problem.value = ""
@@ -154,8 +154,10 @@ class Explorer(widgets.VBox):
             self.words.value = views.note(f"pass {key[0]} has no frame at position {key[1]} yet")
             return
         window = self.album.window(key)
-        known = self.album.words(views.shown_words(window, key[1]))
-        self.words.value = views.words(known, window, key[1])
+        shown = views.shown_words(window, key[1])
+        known = self.album.words(shown)
+        changed = self.against.words(shown) if self.against else None
+        self.words.value = views.words(known, window, key[1], changed)
         self.changer.at(key[1], known[key[1]])
         self.map.at(key)
         self.particulars.show(self.album, key)

@@ -59,27 +59,27 @@ class WordChanger(widgets.VBox):
     ) -> None:
         self._album, self._generator, self._begun, self._ended = album, generator, begun, ended
         self._position, self._thread = 1, None
-        self.word = widgets.Text(description="word", placeholder="another word")
-        self.button = widgets.Button(description="Change it", icon="play")
-        self.bar = widgets.IntProgress(layout=widgets.Layout(width="260px", visibility="hidden"))
-        self.said = widgets.HTML()
-        self.title = widgets.HTML()
+        self.word = widgets.Text(placeholder="another word", layout={"width": "180px"})
+        self.button = widgets.Button(description="Change it", icon="flask")
+        self.bar = widgets.IntProgress(layout={"width": "200px", "display": "none"})
+        self.title, self.said, self.problem = (widgets.HTML() for _ in range(3))
         self.button.on_click(lambda _: self.start())
-        super().__init__(
-            [self.title, widgets.HBox([self.word, self.button, self.bar]), self.said],
-        )
+        line = widgets.HBox([self.title, self.word, self.button, self.bar, self.said])
+        line.layout.align_items, line.layout.flex_flow = "center", "row wrap"
+        line.layout.grid_gap = "4px 10px"
+        super().__init__([line, self.problem])
 
     def at(self, position: int, word: str) -> None:
         """The position to change, and the word that is there."""
         self._position = position
-        self.title.value = views.title(f"Position {position}, now: {word}")
+        self.title.value = views.change(position, word)
 
     def start(self) -> threading.Thread | None:
         """Begin, in a thread of its own; the kernel stays free. None if one is running."""
         if self._thread and self._thread.is_alive():
             return None
         change = Replace(self._position, self.word.value.strip())
-        self.button.disabled, self.said.value = True, ""
+        self.button.disabled, self.problem.value = True, ""
         self._thread = threading.Thread(target=self._run, args=(change,), daemon=True)
         self._thread.start()
         return self._thread
@@ -96,9 +96,9 @@ class WordChanger(widgets.VBox):
             self.said.value = views.note(_summary(done))
             self._ended(done)
         except Exception as error:  # nobody reads a thread's traceback: it is shown here
-            self.said.value = views.problem(error)
+            self.said.value, self.problem.value = "", views.problem(error)
         finally:
-            self.button.disabled, self.bar.layout.visibility = False, "hidden"
+            self.button.disabled, self.bar.layout.display = False, "none"
 
     def _batch_size(self) -> int:
         """What the base run has frozen."""
@@ -118,7 +118,7 @@ class _Bar(NoProgress):
 
     def begin(self, number: int, total: int, kept: int) -> None:
         self._bar.max, self._bar.value = max(total, 1), kept
-        self._bar.layout.visibility = "visible"
+        self._bar.layout.display = None
         self._tell()
 
     def keep(self, count: int) -> None:
@@ -135,4 +135,4 @@ class _Bar(NoProgress):
 
 def _summary(done: Intervention) -> str:
     computed, shared = sum(done.computed.values()), sum(done.shared.values())
-    return f"{computed} frames are its own, {shared} are those of the base run: {done.directory}"
+    return f"{computed} frames are its own, {shared} are shared with the base run: {done.directory}"

@@ -30,11 +30,13 @@ class Panel(widgets.VBox):
 
     def __init__(self) -> None:
         self.image, self.caption = widgets.Image(format="png"), widgets.HTML()
-        self.image.layout.object_fit = "contain"
+        self.image.layout.width, self.image.layout.object_fit = "100%", "contain"
         super().__init__([self.image, self.caption])
+        self.add_class("flopslab-panel")
 
-    def size(self, width: str) -> None:
-        self.image.layout.width, self.image.layout.max_width = width, "100%"
+    def choose(self, chosen: bool) -> None:
+        """Mark the picture that words and recipe are about."""
+        (self.add_class if chosen else self.remove_class)("flopslab-chosen")
 
     def show(self, data: bytes, *caption: str) -> None:
         """Swap the bytes, if they are others."""
@@ -47,28 +49,28 @@ class Panels(widgets.GridBox):
     """A row for each run and one for their difference, a column for each pass; or one row."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(layout={"grid_gap": "8px 14px", "min_width": "0"})
         self._panels: dict[tuple[str, int], Panel] = {}
 
     def __getitem__(self, place: tuple[str, int]) -> Panel:
         """The panel of ("base", "changed" or "difference", pass)."""
         return self._panels.setdefault(place, Panel())
 
-    def show(self, base: Album, against: Album | None, numbers: list[int], position: int) -> None:
-        """The frames of these passes at this position."""
+    def show(self, base: Album, against: Album | None, numbers: list[int], key: Key) -> None:
+        """The frames of these passes at the position of `key`, which is marked among several."""
         kinds = ["base", "changed", "difference"] if against else ["base"]
         places = [(kind, number) for kind in kinds for number in numbers]
         for kind, number in places:
-            self[kind, number].size(SMALL if len(places) > 3 else LARGE)
-            data, caption = _picture(kind, base, against, (number, position))
+            data, caption = _picture(kind, base, against, (number, key[1]))
             self[kind, number].show(data, *caption)
+            self[kind, number].choose(len(numbers) > 1 and number == key[0])
         self._arrange(places, len(numbers) if len(numbers) > 1 else len(kinds))
 
     def _arrange(self, places: list[tuple[str, int]], columns: int) -> None:
         children = tuple(self[place] for place in places)
         if self.children != children:
-            self.layout.grid_template_columns = f"repeat({columns}, max-content)"
-            self.layout.grid_gap = "8px 12px"
+            width = SMALL if len(places) > 3 else LARGE
+            self.layout.grid_template_columns = f"repeat({columns}, minmax(0, {width}))"
             self.children = children
 
 

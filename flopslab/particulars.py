@@ -1,6 +1,7 @@
 """How a frame was made: facts, neighbours, what it started from, the whole recipe."""
 
 import ipywidgets as widgets
+from PIL import Image
 
 from flopslab import compositing, views
 from flopslab.album import Album, Key
@@ -18,7 +19,7 @@ class Particulars(widgets.VBox):
     def __init__(self) -> None:
         self.facts, self.strip, self.recipe = (widgets.HTML() for _ in range(3))
         self.start = Panel()
-        self.start.size("160px")
+        self.start.layout.width = "160px"
         self.facts.layout.flex = "1 1 300px"
         self.strip.layout.flex = "1 1 320px"
         self.title = widgets.HTML(views.title("What it looked at"))
@@ -49,11 +50,12 @@ class Particulars(widgets.VBox):
         self.start.layout.display = shown
 
 
-def started_from(album: Album, recipe: Recipe):
+def started_from(album: Album, recipe: Recipe) -> Image.Image | None:
     """The init image of a refined frame; None if its method starts from noise."""
-    before = recipe.number - 1
+    before, inputs = recipe.number - 1, recipe.pixels["inputs"]
     neighbours = [
-        Neighbour(p - recipe.position, album.image((before, p))) for p in recipe.input_positions
+        Neighbour(entry["offset"], album.image((before, position)))
+        for entry, position in zip(inputs, recipe.input_positions, strict=True)
     ]
     settings = recipe.pixels["settings"]
     size = settings["width"], settings["height"]
@@ -61,9 +63,5 @@ def started_from(album: Album, recipe: Recipe):
 
 
 def _seen(album: Album, recipe: Recipe) -> list[Seen]:
-    if recipe.number == 1:
-        return []
-    offsets = [position - recipe.position for position in recipe.input_positions]
-    weights = views.shares(recipe.pixels["refinement"]["method"], offsets)
-    pairs = zip(recipe.input_positions, weights, strict=True)
-    return [Seen(p, weight, album.thumbnail((recipe.number - 1, p))) for p, weight in pairs]
+    before = recipe.number - 1
+    return [Seen(p, weight, album.thumbnail((before, p))) for p, weight in views.neighbours(recipe)]

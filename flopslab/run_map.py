@@ -25,9 +25,9 @@ class RunMap(widgets.VBox):
         self._tried: set[tuple[str, Key]] = set()
         self._drawn: object = None
         self.map = SequenceMap()
-        self.measure = widgets.Dropdown(description="show", layout={"width": "300px"})
-        self.close_view = widgets.Checkbox(description="close", indent=False)
-        self.close_view.layout.width = "auto"
+        self.measure = widgets.Dropdown(description="The map shows", layout={"width": "330px"})
+        self.close_view = widgets.Checkbox(description="close up", indent=False)
+        self.close_view.layout.width, self.measure.style.description_width = "auto", "auto"
         self.legend = widgets.HTML()
         widgets.link((self.close_view, "value"), (self.map, "close"))
         self.map.observe(self._clicked, ["row", "column"])

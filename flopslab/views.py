@@ -27,10 +27,20 @@ def shown_words(window: range, position: int) -> range:
     return range(min(window[0], position) - MARGIN, max(window[-1], position) + 1 + MARGIN)
 
 
-def words(known: Mapping[int, str], window: range, position: int) -> str:
-    """The words in order, those in the window marked, the position's own most of all."""
+def words(
+    known: Mapping[int, str],
+    window: range,
+    position: int,
+    changed: Mapping[int, str] | None = None,
+) -> str:
+    """The words in order, those in the window marked, the position's own most of all.
+
+    `changed`: the words of another run; where they differ, both are shown.
+    """
+    changed = {p: word for p, word in (changed or {}).items() if known.get(p) != word}
     places = "".join(
         f'<bdi class="{_role(p, window, position)}" title="position {p}">{escape(word)}</bdi> '
+        + (f'→ <bdi class="changed">{escape(changed[p])}</bdi> ' if p in changed else "")
         for p, word in sorted(known.items())
     )
     return f'<div class="flopslab flopslab-words">{places}</div>'
@@ -42,36 +52,52 @@ def _role(place: int, window: range, position: int) -> str:
     return "inside" if place in window else "outside"
 
 
-def shares(method: str, offsets: Sequence[int]) -> list[float]:
-    """How much each neighbour counts, sum 1."""
+def neighbours(recipe: Recipe) -> list[tuple[int, float]]:
+    """(position, share) of every frame that a frame looked at, in order; the shares' sum is 1."""
+    if recipe.number == 1:
+        return []
+    method, inputs = recipe.pixels["refinement"]["method"], recipe.pixels["inputs"]
+    weights = _weights(method, [entry["offset"] for entry in inputs])
+    return list(zip(recipe.input_positions, weights, strict=True))
+
+
+def _weights(method: str, offsets: Sequence[int]) -> list[float]:
     if method == "blend":
         return [float(weight) for weight in triangle(offsets)]
     return [1 / len(offsets)] * len(offsets)
 
 
-def strip(neighbours: Sequence[Seen], position: int) -> str:
+def strip(looked_at: Sequence[Seen], position: int) -> str:
     """The neighbours that a frame looked at, each with its weight as a bar."""
-    if not neighbours:
+    if not looked_at:
         return note("The first pass sees words alone.")
-    most = max(seen.weight for seen in neighbours) or 1.0
-    cells = "".join(_cell(seen, seen.position == position, most) for seen in neighbours)
+    most = max(seen.weight for seen in looked_at) or 1.0
+    cells = "".join(_cell(seen, seen.position == position, most) for seen in looked_at)
     return f'<div class="flopslab flopslab-strip">{cells}</div>'
 
 
 def _cell(seen: Seen, own: bool, most: float) -> str:
     picture = f'<img alt="" src="{data_uri(seen.thumbnail)}">' if seen.thumbnail else "<i></i>"
-    share = f"{seen.weight:.1%}"
     return (
-        f'<figure class="{"own" if own else "other"}" title="position {seen.position}: {share}">'
-        f'{picture}<b style="height:{24 * seen.weight / most:.1f}px"></b>'
+        f'<figure class="{"own" if own else "other"}" title="position {seen.position}">{picture}'
+        f'<b style="height:{20 * seen.weight / most:.1f}px"></b><small>{seen.weight:.1%}</small>'
         f"<figcaption>{seen.position}</figcaption></figure>"
     )
 
 
 def facts(recipe: Recipe) -> str:
-    """How a picture was made, as a table: prompt, seed and what matters most."""
+    """How a picture was made, as a table."""
+    lines = "".join(
+        f'<tr><th>{name}</th><td dir="auto">{escape(value)}</td></tr>'
+        for name, value in particulars(recipe).items()
+    )
+    return f'<table class="flopslab flopslab-facts">{lines}</table>'
+
+
+def particulars(recipe: Recipe) -> dict[str, str]:
+    """Prompt, seed and what else matters most, by name."""
     settings = recipe.pixels["settings"]
-    rows = {
+    said = {
         "prompt": recipe.prompt,
         "negative prompt": settings["negative_prompt"],
         "seed": str(recipe.pixels["seed"]),
@@ -81,12 +107,7 @@ def facts(recipe: Recipe) -> str:
         "made": f"{recipe.created}, {recipe.generation_time_s:.2f} s on {recipe.device}",
         "pixels": recipe.digest[:12],
     }
-    lines = "".join(
-        f'<tr><th>{name}</th><td dir="auto">{escape(value)}</td></tr>'
-        for name, value in rows.items()
-        if value
-    )
-    return f'<table class="flopslab flopslab-facts">{lines}</table>'
+    return {name: value for name, value in said.items() if value}
 
 
 def _refinement(recipe: Recipe) -> str:
@@ -126,6 +147,14 @@ def heading(name: str, text: str) -> str:
 def title(text: str) -> str:
     """The title of a part of the viewer."""
     return f'<div class="flopslab flopslab-title" dir="auto">{escape(text)}</div>'
+
+
+def change(position: int, word: str) -> str:
+    """What an intervention would change."""
+    return (
+        f'<div class="flopslab flopslab-change">What if position {position} were not '
+        f"<bdi>{escape(word)}</bdi> but</div>"
+    )
 
 
 def legend(low: float, high: float) -> str:
