@@ -38,12 +38,13 @@ class Explorer(widgets.VBox):
         generator: Generator | None = None,
         follow: bool = True,
     ) -> None:
+        self._closed, self._thread = threading.Event(), None
         self.album, self.against = Album(directory), None
         if not self.album.keys:
             remedy = "give the output_dir of a run that has made its first frames"
             raise RunError(f"the run in {directory}", "no frames", remedy)
         self._showing, self._working = threading.RLock(), threading.Lock()
-        self._closed, self._thread = threading.Event(), None
+        self._was_complete = False
         self._make_controls()
         self.map = RunMap(self.album, self.go)
         self.panels, self.particulars = Panels(), Particulars()
@@ -80,7 +81,8 @@ class Explorer(widgets.VBox):
         with self._working:
             albums = [album for album in (self.album, self.against) if album]
             changed = set().union(*(album.refresh() for album in albums))
-            if changed:
+            if changed or self._complete() != self._was_complete:
+                self._was_complete = self._complete()
                 self.map.changed(changed)
                 self._read_range()
                 self._show()

@@ -74,15 +74,19 @@ class WordChanger(widgets.VBox):
         self._position = position
         self.title.value = views.change(position, word)
 
-    def start(self) -> threading.Thread | None:
-        """Begin, in a thread of its own; the kernel stays free. None if one is running."""
+    def start(self) -> None:
+        """Begin, in a thread of its own: the kernel stays free. One at a time."""
         if self._thread and self._thread.is_alive():
-            return None
+            return
         change = Replace(self._position, self.word.value.strip())
         self.button.disabled, self.problem.value = True, ""
         self._thread = threading.Thread(target=self._run, args=(change,), daemon=True)
         self._thread.start()
-        return self._thread
+
+    def wait(self) -> None:
+        """Until the intervention that was started is over."""
+        if self._thread:
+            self._thread.join()
 
     def _run(self, change: Replace) -> None:
         try:

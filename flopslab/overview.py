@@ -18,6 +18,7 @@ from flopslab.errors import FlopslabError
 CELL = 32  # pixels of a cell, fewer if the map would be wider than WIDEST
 WIDEST = 16000  # pixels; WebP ends at 16383
 COLOURS = "viridis"
+STEP = 0.1  # of the colours, from the least value to the next
 DIFFERENCE = "difference between the runs"
 
 Measure = Callable[[Album, Album | None, Key], float]
@@ -38,7 +39,10 @@ def of_pictures(album: Album) -> Image.Image:
 
 
 def of_values(album: Album, values: Mapping[Key, float]) -> Image.Image:
-    """One pixel for each picture, RGBA: from dark (the least value) to light (the greatest)."""
+    """One pixel for each picture, RGBA: from dark (the least value) to light (the greatest).
+
+    Whatever is above the least is seen to be: the least difference does not look like none.
+    """
     low, high = limits(values)
     pixels = np.zeros((len(album.passes), max(1, len(album.positions)), 4), dtype=np.uint8)
     columns = {position: column for column, position in enumerate(album.positions)}
@@ -46,13 +50,13 @@ def of_values(album: Album, values: Mapping[Key, float]) -> Image.Image:
     palette = matplotlib.colormaps[COLOURS]
     for (number, position), value in values.items():
         if number in rows and position in columns:
-            share = (value - low) / (high - low) if high > low else 0.0
+            share = STEP + (1 - STEP) * (value - low) / (high - low) if value > low else 0.0
             pixels[rows[number], columns[position]] = palette(share, bytes=True)
     return Image.fromarray(pixels)
 
 
 def limits(values: Mapping[Key, float]) -> tuple[float, float]:
-    """(least, greatest) value; distances begin at 0."""
+    """(least, greatest) value."""
     return (min(values.values()), max(values.values())) if values else (0.0, 0.0)
 
 
