@@ -70,15 +70,21 @@ def cone(study: Study, change: Change, length: int) -> Cone:
     Without a control these are the frames in whose `windows.cone` the changed position lies.
     """
     frames = positions(length, study.frame_interval, study.limit)
-    reach = image_reach(study.context_diameter, study.image_context_multiplier)
     says = {p for p in frames if _says(study, change, p, length)}
     found = {1: says}
     for number in range(2, study.passes + 1):
         before = found[number - 1]
         afresh = set() if study.control == "no_text" or isinstance(change, ReplaceFrame) else says
-        looked = (p for p in frames if before.intersection(_sources(study, p, frames, reach)))
+        looked = (p for p in frames if before.intersection(sources(study, p, frames)))
         found[number] = afresh.union(looked)
     return {number: tuple(sorted(reached)) for number, reached in found.items()}
+
+
+def sources(study: Study, position: int, frames: range) -> Sequence[int]:
+    """Positions of the frames that a refinement of the frame at `position` is shown, in order."""
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    seen = controls.inputs(study.control, image_window(position, frames, reach))
+    return controls.stand_ins(study.control, position, seen, frames, study.seed) or seen
 
 
 def check(study: Study, change: Change, words: Words) -> None:
@@ -120,11 +126,6 @@ def _says(study: Study, change: Change, position: int, length: int) -> bool:
     if isinstance(change, ReplaceFrame):
         return position == change.position
     return change.position in word_window(position, length, study.context_diameter, study.boundary)
-
-
-def _sources(study: Study, position: int, frames: range, reach: int) -> Sequence[int]:
-    seen = controls.inputs(study.control, image_window(position, frames, reach))
-    return controls.stand_ins(study.control, position, seen, frames, study.seed) or seen
 
 
 def _put(words: Words, position: int, **values: object) -> Words:

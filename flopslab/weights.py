@@ -121,7 +121,7 @@ def load(
     unchecked = {"safety_checker": None, "requires_safety_checker": False}
     options = unchecked if "safety_checker" in read_index(directory) else {}
     try:
-        with _quiet():
+        with quiet():
             pipe = AutoPipelineForText2Image.from_pretrained(
                 directory, dtype=dtype, use_safetensors=True, local_files_only=True, **options
             )
@@ -195,7 +195,7 @@ def _check_finite(asked: str, pipe: DiffusionPipeline) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Loading without bars and remarks: what matters in them is checked here. Downloads stay."""
     loggers = [diffusers.utils.logging, transformers.utils.logging]
     before = [(log, log.get_verbosity(), log.is_progress_bar_enabled()) for log in loggers]

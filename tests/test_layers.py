@@ -37,13 +37,17 @@ ORDER = [
     "progress",
     "passes",
     "metrics",
+    "clip",
+    "probe",
     "changes",
     "propagation",
+    "waves",
     "figures",
+    "wavefigures",
     "explorer",
 ]
 LATE = {("generator", "diffusion")}  # inside a function, so that torch is loaded with a model only
-HEAVY_ROOMS = {"settings", "weights", "conditioning", "diffusion"}
+HEAVY_ROOMS = {"settings", "weights", "conditioning", "diffusion", "clip"}
 HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate", "safetensors"}
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 LIGHT = [room for room in ROOMS if room not in HEAVY_ROOMS]
