@@ -75,16 +75,17 @@ def cone(study: Study, change: Change, length: int) -> Cone:
     for number in range(2, study.passes + 1):
         before = found[number - 1]
         afresh = set() if study.control == "no_text" or isinstance(change, ReplaceFrame) else says
-        looked = (p for p in frames if before.intersection(sources(study, p, frames)))
+        looked = (p for p in frames if before.intersection(shown(study, p, frames)[1]))
         found[number] = afresh.union(looked)
     return {number: tuple(sorted(reached)) for number, reached in found.items()}
 
 
-def sources(study: Study, position: int, frames: range) -> Sequence[int]:
-    """Positions of the frames that a refinement of the frame at `position` is shown, in order."""
+def shown(study: Study, position: int, frames: range) -> tuple[Sequence[int], Sequence[int]]:
+    """(places, whose frames stand there), positions both: what a refinement of a frame looks at."""
     reach = image_reach(study.context_diameter, study.image_context_multiplier)
-    seen = controls.inputs(study.control, image_window(position, frames, reach))
-    return controls.stand_ins(study.control, position, seen, frames, study.seed) or seen
+    places = controls.inputs(study.control, image_window(position, frames, reach))
+    others = controls.stand_ins(study.control, position, places, frames, study.seed)
+    return places, others or places
 
 
 def check(study: Study, change: Change, words: Words) -> None:
