@@ -33,10 +33,10 @@ class Experiment:
     new_word: str = "fire"
     """What a changed word becomes."""
 
-    changes: int = 4
+    changes: int = 3
     """How many words are changed, each in a run of its own."""
 
-    control_changes: int = 2
+    control_changes: int = 1
     """How many of them are changed under each control too."""
 
     probe: str = "tiny"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,10 +14,25 @@ from flopslab.waves import (
     by_distance,
     front,
     half_life,
+    mean_known,
     share_outside,
 )
 
 Point = tuple[float, float, float]  # mean, and its bootstrap interval
+ENOUGH = 5  # changes for an interval to say something
+
+
+class Carried(NamedTuple):
+    """Specific similarity to words that came through pictures, and the 95 % range of chance."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        beyond = self.value > self.high
+        said = "more than chance gives" if beyond else "no more than chance gives"
+        return f"{self.value:+.4f}, {said} ({self.low:+.4f} to {self.high:+.4f})"
 
 
 @dataclass(frozen=True)
@@ -28,7 +44,7 @@ class PassFinding:
     predicted_front: int
     share: Point  # of influence, from words outside a frame's window
     predicted_share: float
-    half_life: float  # positions, from the edge of the window on
+    half_life: float  # positions, beyond the window
     predicted_half_life: float
     agreement: float  # Pearson's r of measured influence and predicted
 
@@ -60,8 +76,8 @@ def by_pass(
             predicted_front=reach,
             share=_share(values[:, k], radius, random),
             predicted_share=share_outside(model[:, k], radius),
-            half_life=half_life(np.nanmean(values[:, k], axis=0), radius),
-            predicted_half_life=half_life(np.nanmean(model[:, k], axis=0), radius),
+            half_life=half_life(mean_known(values[:, k]), radius + 1),
+            predicted_half_life=half_life(mean_known(model[:, k]), radius + 1),
             agreement=float(fits[k]),
         )
         for k, reach in enumerate(reaches)
@@ -80,8 +96,11 @@ def near_and_far(
     return near, far
 
 
-def sentences(found: Sequence[PassFinding], near: Mapping[str, Point]) -> list[str]:
-    """The wave in words; `near` as from `near_and_far`, by control, `none` among them."""
+def sentences(found: Sequence[PassFinding], near: Mapping[str, Point], count: int = 0) -> list[str]:
+    """The wave in words; `near` as from `near_and_far`, by control, `none` among them.
+
+    `count`: of the changes under a control; fewer than `ENOUGH` tell nothing apart.
+    """
     last = found[-1]
     cases = [front == each.predicted_front for each in found for front in each.fronts]
     others = {name: point for name, point in near.items() if name != "none"}
@@ -92,28 +111,40 @@ def sentences(found: Sequence[PassFinding], near: Mapping[str, Point]) -> list[s
         f"{last.agreement:.2f} over all frames).",
         f"Beyond the window influence halved every {last.half_life:.1f} positions; the weights "
         f"predict {last.predicted_half_life:.1f}.",
-        *[_compared(name, near["none"], point) for name, point in others.items()],
+        *[_compared(name, near["none"], point, count) for name, point in others.items()],
     ]
 
 
-def carries(similarity: np.ndarray, radius: int, reach: int) -> float:
-    """Mean specific similarity [distances] to words outside the window, up to the front, less that
-    to words beyond it.
+def carried(
+    similarity: np.ndarray,
+    frames: Sequence[int],
+    radius: int,
+    reach: int,
+    random: np.random.Generator,
+    samples: int = 1000,
+) -> Carried:
+    """How much more specifically the frames show words that can have reached them through pictures
+    than words that cannot. `similarity` [frames, words] as from `waves.specific`.
 
-    Above 0: frames show words that reached them through pictures alone.
+    Chance is what the same similarities give when the words change places (a permutation test).
     """
-    return float(similarity[radius + 1 : reach + 1].mean() - similarity[reach + 1 :].mean())
+    away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
+    near, far = (away > radius) & (away <= reach), away > reach
+    weights = near / max(near.sum(), 1) - far / max(far.sum(), 1)
+    shuffled = (similarity[:, random.permutation(away.shape[1])] for _ in range(samples))
+    chance = np.quantile([(weights * each).sum() for each in shuffled], [0.025, 0.975])
+    return Carried(float((weights * similarity).sum()), *map(float, chance))
 
 
-def _compared(name: str, real: Point, control: Point) -> str:
+def _compared(name: str, real: Point, control: Point, count: int) -> str:
     name = name.replace("_", " ")
     if control[0] == 0:
         return f"Under {name}, not one bit changed outside the window within the front."
-    more = "more" if control[1] > real[2] else "less" if control[2] < real[1] else None
-    told = f"{more} than" if more else "not told apart from"
-    return (
-        f"Under {name}, influence there was {control[0] / real[0]:.2f} times the real, {told} it."
-    )
+    told = f"Under {name}, influence there was {control[0] / real[0]:.2f} times the real"
+    if count < ENOUGH:
+        return f"{told}; {count} changes are too few to tell them apart."
+    apart = control[1] > real[2] or control[2] < real[1]
+    return f"{told}; the intervals are {'apart' if apart else 'not apart'}."
 
 
 def _percent(point: Point) -> str:

@@ -126,9 +126,17 @@ def share_outside(values: np.ndarray, radius: int) -> float:
     `values` [n, distances] of one pass, from `by_distance`. What a word does to the frames around
     it is, on the mean over words, what the words around a frame do to it.
     """
-    both = np.nanmean(values, axis=0)
+    both = mean_known(values)
     both[1:] *= 2  # a distance has two sides
     return float(np.nansum(both[radius + 1 :]) / np.nansum(both))
+
+
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """The mean of rows [n, ...] over what is not nan; nan where nothing else is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
 def half_life(values: np.ndarray, first: int = 0) -> float:
