@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from PIL import Image
 
 from flopslab.compositing import Context
@@ -57,6 +58,11 @@ class Generator(Protocol):
         `strength` in (0, 1] is the share of the steps that is run on an init image; a request
         without one runs them all. Always computes whole batches of `settings["batch_size"]`.
         """
+
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        """The same images, and what each was decoded from: float32 [channels, height, width]."""
 
 
 def load_generator(study: Study, batch_size: int = 0) -> Generator:

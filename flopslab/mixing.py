@@ -1,13 +1,18 @@
 """What the weights predict: the influence of a word, if frames were mixtures of their inputs.
 
 A linear model. W [frames, words] holds each word's share of a frame's prompt, N [frames, frames]
-each neighbour's share of what a refinement starts from; both have rows of sum 1. A refinement that
+each neighbour's share of what a refinement is shown; both have rows of sum 1. A refinement that
 runs the share d of the steps (`denoising_strength`) takes so much from the words and keeps the
-rest of the pictures:
+rest of the pictures that it starts from:
 
     I(1) = W,    I(k) = d W + (1 - d) N I(k - 1)
 
-so that I(k) is a sum of products of the weight matrices, N^j W.
+so that I(k) is a sum of products of the weight matrices, N^j W. Where pictures are looked at
+beside the words, with `image_weight` w, and a frame starts from its own predecessor:
+
+    I(k) = d ((1 - w) W + w N I(k - 1)) + (1 - d) I(k - 1)
+
+Corrections of colour and detail have no part in it.
 """
 
 from collections.abc import Sequence
@@ -15,8 +20,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from flopslab.changes import shown
-from flopslab.compositing import triangle
+from flopslab.compositing import METHODS
 from flopslab.params import Study
+from flopslab.planning import neighbour_weights
 from flopslab.prompts import emphasis
 from flopslab.sequence import Word
 from flopslab.waves import Influence
@@ -42,8 +48,8 @@ def shares(study: Study, words: Sequence[Word]) -> np.ndarray:
     frames = positions(len(words), study.frame_interval, study.limit)
     said, seen = word_shares(study, words, frames), neighbour_shares(study, frames)
     found = [said]
-    for _ in range(1, study.passes):
-        found.append(_mixed(study, said, seen, found[-1]))
+    for number in range(2, study.passes + 1):
+        found.append(_mixed(study, number, said, seen, found[-1]))
     return np.stack(found)
 
 
@@ -64,19 +70,19 @@ def neighbour_shares(study: Study, frames: range) -> np.ndarray:
     shares = np.zeros((len(frames), len(frames)))
     for row, position in enumerate(frames):
         places, whose = shown(study, position, frames)
-        weights = _weights(study, [place - position for place in places])
+        weights = neighbour_weights(study, [place - position for place in places])
         np.add.at(shares[row], [frames.index(p) for p in whose], weights)
     return shares
 
 
-def _mixed(study: Study, said: np.ndarray, seen: np.ndarray, before: np.ndarray) -> np.ndarray:
+def _mixed(
+    study: Study, number: int, said: np.ndarray, seen: np.ndarray, before: np.ndarray
+) -> np.ndarray:
+    """I(k) from W, N and I(k - 1)."""
     if study.control == "no_images":
         return said
-    fresh = study.denoising_strength
-    return (0 if study.control == "no_text" else fresh * said) + (1 - fresh) * seen @ before
-
-
-def _weights(study: Study, offsets: Sequence[int]) -> np.ndarray:
-    if study.method == "blend" and len(offsets):
-        return triangle(offsets)
-    return np.ones(len(offsets)) / max(len(offsets), 1)
+    fresh, said = study.strength(number), said * (study.control != "no_text")
+    if METHODS[study.method].weighs_images:
+        looked = (1 - study.image_weight) * said + study.image_weight * seen @ before
+        return fresh * looked + (1 - fresh) * before
+    return fresh * said + (1 - fresh) * seen @ before

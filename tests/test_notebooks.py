@@ -31,8 +31,10 @@ def source(cell: nbformat.NotebookNode) -> str:
 
 def plain(annotation: object) -> type:
     """The type that a notebook's reader thinks of: `float | None` is a float, choices are text."""
-    if isinstance(annotation, types.UnionType):
+    if isinstance(annotation, types.UnionType) or typing.get_origin(annotation) is typing.Union:
         return plain(next(kind for kind in typing.get_args(annotation) if kind is not type(None)))
+    if typing.get_origin(annotation) is typing.Annotated:
+        return plain(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) is typing.Literal:
         return type(typing.get_args(annotation)[0])
     return annotation
