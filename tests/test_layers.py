@@ -39,7 +39,10 @@ ORDER = [
     "clip",
     "probe",
     "propagation",
+    "evaluation",
+    "sweep",
     "figures",
+    "charts",
     "explorer",
 ]
 LATE = {("generator", "diffusion")}  # inside a function, so that torch is loaded with a model only
