@@ -52,7 +52,10 @@ ORDER = [
     "mixing",
     "findings",
     "experiment",
+    "evaluation",
+    "sweep",
     "figures",
+    "charts",
     "wavefigures",
     "explorer",
 ]
