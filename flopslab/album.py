@@ -88,8 +88,9 @@ class Album:
         self._decode(key, path, data)
         return data
 
-    def image(self, key: Key) -> Image.Image:
+    def image(self, number: int, position: int) -> Image.Image:
         """A picture, RGB."""
+        key = number, position
         with self._lock:
             image = self._images.get(key)
         path = self.directory / place(*key)
@@ -185,7 +186,7 @@ class Album:
 
     def _shrink(self, key: Key) -> bytes | None:
         try:
-            image = self.image(key).copy()
+            image = self.image(*key).copy()
         except RunError:
             return None
         image.thumbnail((THUMBNAIL, THUMBNAIL))

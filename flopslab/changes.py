@@ -70,15 +70,22 @@ def cone(study: Study, change: Change, length: int) -> Cone:
     Without a control these are the frames in whose `windows.cone` the changed position lies.
     """
     frames = positions(length, study.frame_interval, study.limit)
-    reach = image_reach(study.context_diameter, study.image_context_multiplier)
     says = {p for p in frames if _says(study, change, p, length)}
     found = {1: says}
     for number in range(2, study.passes + 1):
         before = found[number - 1]
         afresh = set() if study.control == "no_text" or isinstance(change, ReplaceFrame) else says
-        looked = (p for p in frames if before.intersection(_sources(study, p, frames, reach)))
+        looked = (p for p in frames if before.intersection(shown(study, p, frames)[1]))
         found[number] = afresh.union(looked)
     return {number: tuple(sorted(reached)) for number, reached in found.items()}
+
+
+def shown(study: Study, position: int, frames: range) -> tuple[Sequence[int], Sequence[int]]:
+    """(places, whose frames stand there), positions both: what a refinement of a frame looks at."""
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    places = controls.inputs(study.control, image_window(position, frames, reach))
+    others = controls.stand_ins(study.control, position, places, frames, study.seed)
+    return places, others or places
 
 
 def check(study: Study, change: Change, words: Words) -> None:
@@ -120,11 +127,6 @@ def _says(study: Study, change: Change, position: int, length: int) -> bool:
     if isinstance(change, ReplaceFrame):
         return position == change.position
     return change.position in word_window(position, length, study.context_diameter, study.boundary)
-
-
-def _sources(study: Study, position: int, frames: range, reach: int) -> Sequence[int]:
-    seen = controls.inputs(study.control, image_window(position, frames, reach))
-    return controls.stand_ins(study.control, position, seen, frames, study.seed) or seen
 
 
 def _put(words: Words, position: int, **values: object) -> Words:

@@ -1,4 +1,4 @@
-"""How the frames of an image window enter a new frame. Pure: images in, images out."""
+"""How the frames of an image window enter a new frame. Pure: frames in, a context out."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,23 +10,32 @@ from PIL import Image
 from flopslab.errors import ParameterError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Neighbour:
-    """An RGB frame of the previous pass, `offset` positions from the frame to be made."""
+    """An RGB frame of the previous pass, `offset` positions from the frame to be made.
+
+    `weight` is its share among all neighbours; `latents` are what it was decoded from, float32
+    [channels, height, width], where a method needs them.
+    """
 
     offset: int
     image: Image.Image
+    weight: float = 0.0
+    latents: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a frame starts from (`init`) and looks at (`references` with weights).
+    """What a frame starts from (`init` or `latents`) and looks at (`references`).
 
-    Both empty: text to image.
+    The references' weights share one whole; `image_weight` in [0, 1] is what they weigh together
+    against the words. All empty: text to image.
     """
 
     init: Image.Image | None = None
     references: tuple[tuple[Image.Image, float], ...] = ()
+    image_weight: float = 0.0
+    latents: np.ndarray | None = None  # float32 [channels, height, width], scaled for the denoiser
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +43,26 @@ class Method:
     """One way to make a context: a row of `METHODS`.
 
     `compose` takes one neighbour or more, in sequence order, and the model's (width, height).
-    `weighs_images` says whether `image_weight` has a meaning for it.
     """
 
     compose: Callable[[Sequence[Neighbour], tuple[int, int]], Context]
     summary: str
-    weighs_images: bool
+    weighs_neighbours: bool = True  # whether the neighbours' weights, `kernel`, have a meaning
+    weighs_images: bool = False  # whether `image_weight` has one
+    takes_latents: bool = False  # whether it reads the neighbours' latents
 
 
-def compose(method: str, neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+def compose(
+    method: str,
+    neighbours: Sequence[Neighbour],
+    size: tuple[int, int],
+    strength: float = 0.5,
+    image_weight: float = 0.5,
+) -> Context:
     """The context that the neighbours give a frame of `size` (width, height).
 
-    No neighbours: an empty context. One: that frame, with every method that makes an init image.
+    No neighbours: an empty context. One: that frame. Where images are looked at, a frame of
+    `strength` 1 starts from noise, and an `image_weight` of 0 leaves them out.
     """
     if method not in METHODS:
         raise ParameterError(
@@ -58,7 +75,11 @@ def compose(method: str, neighbours: Sequence[Neighbour], size: tuple[int, int])
         remedy = "give frames of one pass, which all have one size"
         raise ParameterError("a context from neighbours", f"images of sizes {sizes}", remedy)
     in_order = sorted(neighbours, key=lambda neighbour: neighbour.offset)
-    return METHODS[method].compose(in_order, size)
+    context = METHODS[method].compose(in_order, size)
+    if not context.references:
+        return context
+    start = context.init if strength < 1 else None
+    return Context(start, context.references, image_weight) if image_weight else Context(start)
 
 
 def grid_layout(count: int) -> tuple[int, int]:
@@ -88,20 +109,47 @@ def grid(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
     return Context(init=_fit(sheet, size))
 
 
-def triangle(offsets: Sequence[int]) -> np.ndarray:
-    """Weights (float32, sum 1) that fall linearly with distance, to 0 just beyond the farthest."""
-    distance = np.abs(np.asarray(offsets, dtype=np.float32))
-    weights = distance.max() + 1 - distance
-    return weights / weights.sum()
-
-
 def blend(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
-    """An init image that is the mean of the neighbours' light, near ones counting more."""
-    weights = triangle([neighbour.offset for neighbour in neighbours])
+    """An init image that is the weighted mean of the neighbours' light."""
     light = np.zeros((size[1], size[0], 3), dtype=np.float32)
-    for weight, neighbour in zip(weights, neighbours, strict=True):  # in order: repeats bit by bit
-        light += weight * to_linear(_fit(neighbour.image, size))
+    for neighbour in neighbours:  # in order: repeats bit by bit
+        light += np.float32(neighbour.weight) * to_linear(_fit(neighbour.image, size))
     return Context(init=from_linear(light))
+
+
+def latent(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+    """Latents to start from: the weighted mean of the neighbours', with their variance."""
+    if any(neighbour.latents is None for neighbour in neighbours):
+        remedy = "give every neighbour the latents that it was decoded from"
+        raise ParameterError("a mean in latent space", "neighbours without latents", remedy)
+    if len(neighbours) == 1:
+        return Context(latents=neighbours[0].latents)
+    stack = np.stack([neighbour.latents for neighbour in neighbours])
+    return Context(latents=mean_latents(stack, [neighbour.weight for neighbour in neighbours]))
+
+
+def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """The mean of latents [n, channels, height, width] with weights of sum 1, its spread restored.
+
+    The mean of n independent latents of unit variance has the standard deviation
+    s = sqrt(sum w_i^2) < 1, which a denoiser reads as haze; Bodin et al., "Linear combinations of
+    latents in generative models" (2024), divide by it. Neighbours resemble each other, so that
+    less is lost: each channel's deviation from its mean is enlarged until its standard deviation
+    is the weighted mean of the neighbours' own (statistics matched as by Huang and Belongie,
+    AdaIN, 2017), and at most by 1 / s. Equal latents stay as they are.
+    """
+    mean = sum(w * z.astype(np.float64) for w, z in zip(weights, stack, strict=True))
+    spread = sum(w * _spread(z) for w, z in zip(weights, stack, strict=True))
+    most = 1 / np.sqrt(np.square(weights).sum())
+    gain = np.divide(spread, _spread(mean), out=np.ones_like(spread), where=_spread(mean) > 0)
+    centre = mean.mean(axis=(1, 2), keepdims=True)
+    return (centre + (mean - centre) * np.minimum(gain, most)).astype(np.float32)
+
+
+def ip_adapter(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+    """All neighbours to look at, each by its weight, and the frame's own predecessor to start."""
+    own = next((_fit(each.image, size) for each in neighbours if each.offset == 0), None)
+    return Context(own, tuple((each.image, each.weight) for each in neighbours))
 
 
 def to_linear(image: Image.Image) -> np.ndarray:
@@ -128,7 +176,20 @@ def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
+def _spread(latents: np.ndarray) -> np.ndarray:
+    """The standard deviation of each channel: [channels, 1, 1]."""
+    return latents.std(axis=(1, 2), keepdims=True, dtype=np.float64)
+
+
 METHODS: dict[str, Method] = {
-    "grid": Method(grid, "the neighbours side by side, as one image to start from", False),
-    "blend": Method(blend, "the neighbours' distance-weighted mean, to start from", False),
+    "grid": Method(
+        grid, "the neighbours side by side, as one image to start from", weighs_neighbours=False
+    ),
+    "blend": Method(blend, "the neighbours' distance-weighted mean, to start from"),
+    "latent": Method(
+        latent, "the same in latent space, with the variance of one frame", takes_latents=True
+    ),
+    "ip_adapter": Method(
+        ip_adapter, "the neighbours as image embeddings beside the words", weighs_images=True
+    ),
 }

@@ -1,7 +1,7 @@
 """Controls: refinement that is wrong on purpose, so that a measure can tell meaning from collapse.
 
     shuffled   each neighbour is a frame from elsewhere, by one permutation of all frames
-    constant   each neighbour is the middle frame of the sequence
+    constant   each neighbour is the first frame of the sequence
     no_images  no frame is shown: every pass starts from noise and words
     no_text    no word is heard after the first pass: pictures alone carry what a frame knows
 
@@ -15,6 +15,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from flopslab.sequence import Word
+
+CONTROLS = ("shuffled", "constant", "no_images", "no_text")
 
 
 def inputs(control: str, window: range) -> range:
@@ -30,8 +32,7 @@ def stand_ins(
         elsewhere = permutation(frames, seed)
         return tuple(p if p == position else elsewhere[p] for p in inputs)
     if control == "constant":
-        middle = frames[len(frames) // 2]
-        return tuple(p if p == position else middle for p in inputs)
+        return tuple(p if p == position else frames[0] for p in inputs)
     return ()
 
 

@@ -74,7 +74,7 @@ def _different(albums: list[Album]) -> Iterator[tuple[str, Image.Image]]:
         digest = album.recipe(key).digest
         if digest not in seen:
             seen.add(digest)
-            yield digest, album.image(key)
+            yield digest, album.image(*key)
 
 
 def _readable(albums: list[Album]) -> Iterator[tuple[Album, Key]]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from PIL import Image
 
 from flopslab.compositing import Context
@@ -58,6 +59,11 @@ class Generator(Protocol):
         without one runs them all. Always computes whole batches of `settings["batch_size"]`.
         """
 
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        """The same images, and what each was decoded from: float32 [channels, height, width]."""
+
 
 def load_generator(study: Study, batch_size: int = 0) -> Generator:
     """The study's model, loaded, checked and ready.
@@ -69,12 +75,12 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     The number of threads is the caller's (`torch.set_num_threads`): it changes pixels in the
     last bit, so a run keeps to one.
     """
-    logging.getLogger("transformers.utils.import_utils").addFilter(_is_news)
+    logging.getLogger("transformers.utils.import_utils").addFilter(is_news)
     from flopslab.diffusion import DiffusersGenerator  # loads torch: seconds
 
     return DiffusersGenerator.load(study, batch_size)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def is_news(record: logging.LogRecord) -> bool:
     """diffusers imports image processors that would like torchvision; no frame needs them."""
     return "requires torchvision" not in record.getMessage()

@@ -10,11 +10,9 @@ from importlib.resources import files
 from typing import Any
 
 from flopslab.planning import Frame
-from flopslab.recipe import FORMAT, Conditions, Recipe, canonical, pixel_settings
+from flopslab.recipe import FORMAT, Conditions, Recipe, Recipes, canonical, pixel_settings
 
 NAME = "visual-manifest.json"
-
-Recipes = Mapping[tuple[int, int], Recipe]  # by pass and position
 
 
 def build(conditions: Conditions, frames: Sequence[Frame], recipes: Recipes) -> dict[str, Any]:
@@ -68,6 +66,11 @@ def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
         "center_word": centre.text,
         "context_words": [word.text for word in frame.words if not word.silent],
         "prompt": frame.prompt.written,
+        "tokens": frame.tokens,
+        "references": [
+            {"position": frame.sources[p], "weight": weight}
+            for p, weight in frame.weighted_inputs.items()
+        ],
         "image_file": f"final/{frame.place.name}",
         "audio_start_ms": centre.start_ms,
         "audio_end_ms": centre.end_ms,

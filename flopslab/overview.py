@@ -85,24 +85,24 @@ def _along(album: Album, against: Album | None, key: Key) -> float:
     """From the frame before it in its pass."""
     place = album.positions.index(key[1])
     before = album.positions[max(0, place - 1)]
-    return metrics.pixel_distance(album.image((key[0], before)), album.image(key))
+    return metrics.pixel_distance(album.image(key[0], before), album.image(*key))
 
 
 def _through(album: Album, against: Album | None, key: Key) -> float:
     """From the same frame in the pass before."""
     before = max(key[0] - 1, album.passes[0])
-    return metrics.pixel_distance(album.image((before, key[1])), album.image(key))
+    return metrics.pixel_distance(album.image(before, key[1]), album.image(*key))
 
 
 def _between(album: Album, against: Album | None, key: Key) -> float | None:
     """From the same frame of the other run."""
-    return against and metrics.pixel_distance(album.image(key), against.image(key))
+    return against and metrics.pixel_distance(album.image(*key), against.image(*key))
 
 
 MEASURES: dict[str, Measure] = {
     DIFFERENCE: _between,
     "change from the frame before": _along,
     "change from the pass before": _through,
-    "contrast": lambda album, against, key: metrics.contrast(album.image(key)),
-    "sharpness": lambda album, against, key: metrics.sharpness(album.image(key)),
+    "contrast": lambda album, against, key: metrics.contrast(album.image(*key)),
+    "sharpness": lambda album, against, key: metrics.sharpness(album.image(*key)),
 }

@@ -50,6 +50,7 @@ class Panels(widgets.GridBox):
 
     def __init__(self) -> None:
         super().__init__(layout={"grid_gap": "8px 14px", "min_width": "0"})
+        self.add_class("flopslab-panels")
         self._panels: dict[tuple[str, int], Panel] = {}
 
     def __getitem__(self, place: tuple[str, int]) -> Panel:
@@ -84,7 +85,7 @@ def _picture(
             return base.file(key), (title, "base") if against else (title,)
         if kind == "changed":
             return against.file(key), (title, "changed")
-        one, other = base.image(key), against.image(key)
+        one, other = base.image(*key), against.image(*key)
         distance = metrics.pixel_distance(one, other)
         said = f"difference {distance:.4f}" if distance else "no difference: the same pixels"
         return png(difference(one, other)), (title, said)

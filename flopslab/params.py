@@ -12,6 +12,8 @@ from flopslab.errors import ParameterError
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 _NOT_PIXELS = {"output_dir", "limit", "passes"}
 _IPYTHON = {"In", "Out", "exit", "quit", "get_ipython", "open"}
@@ -67,19 +69,41 @@ class Study(BaseModel):
     negative_prompt: Text = ""
     """What no frame should show."""
 
-    method: Literal["grid", "blend"] = "grid"
-    """How neighbouring frames enter a new one: side by side in one image to start from (grid), or
-    as their distance-weighted mean (blend)."""
+    method: Literal["grid", "blend", "latent", "ip_adapter"] = "grid"
+    """How neighbouring frames enter a new one: side by side in one image to start from (grid), as
+    their distance-weighted mean (blend), as the same in latent space (latent), or as image
+    embeddings beside the words (ip_adapter)."""
+
+    kernel: (
+        Literal["flat", "triangle", "gaussian"] | Annotated[list[Positive], Field(min_length=1)]
+    ) = "triangle"
+    """How a neighbour's weight falls with its distance in frames: flat, triangle, gaussian, or a
+    list of weights from the centre outwards; grid shows all alike."""
 
     image_context_multiplier: int = Field(2, ge=0)
     """How many times farther than words images reach; 0: a frame sees only its predecessor."""
 
     image_weight: float = Field(0.5, ge=0, le=1)
-    """Weight of images against words, in methods that have one; grid and blend have none."""
+    """Weight of images against words, all neighbours together, in ip_adapter; the other methods
+    have none."""
 
-    denoising_strength: float = Field(0.5, gt=0, le=1)
+    ip_adapter: Text = ""
+    """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
+    hub; empty: the one that comes with the model."""
+
+    denoising_strength: Share | Annotated[list[Share], Field(min_length=1)] = 0.5
     """Share of the steps that a refinement pass runs: a small one stays close to the image it
-    starts from, 1 forgets it."""
+    starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
+
+    colour_anchor: float = Field(0.0, ge=0, le=1)
+    """How far the colours that a refinement starts from are led back to those of its first-pass
+    frame; 0: not at all, 1: all the way."""
+
+    colour_match: Literal["reinhard", "histogram"] = "reinhard"
+    """What colour_anchor matches: mean and spread in Lab (reinhard) or the whole histogram."""
+
+    detail: float = Field(0.0, ge=0)
+    """Amount of sharpening (unsharp mask) of what a refinement starts from; 0: none."""
 
     model: Name = "tiny"
     """The diffusion model: tiny (embedded), a directory, or a hub id."""
@@ -96,12 +120,20 @@ class Study(BaseModel):
     guidance_scale: float | None = Field(None, ge=0)
     """How strongly the prompt pulls (classifier-free guidance); none: what suits the model."""
 
+    guidance_stop: Share = 1.0
+    """Share of the steps that are guided, from the first; those after it run without guidance, at
+    half the cost."""
+
     scheduler: Text = ""
     """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
     model's own."""
 
     seed: int = Field(0, ge=0, le=2**63 - 1)
     """The run's seed; every frame of every pass derives its own from it."""
+
+    seed_policy: Literal["per_pass", "fixed"] = "per_pass"
+    """Whether a frame's seed changes with the pass (per_pass) or not (fixed: burns artefacts in, a
+    known failure, for experiments)."""
 
     batch_size: int = Field(0, ge=0)
     """Frames computed together; 0: found once, then kept for the run."""
@@ -117,7 +149,7 @@ class Study(BaseModel):
         try:
             super().__init__(**names)
         except ValidationError as error:
-            problems = [_problem(found) for found in error.errors()]
+            problems = dict.fromkeys(_problem(found, names) for found in error.errors())
             found, remedies = ("; ".join(parts) for parts in zip(*problems, strict=True))
             raise ParameterError("a study with these parameters", found, remedies) from None
 
@@ -153,6 +185,12 @@ class Study(BaseModel):
         except ParameterError as error:
             raise ParameterError(asked, error.found, error.remedy) from None
 
+    def strength(self, number: int) -> float:
+        """The share of the steps that pass `number` (from 1) runs; all of them in pass 1."""
+        if number == 1 or not isinstance(self.denoising_strength, list):
+            return 1.0 if number == 1 else self.denoising_strength
+        return self.denoising_strength[: number - 1][-1]
+
     def pixel_parameters(self) -> dict[str, object]:
         """Every parameter that changes pixels, by name, JSON-ready."""
         return self.model_dump(exclude=_NOT_PIXELS)
@@ -166,9 +204,10 @@ def steps_run(steps: int, strength: float) -> int:
     return min(int(steps * strength), steps)
 
 
-def _problem(error: dict) -> tuple[str, str]:
+def _problem(error: dict, given: dict[str, object]) -> tuple[str, str]:
     """(what was found, what to do) for one of pydantic's errors, in our words."""
-    name, found = error["loc"][0], f"{error['loc'][0]} = {short(error['input'])}"
+    name = error["loc"][0]
+    found = f"{name} = {short(given[name])}"
     if error["type"] == "extra_forbidden":
         return f"{found}, which is not a parameter", _nearest(name)
     schema = Study.model_json_schema()["properties"][name]
@@ -189,6 +228,8 @@ def _allowed(schema: dict) -> str:
         return " or ".join(_allowed(choice) for choice in schema["anyOf"])
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "array":
+        return f"a list of one or more, each {_allowed(schema['items'])}"
     kinds = {"integer": "a whole number", "number": "a number", "null": "none"}
     limits = {
         "minLength": "that is not empty",

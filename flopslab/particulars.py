@@ -3,13 +3,14 @@
 import ipywidgets as widgets
 from PIL import Image
 
-from flopslab import compositing, views
+from flopslab import refinement, views
 from flopslab.album import Album, Key
-from flopslab.compositing import Neighbour
+from flopslab.compositing import METHODS
 from flopslab.errors import FlopslabError
 from flopslab.overview import png
 from flopslab.panels import EMPTY, Panel
-from flopslab.recipe import Recipe
+from flopslab.params import Study
+from flopslab.recipe import REFINEMENT, Recipe
 from flopslab.views import Seen
 
 
@@ -22,7 +23,7 @@ class Particulars(widgets.VBox):
         self.start.layout.width = "160px"
         self.facts.layout.flex = "1 1 300px"
         self.strip.layout.flex = "1 1 320px"
-        self.title = widgets.HTML(views.title("What it looked at"))
+        self.title = widgets.HTML()
         seen = widgets.HBox([self.start, self.strip])
         seen.layout.grid_gap, seen.layout.flex_flow = "16px", "row wrap"
         record = widgets.Accordion([self.recipe], titles=["Recipe"])
@@ -37,29 +38,37 @@ class Particulars(widgets.VBox):
         self._start(album, recipe)
 
     def _start(self, album: Album, recipe: Recipe) -> None:
-        """The image that the frame started from, composed again."""
-        shown = ""
-        if recipe.number > 1:
-            try:
-                image = started_from(album, recipe)
-                self.start.show(png(image) if image else EMPTY, "what it started from")
-            except FlopslabError as error:
-                self.start.show(EMPTY, f"a neighbour is gone: {error.found}")
-        else:
-            shown = "none"
-        self.start.layout.display = shown
+        """The image that the frame started from, composed again, if there is one."""
+        try:
+            image, said = started_from(album, recipe), "what it started from"
+        except FlopslabError as error:  # a neighbour is gone, or damaged
+            image, said = None, error.found
+        self.start.show(png(image) if image else EMPTY, said)
+        self.start.layout.display = "none" if image is None else None
+        self.title.value = views.title(_headline(recipe))
+
+
+def _headline(recipe: Recipe) -> str:
+    if recipe.number == 1:
+        return "What it looked at"
+    return f"What it looked at: {METHODS[recipe.made_with['method']].summary}"
 
 
 def started_from(album: Album, recipe: Recipe) -> Image.Image | None:
-    """The init image of a refined frame; None if its method starts from noise."""
-    before, inputs = recipe.number - 1, recipe.pixels["inputs"]
-    neighbours = [
-        Neighbour(entry["offset"], album.image((before, position)))
-        for entry, position in zip(inputs, recipe.input_positions, strict=True)
-    ]
-    settings = recipe.pixels["settings"]
-    size = settings["width"], settings["height"]
-    return compositing.compose(recipe.pixels["refinement"]["method"], neighbours, size).init
+    """The image that a frame started from; None in pass 1 and for noise or latents."""
+    if recipe.number == 1 or METHODS[recipe.made_with["method"]].takes_latents:
+        return None
+    refined = {name: recipe.made_with[name] for name in REFINEMENT if name in recipe.made_with}
+    places = [recipe.position + entry["offset"] for entry in recipe.pixels["inputs"]]
+    weights = [weight for _, weight in views.neighbours(recipe)]
+    return refinement.context(
+        Study.of(**refined),
+        album,
+        recipe.number,
+        recipe.position,
+        dict(zip(places, weights, strict=True)),
+        dict(zip(places, recipe.input_positions, strict=True)),
+    ).init
 
 
 def _seen(album: Album, recipe: Recipe) -> list[Seen]:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from flopslab import compositing
-from flopslab.compositing import Context, Neighbour
+from flopslab import refinement
+from flopslab.compositing import METHODS, Context
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
 from flopslab.generator import FrameRequest, Generator, load_generator
 from flopslab.params import Study, steps_run
@@ -76,44 +77,61 @@ def run(
             todo = store.missing(frames)
             progress.begin(number, len(frames), kept=len(frames) - len(todo))
             for batch in _batches(todo, generator.settings["batch_size"]):
-                contexts = compose(study, batch, store, generator.size)
-                images, seconds = generate(study, batch, contexts, generator)
-                store.commit(batch, images, seconds)
+                contexts = compose(study, batch, store)
+                images, latents, seconds = generate(
+                    study, batch, contexts, generator, store.keeps_latents
+                )
+                store.commit(batch, images, latents, seconds)
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, todo, time.perf_counter() - began))
         manifest = store.finish(frames)
     return Run(study, store.directory, tuple(passes), tuple(store.set_aside), manifest)
 
 
-def compose(
-    study: Study, batch: Sequence[Frame], store: Store, size: tuple[int, int]
-) -> list[Context]:
+def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
     """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-    return [compositing.compose(study.method, _neighbours(frame, store), size) for frame in batch]
+    return [
+        refinement.context(
+            study, store, frame.number, frame.position, frame.weighted_inputs, frame.sources
+        )
+        for frame in batch
+    ]
 
 
 def generate(
-    study: Study, batch: Sequence[Frame], contexts: Sequence[Context], generator: Generator
-) -> tuple[list[Image.Image], float]:
-    """The pictures of a batch and the seconds that it took. ModelError if one is no picture."""
+    study: Study,
+    batch: Sequence[Frame],
+    contexts: Sequence[Context],
+    generator: Generator,
+    keep_latents: bool,
+) -> tuple[list[Image.Image], Sequence[np.ndarray | None], float]:
+    """The pictures of a batch, their latents if they are kept, and the seconds that it took.
+
+    ModelError if one is no picture.
+    """
     began = time.perf_counter()
     requests = [
         FrameRequest(frame.prompt, frame.seed, context)
         for frame, context in zip(batch, contexts, strict=True)
         if frame.given is None
     ]
-    strength = 1.0 if batch[0].number == 1 else study.denoising_strength
-    made = iter(generator.generate(requests, strength) if requests else [])
-    images = [frame.given or next(made) for frame in batch]
+    strength = study.strength(batch[0].number)
+    made, latents = [], [None] * len(batch)
+    if requests and keep_latents:
+        made, latents = generator.generate_with_latents(requests, strength)
+    elif requests:
+        made = generator.generate(requests, strength)
+    rest = iter(made)
+    images = [frame.given or next(rest) for frame in batch]
     for frame, image in zip(batch, images, strict=True):
         _require_picture(frame, image, generator)
-    return images, time.perf_counter() - began
+    return images, latents, time.perf_counter() - began
 
 
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
     """RunError if a frame that these frames look at is not proven; nothing is overwritten."""
     number = frames[0].number - 1
-    needed = sorted({position for frame in frames for position in frame.sources})
+    needed = sorted({position for frame in frames for position in frame.sources.values()})
     gaps = [position for position in needed if not store.proves(number, position)]
     if gaps:
         before = study.model_copy(update={"passes": number})
@@ -129,7 +147,7 @@ def command(study: Study) -> str:
     """The papermill command that runs the study."""
     named = study.model_dump(include={"output_dir", "passes"})
     named |= study.model_dump(exclude_defaults=True)
-    options = [f"{_flag(value)} {name} {shlex.quote(str(value))}" for name, value in named.items()]
+    options = [_option(name, value) for name, value in named.items()]
     return " ".join(["papermill notebooks/run.ipynb out.ipynb", *options])
 
 
@@ -160,19 +178,45 @@ def _prepare(
         warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=3)
     frozen = study.batch_size or store.made_with.get("batch_size", 0)
     generator = generator or load_generator(study, frozen)
-    steps = generator.settings["steps"]
-    if study.passes > 1 and steps_run(steps, study.denoising_strength) < 1:
-        raise ParameterError(
-            f"refinement with denoising_strength = {study.denoising_strength} of {steps} steps",
-            "no step would run",
-            f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
-        )
-    frames = positions(len(words), study.frame_interval, study.limit)
-    if strangers := [position for position in given if position not in frames]:
-        remedy = f"give pictures for some of the {len(frames)} frames"
-        raise ParameterError("a picture in the first pass", f"no frame at {strangers}", remedy)
+    _require_steps(study, generator.settings["steps"])
+    _require_start(study)
+    _require_places(study, given, positions(len(words), study.frame_interval, study.limit))
     store.accept(study, generator.settings, words, given)
     return generator
+
+
+def _require_steps(study: Study, steps: int) -> None:
+    """ParameterError if a refinement pass would run no step."""
+    for strength in (study.strength(number) for number in range(2, study.passes + 1)):
+        if steps_run(steps, strength) < 1:
+            raise ParameterError(
+                f"refinement with denoising_strength = {strength} of {steps} steps",
+                "no step would run",
+                f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
+            )
+
+
+def _require_start(study: Study) -> None:
+    """ParameterError if a correction would have nothing to act on in any pass."""
+    corrected = [name for name in ("colour_anchor", "detail") if getattr(study, name)]
+    strengths = {study.strength(number) for number in range(2, study.passes + 1)}
+    if corrected and strengths == {1.0} and METHODS[study.method].weighs_images:
+        raise ParameterError(
+            f"{' and '.join(corrected)} with method {study.method} at denoising_strength 1",
+            "every frame starts from noise, with nothing to correct",
+            f"set denoising_strength below 1, or {' and '.join(corrected)} to 0",
+        )
+
+
+def _require_places(study: Study, given: Mapping[int, Image.Image], frames: range) -> None:
+    """ParameterError if a picture from outside has no place, or no latents where they count."""
+    asked = f"pictures from outside in the first pass, at {sorted(given)}"
+    if strangers := [position for position in given if position not in frames]:
+        remedy = f"give pictures for some of the {len(frames)} frames"
+        raise ParameterError(asked, f"no frame at {strangers}", remedy)
+    if given and METHODS[study.method].takes_latents:
+        remedy = "use a method that reads pictures"
+        raise ParameterError(asked, f"method {study.method}, which reads latents", remedy)
 
 
 def _numbers(
@@ -188,13 +232,6 @@ def _numbers(
     for number in range(1, first):
         store.inspect(plan(study, words, number, generator, given))
     return range(first, study.passes + 1)
-
-
-def _neighbours(frame: Frame, store: Store) -> list[Neighbour]:
-    return [
-        Neighbour(position - frame.position, store.image(frame.number - 1, source))
-        for position, source in zip(frame.inputs, frame.sources, strict=True)
-    ]
 
 
 def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:
@@ -224,6 +261,12 @@ def _summary(store: Store, frames: Sequence[Frame], todo: Sequence[Frame], secon
     return Pass(number, len(todo), kept, shared, seconds)
 
 
+def _option(name: str, value: object) -> str:
+    if isinstance(value, list):
+        return f"-y {shlex.quote(f'{name}: {value}')}"
+    return f"{_flag(value)} {name} {shlex.quote(str(value))}"
+
+
 def _flag(value: object) -> str:
     """papermill reads the value of -p as a literal where it can; that of -r stays a string."""
     if not isinstance(value, str):
@@ -237,7 +280,8 @@ def _flag(value: object) -> str:
 
 def _bars(study: Study, length: int) -> Progress:
     frames = len(positions(length, study.frame_interval, study.limit))
-    return Progress(study.passes, frames, [1.0] + [study.denoising_strength] * (study.passes - 1))
+    costs = [study.strength(number) for number in range(1, study.passes + 1)]
+    return Progress(study.passes, frames, costs)
 
 
 @contextmanager

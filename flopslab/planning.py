@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from flopslab import controls, prompts
+from flopslab import controls, kernels, prompts
+from flopslab.compositing import METHODS
 from flopslab.generator import Generator
 from flopslab.params import Study
 from flopslab.prompts import Prompt
@@ -25,14 +26,21 @@ class Frame:
     words: tuple[Word, ...]  # the words at these positions
     prompt: Prompt
     seed: int  # 63 bits
+    tokens: int  # of the prompt, as the text encoder counts them
     inputs: range = range(0)  # positions of the frames of the pass before that it looks at
+    weights: tuple[float, ...] = ()  # of these frames, of sum 1
     stand_ins: tuple[int, ...] = ()  # in a control: whose frames it is shown in their places
     given: Image.Image | None = None  # a picture from outside that is this frame
 
     @property
-    def sources(self) -> Sequence[int]:
-        """Positions of the frames of the pass before that it is really shown, in order."""
-        return self.stand_ins or self.inputs
+    def weighted_inputs(self) -> Mapping[int, float]:
+        """The weight of each frame that it looks at, by position, in sequence order."""
+        return dict(zip(self.inputs, self.weights, strict=True))
+
+    @property
+    def sources(self) -> Mapping[int, int]:
+        """Whose frame it is really shown in the place of each one that it looks at."""
+        return dict(zip(self.inputs, self.stand_ins or self.inputs, strict=True))
 
     @property
     def place(self) -> Path:
@@ -45,7 +53,10 @@ def place(number: int, position: int) -> Path:
 
 
 def frame_seed(run_seed: int, position: int, number: int) -> int:
-    """The seed (63 bits) of a frame: its own in every run, at every position, in every pass."""
+    """The seed (63 bits) of a frame: its own in every run, at every position, in every pass.
+
+    The policy `fixed` asks for that of pass 1 in every pass.
+    """
     digest = hashlib.sha256(f"{run_seed}/{position}/{number}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -57,7 +68,7 @@ def plan(
     generator: Generator,
     given: Mapping[int, Image.Image] | None = None,
 ) -> list[Frame]:
-    """All frames of a pass, in order. The generator only names colours, for themed prompts.
+    """All frames of a pass, in order. The generator only counts tokens and names colours.
 
     `given`: pictures from outside that are the first pass's frames at these positions.
     """
@@ -83,13 +94,22 @@ def _frame(
     inputs = controls.inputs(study.control, inputs)
     heard = controls.heard(study.control, shown, number)
     affixes = study.prompt_prefix, study.prompt_suffix
+    prompt = prompts.compose(heard, study.prompt_style, *affixes, generator.nearest_colour)
     return Frame(
         number=number,
         position=position,
         window=window,
         words=shown,
-        prompt=prompts.compose(heard, study.prompt_style, *affixes, generator.nearest_colour),
-        seed=frame_seed(study.seed, position, number),
+        prompt=prompt,
+        seed=frame_seed(study.seed, position, 1 if study.seed_policy == "fixed" else number),
+        tokens=generator.tokens(prompt),
         inputs=inputs,
+        weights=neighbour_weights(study, [p - position for p in inputs]),
         stand_ins=controls.stand_ins(study.control, position, inputs, frames, study.seed),
     )
+
+
+def neighbour_weights(study: Study, offsets: Sequence[int]) -> tuple[float, ...]:
+    """The share of each neighbour in what a refined frame is shown; of sum 1."""
+    kernel = study.kernel if METHODS[study.method].weighs_neighbours else "flat"
+    return kernels.weights(kernel, offsets, study.frame_interval)

@@ -4,11 +4,14 @@ It measures what the pictures of a run show and never takes part in making them.
 light; torch and transformers are loaded by `load_probe`, not by an import.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from PIL import Image
+
+from flopslab.generator import is_news
 
 
 class Probe(Protocol):
@@ -28,6 +31,7 @@ def load_probe(model: str = "tiny") -> Probe:
     preprocessor_config.json. Nothing is downloaded. Raises ModelError if it cannot be found,
     trusted or loaded.
     """
+    logging.getLogger("transformers.utils.import_utils").addFilter(is_news)
     from flopslab.clip import ClipProbe  # loads torch: seconds
 
     return ClipProbe.load(model)

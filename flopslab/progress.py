@@ -16,6 +16,7 @@ from tqdm.std import tqdm
 
 WIDTH = 110  # columns of a bar, at most
 WORDS = 24  # characters of the current words, at most
+WHOLE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}{postfix}"
 MADE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postfix}"
 KEPT = "{desc} {bar:12} {n_fmt}/{total_fmt} kept"
 
@@ -101,6 +102,63 @@ class Progress(NoProgress):
         here = (self._bar.total - self._bar.n - count) * self._costs[self._number - 1]
         later = self._frames * sum(self._costs[self._number :])
         return (here + later) * self._seconds / self._spent
+
+
+class WholeProgress(NoProgress):
+    """One bar for many runs, with the time left for all of them: `start` each in turn, `close`.
+
+    `costs`: for each run what a frame costs in each of its passes, relative to one another;
+    `frames`, `file`, `every` and `clock` as in `Progress`.
+    """
+
+    def __init__(
+        self,
+        costs: Sequence[Sequence[float]],
+        frames: Sequence[int],
+        file: TextIO | None = None,
+        every: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._costs, self._frames, self._clock = costs, frames, clock
+        self._left = sum(sum(c) * n for c, n in zip(costs, frames, strict=True))
+        self._seconds = self._spent = 0.0
+        self._run, self._name = -1, ""
+        file, columns = (file, WIDTH) if file else _open()
+        rhythm = 0.2 if file.isatty() else 10
+        self._bar = tqdm(
+            total=sum(len(c) * n for c, n in zip(costs, frames, strict=True)),
+            file=file,
+            ncols=columns,
+            mininterval=rhythm if every is None else every,
+            miniters=1,
+            bar_format=WHOLE,
+        )
+
+    def start(self, name: str) -> None:
+        """The next run begins; `name` is shown beside the bar."""
+        self._run, self._name = self._run + 1, name
+        self._bar.set_description_str(f"run {self._run + 1}/{len(self._costs)}", refresh=False)
+
+    def begin(self, number: int, total: int, kept: int) -> None:
+        self._cost = self._costs[self._run][number - 1]
+        self._last = self._clock()
+        self._step(kept, f"{self._name}, pass {number}")
+
+    def advance(self, count: int, words: str) -> None:
+        now = self._clock()
+        self._seconds, self._last = self._seconds + now - self._last, now
+        self._spent += count * self._cost
+        left = (self._left - count * self._cost) * self._seconds / self._spent
+        self._step(count, f"{tqdm.format_interval(left)} left in all: {self._name}")
+
+    def close(self) -> None:
+        self._bar.set_postfix_str("", refresh=False)
+        self._bar.close()
+
+    def _step(self, count: int, said: str) -> None:
+        self._left -= count * self._cost
+        self._bar.set_postfix_str(said, refresh=False)
+        self._bar.update(count)
 
 
 def _shown(words: str) -> str:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
-from flopslab import disk, manifest
+from flopslab import disk, latents, manifest
 from flopslab.errors import RunError
 from flopslab.planning import place
 from flopslab.recipe import Recipe, decode, peek
@@ -26,6 +27,19 @@ def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
         ) from error
 
 
+def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
+    """The latents beside the picture at `path`, float32 [channels, height, width].
+
+    RunError if they are not there or not those that the recipe names.
+    """
+    beside = latents.beside(Path(path))
+    try:
+        return latents.decode(disk.read(beside), recipe.latents)
+    except (OSError, ValueError) as error:
+        remedy = "run the study again: a frame without its latents is made again"
+        raise RunError(f"latents from {beside}", str(error), remedy) from error
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The pictures of a run, for those who only look: complete or still being made."""
@@ -41,6 +55,14 @@ class RunDirectory:
     def frame(self, number: int, position: int) -> tuple[Image.Image, Recipe]:
         """The picture (RGB) and its recipe; RunError if it is not there or damaged."""
         return read_frame(self.path(number, position))
+
+    def image(self, number: int, position: int) -> Image.Image:
+        """The picture alone."""
+        return self.frame(number, position)[0]
+
+    def latents(self, number: int, position: int) -> np.ndarray:
+        """What the picture was decoded from, in a run that keeps latents; else RunError."""
+        return read_latents(self.path(number, position), self.frame(number, position)[1])
 
     @property
     def manifest(self) -> dict[str, Any]:

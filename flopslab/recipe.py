@@ -1,8 +1,8 @@
 """The record that every picture carries: how it was made, and the key that proves it.
 
 The key of a picture is the SHA-256 of canonical JSON of what determines its pixels: settings of
-the generator, prompt, seed and, in a refinement pass, method and the pixel digests of the input
-frames in their order. What does not determine its pixels (position, device, versions, times, the
+the generator, prompt, seed and, in a refinement pass, how it refines and the digests of the input
+frames with their weights, in order. What does not determine its pixels (position, device, versions, times, the
 rest of the run) stands beside it, outside the key.
 """
 
@@ -16,21 +16,28 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from flopslab import latents as latent_files
 from flopslab.compositing import METHODS
 from flopslab.params import Study
 from flopslab.planning import Frame
 from flopslab.sequence import Word
 
-FORMAT = 1  # of the record
+FORMAT = 2  # of the record
 ALGORITHM = 1  # raise it when the same recipe would give other pixels
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
-REFINEMENT = (
-    "method", "denoising_strength", "image_weight", "image_context_multiplier", "control",
-)  # fmt: skip
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
+ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
+REFINEMENT = (
+    "method", "kernel", "image_context_multiplier", "image_weight", "denoising_strength",
+    "colour_anchor", "colour_match", "detail", "seed_policy", "control",
+)  # fmt: skip
+ELSEWHERE = (  # act through inputs, words and seed
+    "kernel", "image_context_multiplier", "seed_policy", "control",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,14 +55,14 @@ class Conditions:
         Model and sequence stand there by their content, a digest. Pass 1 knows no refinement.
         """
         parameters = self.study.pixel_parameters() | pixel_settings(self.settings)
-        for name in ("model", *REFINEMENT):  # two names may hold one model; the digest tells
+        for name in ("model", "ip_adapter", *REFINEMENT):  # names: the digests tell
             del parameters[name]
         parameters |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
         parameters |= {"given": {str(p): pixel_digest(image) for p, image in self.given.items()}}
         return parameters if number == 1 else parameters | self._refinement()
 
-    def pixels(self, frame: Frame, digests: Mapping[int, str]) -> dict[str, Any]:
-        """What determines the frame's pixels; `digests`: of the pass before, by position."""
+    def pixels(self, frame: Frame, made: "Recipes") -> dict[str, Any]:
+        """What determines the frame's pixels; `made`: the frames that it may look at."""
         part = {
             "algorithm": ALGORITHM,
             "settings": pixel_settings(self.settings),
@@ -67,10 +74,26 @@ class Conditions:
         if frame.number == 1:
             return part
         refinement = self._refinement()
-        for name in ("image_context_multiplier", "control"):  # act through inputs and words alone
-            del refinement[name]
-        inputs = [{"offset": p - frame.position, "digest": digests[p]} for p in frame.inputs]
-        return part | {"refinement": refinement, "inputs": inputs}
+        refinement["denoising_strength"] = self.study.strength(frame.number)
+        refinement = {name: refinement[name] for name in refinement if name not in ELSEWHERE}
+        inputs = [
+            {"offset": p - frame.position, "weight": weight}
+            | self._digests(made[frame.number - 1, frame.sources[p]])
+            for p, weight in frame.weighted_inputs.items()
+        ]
+        part |= {"refinement": refinement, "inputs": inputs}
+        anchored = self.study.colour_anchor > 0 and inputs
+        return part | ({"anchor": self._digests(made[1, frame.position])} if anchored else {})
+
+    def _digests(self, recipe: "Recipe") -> dict[str, Any]:
+        """The digests of a frame that another looks at: its pixels', its latents' if they count."""
+        latents = {"latents": recipe.latents} if self.keeps_latents else {}
+        return {"digest": recipe.digest} | latents
+
+    @property
+    def keeps_latents(self) -> bool:
+        """Whether each picture has its latents beside it, for the next pass to read."""
+        return METHODS[self.study.method].takes_latents
 
     @cached_property
     def _sequence_digest(self) -> str:
@@ -80,26 +103,39 @@ class Conditions:
 
     def _refinement(self) -> dict[str, Any]:
         """The parameters of refinement that have a meaning for the method."""
-        values = {name: getattr(self.study, name) for name in REFINEMENT}
-        if not METHODS[self.study.method].weighs_images:
-            del values["image_weight"]
-        return values
+        study, method = self.study, METHODS[self.study.method]
+        values = {name: getattr(study, name) for name in REFINEMENT}
+        meaningless = {
+            "kernel": not method.weighs_neighbours,
+            "image_weight": not method.weighs_images,
+            "colour_match": not study.colour_anchor,
+        }
+        values = {name: values[name] for name in values if not meaningless.get(name)}
+        adapter = {ADAPTER: self.settings.get(ADAPTER)} if method.weighs_images else {}
+        return values | adapter
 
     def recipe(
-        self, frame: Frame, image: Image.Image, digests: Mapping[int, str], **made: Any
+        self,
+        frame: Frame,
+        image: Image.Image,
+        latents: np.ndarray | None,
+        made: "Recipes",
+        **times: Any,
     ) -> "Recipe":
-        """The recipe of the frame's picture; `made`: generation_time_s and created."""
+        """The recipe of the frame's picture; `times`: generation_time_s and created."""
         return Recipe(
-            pixels=self.pixels(frame, digests),
+            pixels=self.pixels(frame, made),
             digest=pixel_digest(image),
+            latents=None if latents is None else latent_files.digest(latents),
             number=frame.number,
             position=frame.position,
             words=[word.text for word in frame.words if not word.silent],
             prompt=frame.prompt.written,
-            input_positions=list(frame.sources),
+            tokens=frame.tokens,
+            input_positions=list(frame.sources.values()),
             made_with=self.made_with(frame.number),
             **{name: self.settings[name] for name in NOT_PIXELS},
-            **made,
+            **times,
         )
 
 
@@ -109,10 +145,12 @@ class Recipe:
 
     pixels: dict[str, Any]  # what determines its pixels, see `Conditions.pixels`
     digest: str  # of its pixels, see `pixel_digest`
+    latents: str | None  # digest of the latents beside it, if the run keeps them
     number: int
     position: int
     words: list[str]
     prompt: str  # as written in the manifest
+    tokens: int  # of the prompt, as the text encoder counts them
     input_positions: list[int]  # of pixels["inputs"], in the same order
     made_with: dict[str, Any]  # see `Conditions.made_with`
     model: str
@@ -125,6 +163,9 @@ class Recipe:
     def key(self) -> str:
         """What proves the picture: equal keys, equal pixels (on one device)."""
         return json_digest(self.pixels)
+
+
+Recipes = Mapping[tuple[int, int], Recipe]  # by pass and position
 
 
 def json_digest(value: Any) -> str:
@@ -144,8 +185,8 @@ def pixel_digest(image: Image.Image) -> str:
 
 
 def pixel_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The generator's settings that change pixels."""
-    return {name: value for name, value in settings.items() if name not in NOT_PIXELS}
+    """The generator's settings that change the pixels of every pass."""
+    return {name: v for name, v in settings.items() if name not in (*NOT_PIXELS, ADAPTER)}
 
 
 def encode(image: Image.Image, recipe: Recipe) -> bytes:

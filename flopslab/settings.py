@@ -93,6 +93,7 @@ def resolve(
         "height": height,
         "steps": study.steps or steps,
         "guidance_scale": scale if study.guidance_scale is None else study.guidance_scale,
+        "guidance_stop": study.guidance_stop,
         "scheduler": type(pipe.scheduler).__name__,
         "negative_prompt": study.negative_prompt,
         "batch_size": batch_size

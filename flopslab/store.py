@@ -1,6 +1,7 @@
 """The run directory: pictures with their recipes, proven before they are kept.
 
     <run>/pass1/frame_000001.png ...       each with its recipe inside
+    <run>/pass1/frame_000001.safetensors   its latents, with the method that reads them
     <run>/final/frame_000001.png ...       links to the last pass
     <run>/visual-manifest.json             derived from the pictures
     <run>/aside/pass2.frame_000025.1.png   what could not be kept: damaged, foreign, outdated
@@ -13,24 +14,35 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from PIL import Image
 
-from flopslab import disk, final, manifest
+from flopslab import disk, final, latents, manifest
 from flopslab.errors import RunError
 from flopslab.memory import ImageCache
 from flopslab.params import Study
 from flopslab.planning import Frame, place
-from flopslab.reading import open_run, read_frame, recipes_in
+from flopslab.reading import open_run, read_frame, read_latents, recipes_in
 from flopslab.recipe import Conditions, Recipe, canonical, decode, encode, json_digest
 from flopslab.sequence import Word
 
 __all__ = ["Store", "open_run", "read_frame"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A frame that is made: its image, what that was decoded from if it is kept, its recipe."""
+
+    frame: Frame
+    image: Image.Image
+    latents: np.ndarray | None
+    recipe: Recipe
 
 
 class Store:
@@ -47,7 +59,7 @@ class Store:
         self.set_aside: list[Path] = []  # where files went that could not be kept
         self._lock = disk.Lock(self.directory / ".lock")
         self._proven: dict[tuple[int, int], Recipe] = {}  # by pass and position
-        self._images = ImageCache()
+        self._images, self._latents = ImageCache(), ImageCache()
 
     def __enter__(self) -> Self:
         with disk.explained(self.directory):
@@ -121,19 +133,37 @@ class Store:
             self._images.put((number, position), image)
         return image
 
+    def latents(self, number: int, position: int) -> np.ndarray:
+        """What a proven picture was decoded from, in a run that keeps latents."""
+        found = self._latents.get((number, position))
+        if found is None:
+            path, recipe = self.directory / place(number, position), self._proven[number, position]
+            found = read_latents(path, recipe)
+            self._latents.put((number, position), found)
+        return found
+
+    @property
+    def keeps_latents(self) -> bool:
+        """Whether `commit` needs latents."""
+        return self._conditions.keeps_latents
+
     def commit(
-        self, frames: Sequence[Frame], images: Sequence[Image.Image], seconds: float
+        self,
+        frames: Sequence[Frame],
+        images: Sequence[Image.Image],
+        latents: Sequence[np.ndarray | None],
+        seconds: float,
     ) -> None:
         """Make pictures part of the run for good; `seconds`: what computing them all took."""
-        made = {
+        times = {
             "generation_time_s": round(seconds / len(frames), 4),
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        pictures = [
-            (frame, image, self._conditions.recipe(frame, image, self._digests(frame), **made))
-            for frame, image in zip(frames, images, strict=True)
-        ]
-        self._write(pictures)
+        describe = self._conditions.recipe
+        self._write(
+            Picture(frame, image, z, describe(frame, image, z, self._proven, **times))
+            for frame, image, z in zip(frames, images, latents, strict=True)
+        )
 
     def finish(self, frames: Sequence[Frame]) -> Path:
         """The manifest's path; it and final/ now show `frames`, all those of the last pass."""
@@ -152,29 +182,35 @@ class Store:
         disk.make_directory(path.parent)
         if self._prove(frame, path):
             return True
-        if path.exists() or path.is_symlink():
+        if _occupied(path):
             self._set_aside(path)
         return self._take_back(frame) or self._share(frame)
 
     def _prove(self, frame: Frame, path: Path) -> bool:
-        """Whether a whole picture stands there with the key asked for; if so, remember it."""
+        """Whether a whole picture stands there with the key asked for; if so, remember it.
+
+        Where latents are kept they must be whole too: a picture without them is made again.
+        """
         data = disk.read(path)
-        if data is None or not all(self.proves(frame.number - 1, p) for p in frame.sources):
+        if data is None or not all(
+            self.proves(frame.number - 1, p) for p in frame.sources.values()
+        ):
             return False
         try:
             image, recipe = decode(data)
+            beside = disk.read(latents.beside(path)) if self.keeps_latents else None
+            found = latents.decode(beside, recipe.latents) if self.keeps_latents else None
         except ValueError:
             return False
-        proven = recipe.key == json_digest(self._conditions.pixels(frame, self._digests(frame)))
+        proven = recipe.key == json_digest(self._conditions.pixels(frame, self._proven))
         if proven:
-            self._remember(frame, image, recipe)
+            self._remember(Picture(frame, image, found, recipe))
         return proven
 
     def _set_aside(self, path: Path) -> None:
-        target = next(name for name in self._aside(path) if not os.path.lexists(name))
+        target = next(name for name in self._aside(path) if not _occupied(name))
         disk.make_directory(target.parent)
-        disk.move(path, target)
-        self.set_aside.append(target)
+        self.set_aside += _move(path, target)
 
     def _aside(self, path: Path) -> Iterator[Path]:
         """Names in aside/ for what stands at `path`, without end."""
@@ -185,9 +221,9 @@ class Store:
     def _take_back(self, frame: Frame) -> bool:
         """A frame that another `limit` had outdated is asked for again."""
         path = self.directory / frame.place
-        for old in itertools.takewhile(os.path.lexists, self._aside(path)):
+        for old in itertools.takewhile(_occupied, self._aside(path)):
             if self._prove(frame, old):
-                disk.move(old, path)
+                _move(old, path)
                 return True
         return False
 
@@ -195,26 +231,46 @@ class Store:
         """A frame of another run is the one asked for: write it down as one of this run."""
         if self.share_from is None or not self._prove(frame, self.share_from / frame.place):
             return False
-        recipe = self._proven[frame.number, frame.position]
-        recipe = replace(recipe, made_with=self._conditions.made_with(frame.number))
-        self._write([(frame, self.image(frame.number, frame.position), recipe)])
+        number, position = frame.number, frame.position
+        made_with = self._conditions.made_with(number)
+        recipe = replace(self._proven[number, position], made_with=made_with)
+        found = self.latents(number, position) if self.keeps_latents else None
+        self._write([Picture(frame, self.image(number, position), found, recipe)])
         self.shared.append(frame)
         return True
 
-    def _write(self, pictures: Sequence[tuple[Frame, Image.Image, Recipe]]) -> None:
-        with disk.explained(self.directory):
-            disk.replace({self.directory / f.place: encode(i, recipe) for f, i, recipe in pictures})
+    def _write(self, pictures: Iterable[Picture]) -> None:
+        pictures, files = list(pictures), {}
         for picture in pictures:
-            self._remember(*picture)
+            path = self.directory / picture.frame.place
+            if picture.latents is not None:  # first: a picture that is visible has its latents
+                files[latents.beside(path)] = latents.encode(picture.latents)
+            files[path] = encode(picture.image, picture.recipe)
+        with disk.explained(self.directory):
+            disk.replace(files)
+        for picture in pictures:
+            self._remember(picture)
 
-    def _remember(self, frame: Frame, image: Image.Image, recipe: Recipe) -> None:
-        self._proven[frame.number, frame.position] = recipe
-        self._images.put((frame.number, frame.position), image)
+    def _remember(self, picture: Picture) -> None:
+        name = picture.frame.number, picture.frame.position
+        self._proven[name] = picture.recipe
+        self._images.put(name, picture.image)
+        if picture.latents is not None:
+            self._latents.put(name, picture.latents)
 
-    def _digests(self, frame: Frame) -> dict[int, str]:
-        """Of the frame's inputs, by position."""
-        pairs = zip(frame.inputs, frame.sources, strict=True)
-        return {p: self._proven[frame.number - 1, source].digest for p, source in pairs}
+
+def _occupied(path: Path) -> bool:
+    """Whether anything stands there, or latents beside it."""
+    return os.path.lexists(path) or os.path.lexists(latents.beside(path))
+
+
+def _move(path: Path, target: Path) -> list[Path]:
+    """Move what stands at `path`, and the latents beside it; the new paths."""
+    pairs = [(latents.beside(path), latents.beside(target)), (path, target)]
+    moved = [pair for pair in pairs if os.path.lexists(pair[0])]
+    for source, new in moved:
+        disk.move(source, new)
+    return [new for _, new in moved]
 
 
 def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:

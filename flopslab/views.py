@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 
-from flopslab.compositing import triangle
 from flopslab.errors import FlopslabError
 from flopslab.recipe import Recipe
 
@@ -53,18 +52,9 @@ def _role(place: int, window: range, position: int) -> str:
 
 
 def neighbours(recipe: Recipe) -> list[tuple[int, float]]:
-    """(position, share) of every frame that a frame looked at, in order; the shares' sum is 1."""
-    if recipe.number == 1:
-        return []
-    method, inputs = recipe.pixels["refinement"]["method"], recipe.pixels["inputs"]
-    weights = _weights(method, [entry["offset"] for entry in inputs])
+    """(position, weight) of every frame that a frame looked at, in order; the sum is 1."""
+    weights = [entry["weight"] for entry in recipe.pixels.get("inputs", [])]
     return list(zip(recipe.input_positions, weights, strict=True))
-
-
-def _weights(method: str, offsets: Sequence[int]) -> list[float]:
-    if method == "blend":
-        return [float(weight) for weight in triangle(offsets)]
-    return [1 / len(offsets)] * len(offsets)
 
 
 def strip(looked_at: Sequence[Seen], position: int) -> str:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ EMBEDDED = Path(__file__).parent / "tiny" / "model"
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 _PICKLED = ("*.bin", "*.ckpt", "*.pt", "*.pth")
-_READ = {".json", ".txt", ".model", ".safetensors"}
-_UNUSED = {"safety_checker", "feature_extractor"}  # in no frame's way: never loaded or never called
+READ = {".json", ".txt", ".model", ".safetensors"}
+_UNUSED = {"safety_checker", "feature_extractor", "image_encoder"}  # no part of the model itself
 _SAVE = "save it again with diffusers: pipeline.save_pretrained(directory)"
 
 
@@ -48,7 +48,7 @@ def find(name: str) -> Path:
     except Exception as error:  # the hub fails in many ways, all of them ours to explain
         raise ModelError(
             f"model {name!r}",
-            f"no directory {path.absolute()}, and as a hub id: {_first_line(error)}",
+            f"no directory {path.absolute()}, and as a hub id: {first_line(error)}",
             "check the spelling and the network (is HF_HUB_OFFLINE set? a licence to accept?), "
             f"or fetch it where there is one: hf download {name}",
         ) from error
@@ -64,13 +64,13 @@ def read_index(directory: Path) -> dict[str, Any]:
         index = json.loads((directory / "model_index.json").read_text(encoding="utf-8"))
         libraries = dict(_components(index))
     except (OSError, ValueError, AttributeError) as error:
-        found = f"no readable model_index.json ({_first_line(error)})"
+        found = f"no readable model_index.json ({first_line(error)})"
         raise ModelError(asked, found, f"give a diffusers pipeline, or {_SAVE}") from error
     for name, library in libraries.items():
         if not (library in ("diffusers", "transformers") or hasattr(diffusers.pipelines, library)):
             remedy = "use a model made of diffusers' and transformers' own classes"
             raise ModelError(asked, f"{name} with code of its own ({library})", remedy)
-        _refuse_pickled(asked, directory / name)
+        refuse_pickled(asked, directory / name)
     return index
 
 
@@ -82,30 +82,34 @@ def digest(directory: Path) -> str:
     files = [directory / "model_index.json"]
     for name, _ in _components(read_index(directory)):
         if name not in _UNUSED:
-            files += [path for path in (directory / name).rglob("*") if path.suffix in _READ]
+            files += [path for path in (directory / name).rglob("*") if path.suffix in READ]
     total = hashlib.sha256()
     for path in sorted(files):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        total.update(f"{path.relative_to(directory).as_posix()}\0{content}\n".encode())
+        total.update(f"{path.relative_to(directory).as_posix()}\0{file_digest(path)}\n".encode())
     return total.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 (hex) of the file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def recommended(directory: Path) -> dict[str, Any]:
     """What the model's maker recommends: `steps`, `guidance_scale`, from its flopslab.json if any.
 
-    Raises ModelError if the file cannot be read or recommends anything else.
+    `ip_adapter` there names the adapter that comes with it: {"subfolder", "weight_name"}. Raises ModelError if the file cannot be read or recommends anything else.
     """
     path = directory / "flopslab.json"
     if not path.exists():
         return {}
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values.keys() <= {"steps", "guidance_scale"}:
+        if values.keys() <= {"steps", "guidance_scale", "ip_adapter"}:
             return values
         found = f"the names {', '.join(values)}"
     except (OSError, ValueError, AttributeError) as error:
-        found = _first_line(error)
+        found = first_line(error)
     remedy = 'write {"steps": ..., "guidance_scale": ...}, or remove the file'
     raise ModelError(f"recommended settings from {path}", found, remedy)
 
@@ -118,17 +122,17 @@ def load(
     Raises ModelError, whatever is wrong with them; weights are known to be complete and finite.
     """
     asked = f"a text-to-image pipeline from {directory}"
-    unchecked = {"safety_checker": None, "requires_safety_checker": False}
-    options = unchecked if "safety_checker" in read_index(directory) else {}
+    options = _left_out(read_index(directory))
     try:
         with quiet():
             pipe = AutoPipelineForText2Image.from_pretrained(
                 directory, dtype=dtype, use_safetensors=True, local_files_only=True, **options
             )
         _check_kind(asked, pipe)
-        _check_complete(asked, directory, pipe)
+        for name, network in _networks(pipe):
+            check_complete(asked, name, network, directory / name)
         pipe.to(device)
-        _check_finite(asked, pipe)
+        check_finite(asked, _networks(pipe))
         pipes = pipe, AutoPipelineForImage2Image.from_pipe(pipe)
     except ModelError:
         raise
@@ -137,13 +141,21 @@ def load(
             "fetch or copy the model again if it is damaged; take another if it is too large for "
             "this device or of a kind that diffusers' AutoPipelineForText2Image does not know"
         )
-        raise ModelError(asked, _first_line(error), remedy) from error
+        raise ModelError(asked, first_line(error), remedy) from error
     for each in pipes:
         each.set_progress_bar_config(disable=True)
     if device.type == "cuda":  # the layout that its convolutions are fastest in
         for name in {"unet", "vae"} & pipe.components.keys():
             getattr(pipe, name).to(memory_format=torch.channels_last)
     return pipes
+
+
+def _left_out(index: dict[str, Any]) -> dict[str, Any]:
+    """Options that leave unloaded what is no part of the model itself."""
+    pipeline = getattr(diffusers, str(index.get("_class_name")), None)
+    optional = getattr(pipeline, "_optional_components", [])
+    options = {name: None for name in _UNUSED if name in index and name in optional}
+    return options | ({"requires_safety_checker": False} if "safety_checker" in options else {})
 
 
 def _components(index: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -157,7 +169,7 @@ def _networks(pipe: DiffusionPipeline) -> Iterator[tuple[str, torch.nn.Module]]:
     return ((n, m) for n, m in pipe.components.items() if isinstance(m, torch.nn.Module))
 
 
-def _refuse_pickled(asked: str, component: Path) -> None:
+def refuse_pickled(asked: str, component: Path) -> None:
     pickled = [path.name for pattern in _PICKLED for path in component.glob(pattern)]
     if pickled and not list(component.glob("*.safetensors")):
         found = f"pickled weights only: {component.name}/{pickled[0]}, which could run any code"
@@ -170,14 +182,13 @@ def _check_kind(asked: str, pipe: DiffusionPipeline) -> None:
         raise ModelError(asked, f"{type(pipe).__name__}, not one denoiser and one VAE", remedy)
 
 
-def _check_complete(asked: str, directory: Path, pipe: DiffusionPipeline) -> None:
+def check_complete(asked: str, name: str, network: torch.nn.Module, directory: Path) -> None:
     """Missing tensors would otherwise be made up: transformers only logs it."""
-    for name, network in _networks(pipe):
-        stored = sum(map(_numbers_in, (directory / name).glob("*.safetensors")))
-        needed = sum(parameter.numel() for parameter in network.parameters())
-        if stored < needed:
-            found = f"{stored} of the {needed} numbers that {name} is made of"
-            raise ModelError(asked, found, "fetch or copy the model again")
+    stored = sum(map(_numbers_in, directory.glob("*.safetensors")))
+    needed = sum(parameter.numel() for parameter in network.parameters())
+    if stored < needed:
+        found = f"{stored} of the {needed} numbers that {name} is made of"
+        raise ModelError(asked, found, "fetch or copy the model again")
 
 
 def _numbers_in(path: Path) -> int:
@@ -185,9 +196,9 @@ def _numbers_in(path: Path) -> int:
         return sum(math.prod(file.get_slice(key).get_shape()) for key in list(file.keys()))
 
 
-def _check_finite(asked: str, pipe: DiffusionPipeline) -> None:
+def check_finite(asked: str, networks: Iterable[tuple[str, torch.nn.Module]]) -> None:
     """A sum is NaN or infinite if any part of it is, and costs one reading of the weights."""
-    for name, network in _networks(pipe):
+    for name, network in networks:
         for key, parameter in network.named_parameters():
             if not torch.isfinite(parameter.detach().sum(dtype=torch.float32)):
                 found = f"weights that are not finite numbers: {name}, {key}"
@@ -211,5 +222,5 @@ def quiet() -> Iterator[None]:
                 log.enable_progress_bar()
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -22,9 +22,12 @@ _root = tempfile.TemporaryDirectory()  # removed when the tests end
 
 @functools.cache
 def directory(family: str) -> Path:
-    """Where the family's pipeline is saved; nothing there may be changed."""
+    """Where the family's pipeline is saved, its adapter with it; nothing there may be changed."""
     path = Path(_root.name) / family
-    models.save(models.ALL[family], path)
+    if family in models.FAMILIES:
+        models.save_with_adapter(models.ALL[family], path)
+    else:
+        models.save(models.ALL[family], path)
     return path
 
 
@@ -41,8 +44,10 @@ def prompt(*texts: str, weight: float = 1.0) -> Prompt:
     return Prompt(tuple((text, weight) for text in texts))
 
 
-def request_of(text: str = "sea", seed: int = 0, init: Image.Image | None = None) -> FrameRequest:
-    return FrameRequest(prompt(text), seed, Context(init=init))
+def request_of(
+    text: str = "sea", seed: int = 0, init: Image.Image | None = None, **context: object
+) -> FrameRequest:
+    return FrameRequest(prompt(text), seed, Context(init=init, **context))
 
 
 def picture(seed: int) -> Image.Image:

@@ -3,14 +3,18 @@
 Importing this module keeps torch to one thread, so that pixels repeat, and off the network.
 """
 
+import json
 import os
+from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 
 import diffusers
 import torch
+from safetensors.torch import save_file
 from transformers import (
     CLIPConfig,
+    CLIPImageProcessor,
     CLIPImageProcessorPil,
     CLIPModel,
     CLIPTextConfig,
@@ -18,6 +22,7 @@ from transformers import (
     CLIPTextModelWithProjection,
     CLIPTokenizer,
     CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -195,6 +200,53 @@ def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
 
 FAMILIES = {"sd": stable_diffusion, "sdxl": stable_diffusion_xl, "embedded": embedded}
 ALL = FAMILIES | {"sd3": stable_diffusion_3}
+
+
+def image_encoder() -> CLIPVisionModelWithProjection:
+    config = CLIPVisionConfig(
+        hidden_size=WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        image_size=32,
+        patch_size=8,
+        projection_dim=WIDTH,
+        initializer_factor=10.0,
+    )
+    return CLIPVisionModelWithProjection(config)
+
+
+def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    """An adapter in the layout of IP-Adapter for SD 1.5: four tokens for an image."""
+    width = denoiser.config.cross_attention_dim
+    tensors = {
+        "image_proj.proj.weight": torch.randn(4 * width, WIDTH),
+        "image_proj.proj.bias": torch.randn(4 * width),
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
+    }
+    order = [name for name in denoiser.attn_processors if name.endswith("attn2.processor")]
+    for number, name in enumerate(order):
+        layer = denoiser.get_submodule(name.removesuffix(".processor"))
+        for kind in ("to_k", "to_v"):
+            weight = torch.randn_like(getattr(layer, kind).weight) / width**0.5
+            tensors[f"ip_adapter.{2 * number + 1}.{kind}_ip.weight"] = weight
+    return tensors
+
+
+def save_with_adapter(build: object, directory: os.PathLike) -> None:
+    """The same pipeline as `save` makes, and an adapter that comes with it, as flopslab.json says."""
+    save(build, directory)
+    root = Path(directory)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        denoiser = diffusers.UNet2DConditionModel.from_pretrained(root, subfolder="unet")
+        image_encoder().save_pretrained(root / "image_encoder")
+        CLIPImageProcessor(size=32, crop_size=32).save_pretrained(root / "feature_extractor")
+        (root / "ip_adapter").mkdir()
+        save_file(ip_adapter(denoiser), root / "ip_adapter" / "adapter.safetensors")
+    own = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
+    (root / "flopslab.json").write_text(json.dumps({"ip_adapter": own}))
 
 
 def save(build: object, directory: os.PathLike) -> None:

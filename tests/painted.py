@@ -40,6 +40,7 @@ class PaintedGenerator:
             "height": 8,
             "steps": 4,
             "guidance_scale": 3.0,
+            "guidance_stop": 1.0,
             "scheduler": "none",
             "negative_prompt": "",
             "batch_size": batch_size,
@@ -57,19 +58,39 @@ class PaintedGenerator:
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> list[Image.Image]:
+        return self.generate_with_latents(requests, strength)[0]
+
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        """The latents are the picture, before it is rounded to whole levels."""
         assert 0 < len(requests) <= self.settings["batch_size"]
         self.calls += len(requests)
         time.sleep(self._delay)
-        return [self._paint(request, strength) for request in requests]
+        latents = [self._paint(request, strength) for request in requests]
+        pixels = [(z.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8) for z in latents]
+        return [Image.fromarray(values) for values in pixels], latents
 
-    def _paint(self, request: FrameRequest, strength: float) -> Image.Image:
-        """Noise from prompt and seed; with an init image, `strength` of noise over it."""
+    def _paint(self, request: FrameRequest, strength: float) -> np.ndarray:
+        """Noise from prompt and seed; with a start, `strength` of noise over it.
+
+        References are looked at as their mean, at most half of the picture: [3, 8, 12] in [0, 1].
+        """
         text = json.dumps([request.prompt.fragments, request.seed])
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
-        noise = np.random.default_rng(seed).integers(0, 256, (8, 12, 3))
-        init = request.context.init
-        pixels = noise if init is None else strength * noise + (1 - strength) * np.asarray(init)
-        return Image.fromarray(pixels.astype(np.uint8))
+        picture = np.random.default_rng(seed).random((3, 8, 12), dtype=np.float32)
+        context = request.context
+        start = context.latents if context.init is None else _values(context.init)
+        if start is not None:
+            picture = strength * picture + (1 - strength) * start
+        if context.references:
+            seen = sum(weight * _values(image) for image, weight in context.references)
+            picture = picture + context.image_weight / 2 * (seen - picture)
+        return picture.astype(np.float32)
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    return np.asarray(image, np.float32).transpose(2, 0, 1) / 255
 
 
 def write_words(path: Path, words: Sequence[str] = WORDS) -> str:

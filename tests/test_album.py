@@ -42,7 +42,7 @@ def test_a_file_is_the_one_on_the_disk_and_a_thumbnail_is_small(album):
     assert album.file((2, 5)) == path.read_bytes()
     assert album.recipe((2, 5)).position == 5
     assert album.thumbnail((2, 5))[:2] == b"\xff\xd8"  # JPEG
-    assert max(album.image((2, 5)).size) <= THUMBNAIL
+    assert max(album.image(2, 5).size) <= THUMBNAIL
 
 
 def test_the_window_and_the_words_around_it_come_from_the_manifest(album):
@@ -86,13 +86,13 @@ def test_a_run_that_grows_is_taken_in_by_refresh(study, paint):
 
 
 def test_a_picture_that_was_made_again_is_read_again(study, album):
-    before = album.thumbnail((1, 1)), album.image((1, 1)).tobytes()
+    before = album.thumbnail((1, 1)), album.image(1, 1).tobytes()
     shutil.rmtree(album.directory)
     other = PaintedGenerator(guidance_scale=9.0)
     run(study.model_copy(update={"seed": 7}), other, NoProgress())
     assert (1, 1) in album.refresh()
     assert album.recipe((1, 1)).made_with["guidance_scale"] == 9.0
-    assert (album.thumbnail((1, 1)), album.image((1, 1)).tobytes()) != before
+    assert (album.thumbnail((1, 1)), album.image(1, 1).tobytes()) != before
 
 
 def test_a_damaged_picture_is_an_error_and_has_no_thumbnail(album):

@@ -137,7 +137,8 @@ def test_the_explorer_in_jupyterlab(lab, page, screenshot):
     page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
     choose(page, "Run", "Run All Cells")
     explorer = page.locator(".flopslab-explorer")
-    words, picture = explorer.locator(".flopslab-words"), explorer.locator(".flopslab-panel img")
+    words = explorer.locator(".flopslab-words")
+    picture = explorer.locator(".flopslab-panels img")
     expect(page.get_by_text("page.html: ")).to_be_visible()  # the last cell has run
     expect(words.locator(".centre")).to_have_text("shadow")  # the notebook went to the last one
 

@@ -57,7 +57,7 @@ def test_all_passes_stand_side_by_side(viewer):
 def test_what_a_picture_started_from_is_composed_again(viewer):
     viewer.go((2, 6))
     album = viewer.album
-    neighbours = [Neighbour(p - 6, album.image((1, p))) for p in (4, 5, 6, 7, 8)]
+    neighbours = [Neighbour(p - 6, album.image(1, p)) for p in (4, 5, 6, 7, 8)]
     expected = compose("grid", neighbours, (12, 8)).init
     assert picture(viewer.particulars.start.image.value).tobytes() == expected.tobytes()
     assert viewer.particulars.strip.value.count("<figure") == 5
@@ -100,7 +100,7 @@ def test_two_runs_stand_side_by_side_with_their_difference(viewer, paint, tmp_pa
 def test_equal_pictures_have_no_difference(viewer, directory):
     viewer.compare(directory, follow=False)
     assert "the same pixels" in viewer.panels["difference", 3].caption.value
-    one = viewer.album.image((1, 1))
+    one = viewer.album.image(1, 1)
     assert len(np.unique(np.asarray(difference(one, one)).reshape(-1, 3), axis=0)) == 1
 
 

@@ -19,14 +19,20 @@ ORDER = [
     "windows",
     "prompts",
     "params",
+    "kernels",
     "controls",
     "compositing",
+    "corrections",
+    "refinement",
     "generator",
     "settings",
     "weights",
     "conditioning",
+    "adapter",
+    "steps",
     "diffusion",
     "planning",
+    "latents",
     "recipe",
     "disk",
     "memory",
@@ -36,12 +42,21 @@ ORDER = [
     "store",
     "progress",
     "passes",
+    "inspection",
     "metrics",
     "clip",
     "probe",
     "changes",
     "propagation",
+    "waves",
+    "mixing",
+    "findings",
+    "experiment",
+    "evaluation",
+    "sweep",
     "figures",
+    "charts",
+    "wavefigures",
     "album",
     "overview",
     "sequence_map",
@@ -54,8 +69,8 @@ ORDER = [
     "explorer",
 ]
 LATE = {("generator", "diffusion")}  # inside a function, so that torch is loaded with a model only
-HEAVY_ROOMS = {"settings", "weights", "conditioning", "diffusion", "clip"}
-HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate", "safetensors"}
+HEAVY_ROOMS = {"settings", "weights", "conditioning", "adapter", "steps", "diffusion", "clip"}
+HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate"}
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 LIGHT = [room for room in ROOMS if room not in HEAVY_ROOMS]
 

@@ -47,6 +47,8 @@ def test_the_manifest_of_a_run_has_the_fields_that_video_assemblers_read(paint, 
     assert frame["center_word"] == "fire"
     assert frame["context_words"] == ["silence", "fire", 'a "quoted" (word:1.4)']
     assert frame["prompt"] == '(silence:1.6) fire a "quoted" (word:1.4)'
+    assert frame["tokens"] == 5, "the generator's count of this prompt"
+    assert frame["references"] == [{"position": n, "weight": round(1 / 3, 9)} for n in (1, 2, 3)]
     assert frame["image_file"] == "final/frame_000002.png"
     assert (run.directory / frame["image_file"]).is_file()
     assert (frame["audio_start_ms"], frame["audio_end_ms"]) == (1120, 1500)
@@ -172,7 +174,7 @@ def test_the_schema_refuses_a_manifest_without_one_of_its_fields(paint):
         {"pass_directories": ["../elsewhere"]},
         {"final_pass": None},
         {"unknown": 1},
-        {"flopslab": 2},
+        {"flopslab": 3},
     ],
     ids=str,
 )

@@ -6,17 +6,20 @@ from types import SimpleNamespace
 import pydantic
 from pytest import mark, raises
 
-from flopslab import compositing, prompts, windows
+from flopslab import compositing, corrections, kernels, prompts, windows
 from flopslab.errors import ParameterError
 from flopslab.params import Study, steps_run
 
-SETS = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
+SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "sequence", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
-    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
-    "image_context_multiplier", "image_weight", "denoising_strength", "model", "width", "height",
-    "steps", "guidance_scale", "scheduler", "seed", "batch_size", "control", "limit",
+    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method", "kernel",
+    "image_context_multiplier", "image_weight", "ip_adapter", "denoising_strength",
+    "colour_anchor", "colour_match", "detail", "model", "width", "height", "steps",
+    "guidance_scale", "guidance_stop", "scheduler", "seed", "seed_policy", "batch_size",
+    "control", "limit",
 ]  # fmt: skip
 
 
@@ -64,7 +67,8 @@ def test_several_problems_come_in_one_message():
     error = refusal(passes=0, widht=512, method="gird")
     assert error.found == "passes = 0; method = 'gird'; widht = 512, which is not a parameter"
     assert error.remedy == (
-        "passes must be a whole number of at least 1; method must be one of grid, blend; "
+        "passes must be a whole number of at least 1; method must be one of grid, blend, latent, "
+        "ip_adapter; "
         "use width instead of widht"
     )
 
@@ -80,7 +84,17 @@ def test_several_problems_come_in_one_message():
         ("frame_interval", 0, "at least 1"),
         ("boundary", "wrap", "one of shift, clamp"),
         ("prompt_style", "wighted", "one of simple, weighted, themed"),
-        ("method", "", "one of grid, blend"),
+        ("method", "", "one of grid, blend, latent, ip_adapter"),
+        ("kernel", "cosine", "one of flat, triangle, gaussian or a list"),
+        ("kernel", [], "a list of one or more"),
+        ("kernel", [1, 0], "each a number above 0"),
+        ("denoising_strength", [0.5, 2], "a list of one or more, each a number above 0 and at"),
+        ("denoising_strength", [], "a list of one or more"),
+        ("colour_anchor", 1.1, "at most 1"),
+        ("colour_match", "lab", "one of reinhard, histogram"),
+        ("detail", -0.1, "at least 0"),
+        ("guidance_stop", 0, "above 0"),
+        ("seed_policy", "same", "one of per_pass, fixed"),
         ("image_context_multiplier", -1, "at least 0"),
         ("image_weight", 1.01, "at least 0 and at most 1"),
         ("image_weight", -0.01, "at least 0 and at most 1"),
@@ -115,6 +129,9 @@ def test_a_value_out_of_range_is_refused_with_what_is_allowed(name, value, remed
         ("image_weight", 1),
         ("denoising_strength", 1),
         ("denoising_strength", 1e-9),
+        ("denoising_strength", [0.7, 0.3]),
+        ("kernel", [1, 0.5, 0.25]),
+        ("guidance_stop", 1),
         ("seed", 2**63 - 1),
         ("context_diameter", 0),
         ("image_context_multiplier", 0),
@@ -138,10 +155,13 @@ def test_a_study_is_frozen():
         ("boundary", windows.BOUNDARIES),
         ("prompt_style", prompts.STYLES),
         ("method", compositing.METHODS),
+        ("kernel", kernels.KERNELS),
+        ("colour_match", corrections.MATCHES),
     ],
 )
 def test_the_named_choices_are_those_that_are_implemented(name, table):
-    assert PROPERTIES[name]["enum"] == list(table)
+    choices = PROPERTIES[name].get("anyOf", [PROPERTIES[name]])
+    assert choices[0]["enum"] == list(table)
 
 
 @mark.parametrize("name", NAMES)
@@ -201,6 +221,12 @@ def test_every_shipped_parameter_set_is_a_study(path):
 
 def test_there_are_shipped_parameter_sets():
     assert {"quick.yaml", "production.yaml"} <= {path.name for path in SETS}
+    assert {"seed-faithful.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
+
+
+@mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_parameter_set_says_what_it_is_for(path):
+    assert path.read_text().startswith("# ")
 
 
 def cell(**names):
@@ -236,6 +262,12 @@ def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):
     pipeline = SimpleNamespace(scheduler=scheduler)
     _, run = StableDiffusionImg2ImgPipeline.get_timesteps(pipeline, steps, strength, "cpu")
     assert steps_run(steps, strength) == run
+
+
+def test_a_list_of_strengths_gives_each_refinement_pass_its_own_and_the_last_holds_on():
+    study = Study.of(denoising_strength=[0.7, 0.5, 0.3])
+    assert [study.strength(number) for number in range(1, 7)] == [1.0, 0.7, 0.5, 0.3, 0.3, 0.3]
+    assert [Study.of().strength(number) for number in (1, 2, 9)] == [1.0, 0.5, 0.5]
 
 
 def test_half_the_strength_is_half_the_steps():

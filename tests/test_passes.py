@@ -3,10 +3,11 @@ from dataclasses import FrozenInstanceError
 
 import papermill.cli
 import pytest
+import yaml
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image
 
-from flopslab import passes, windows
+from flopslab import compositing, passes, windows
 from flopslab.compositing import Neighbour, montage
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
 from flopslab.params import Study, steps_run
@@ -73,17 +74,17 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
 def test_offsets_count_positions_not_frames(paint, monkeypatch):
     seen = {}
 
-    def compose(method: str, neighbours: list[Neighbour], size):
+    def compose(method: str, neighbours: list[Neighbour], *options):
         seen.setdefault(len(seen), [neighbour.offset for neighbour in neighbours])
-        return original(method, neighbours, size)
+        return original(method, neighbours, *options)
 
-    original = passes.compositing.compose
-    monkeypatch.setattr(passes.compositing, "compose", compose)
+    original = compositing.compose
+    monkeypatch.setattr(compositing, "compose", compose)
     run = paint(frame_interval=3, context_diameter=6, limit=3)
     assert sorted(path.name for path in (run.directory / "pass2").iterdir()) == [
         "frame_000001.png", "frame_000004.png", "frame_000007.png",
     ]  # fmt: skip
-    assert list(seen.values()) == [[], [], [], [0, 3, 6], [-3, 0, 3], [-6, -3, 0]]
+    assert list(seen.values()) == [[0, 3, 6], [-3, 0, 3], [-6, -3, 0]]
 
 
 def test_the_first_pass_runs_all_steps_and_refinement_its_share(paint):
@@ -218,13 +219,19 @@ def test_the_command_gives_papermill_the_same_study():
         guidance_scale=2.5,
         seed=7,
         sequence="ünï code.json",
+        kernel=[1, 0.5],
+        denoising_strength=[0.75, 0.5],
     )
     program, source, _, *options = shlex.split(passes.command(study))
     assert (program, source) == ("papermill", "notebooks/run.ipynb")
-    read = {}
-    for flag, name, value in zip(*[iter(options)] * 3, strict=True):
-        assert flag in ("-p", "-r")
-        read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
+    read, options = {}, iter(options)
+    for flag in options:
+        assert flag in ("-p", "-r", "-y")
+        if flag == "-y":
+            read |= yaml.safe_load(next(options))
+        else:
+            name, value = next(options), next(options)
+            read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
     assert Study.of(**read) == study
 
 

@@ -3,13 +3,16 @@
 import itertools
 import json
 import random
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from painted import WORDS, PaintedGenerator, files, pixels
 from PIL import Image
 
-from flopslab import propagation, windows
+from flopslab import mixing, propagation, waves, windows
+from flopslab.compositing import METHODS
 from flopslab.errors import ParameterError, RunError, SequenceError
 from flopslab.params import Study
 from flopslab.passes import run
@@ -83,13 +86,15 @@ def test_frames_are_computed_in_the_cone_and_shared_outside(study, change):
     assert found.shared == {1: 9, 2: 5}
 
 
-@pytest.mark.parametrize("method", ["grid", "blend"])
+@pytest.mark.parametrize("method", METHODS)
 def test_twenty_random_interventions_leave_everything_outside_untouched(study, tmp_path, method):
     chance, inside = random.Random(method), 0
     for number in range(20):
         asked = {
             "passes": 3,
             "method": method,
+            "denoising_strength": chance.choice([0.25, 0.5, 0.75]),
+            "colour_anchor": chance.choice([0.0, 0.0, 0.5]),
             "context_diameter": chance.choice([0, 2, 3]),
             "image_context_multiplier": chance.choice([0, 1, 2]),
             "frame_interval": chance.choice([1, 1, 2]),
@@ -246,6 +251,13 @@ def test_a_picture_needs_a_frame_to_replace(study, tmp_path):
         intervene(asked, ReplaceFrame(6, tmp_path / "own.png"))
 
 
+def test_a_picture_has_no_latents_for_a_method_that_reads_them(study, tmp_path):
+    Image.effect_noise((12, 8), 80).save(tmp_path / "own.png")
+    asked = study.model_copy(update={"method": "latent"})
+    with pytest.raises(ParameterError, match="method latent, which reads latents"):
+        intervene(asked, ReplaceFrame(6, tmp_path / "own.png"))
+
+
 @pytest.mark.parametrize("word", ["", " ", "a\0b", "\ud800"])
 def test_a_word_that_no_sequence_holds_is_refused_before_any_run(study, word):
     for change in Replace(6, word), Insert(6, word):
@@ -255,6 +267,42 @@ def test_a_word_that_no_sequence_holds_is_refused_before_any_run(study, word):
 
 
 # The front
+
+
+class Stirring(PaintedGenerator):
+    """Paints from every bit of what it is shown, as a model without rounding would."""
+
+    def _paint(self, request, strength):
+        picture, context = super()._paint(request, strength), request.context
+        if context.init is None:
+            return picture
+        seed = zlib.crc32(context.init.tobytes() + picture.tobytes())
+        return np.random.default_rng(seed).random((3, 8, 12), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("diameter", "multiplier"), [*itertools.product([2, 4, 6], [1, 2, 3])])
+def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier):
+    study = Study.of(
+        sequence="demo",
+        output_dir=str(tmp_path / "run"),
+        context_diameter=diameter,
+        image_context_multiplier=multiplier,
+        method="blend",
+    )
+    found = intervene(study, Replace(24, "comet"), Stirring(batch_size=4))
+    measured = waves.front(waves.influence([found]))[0]
+    assert measured.tolist() == [mixing.reach(study, number) for number in (1, 2, 3)]
+    assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
+
+
+def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path):
+    study = Study.of(
+        output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,
+        image_context_multiplier=1,
+    )  # fmt: skip
+    found = propagation.intervene(study, Replace(5, "fire"), progress=NoProgress())
+    assert differing(found) == {n: set(p) for n, p in found.cone.items()} == reached(study, 5, 48)
+    assert found.computed == {1: 3, 2: 5, 3: 7}
 
 
 @pytest.mark.parametrize(("diameter", "multiplier"), [*itertools.product([2, 4, 6], [1, 2, 3])])

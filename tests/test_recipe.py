@@ -1,10 +1,12 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from painted import WORDS, PaintedGenerator
 from PIL import Image, ImageFile
 
+from flopslab import latents as latent_files
 from flopslab.params import Study
 from flopslab.planning import Frame, plan
 from flopslab.recipe import (
@@ -19,8 +21,9 @@ from flopslab.recipe import (
 )
 from flopslab.sequence import Word
 
-MADE = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
+TIMES = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
 DIGESTS = {position: f"{position * 5 % 13:064x}" for position in range(1, 13)}  # in no order
+LATENTS = {position: f"{position * 7 % 13:064x}" for position in range(1, 13)}
 
 
 def image(seed: int = 0) -> Image.Image:
@@ -33,19 +36,34 @@ def conditions(words=WORDS, settings=None, **parameters) -> Conditions:
     return Conditions(study, settings, tuple(Word(word) for word in words))
 
 
+def made(digests=DIGESTS, latents=LATENTS, anchor=""):
+    """The frames that others look at: of pass 1 and, with the same digests, of pass 2.
+
+    `anchor` is the digest of frame 5 of pass 1, if it is to be another.
+    """
+    inputs = {
+        (number, p): SimpleNamespace(digest=digests[p], latents=latents[p])
+        for p in digests
+        for number in (1, 2)
+    }
+    return inputs | ({(1, 5): SimpleNamespace(digest=anchor, latents=None)} if anchor else {})
+
+
 def frame_of(given: Conditions, position: int, number: int) -> Frame:
     frames = plan(given.study, given.words, number, PaintedGenerator())
     return next(frame for frame in frames if frame.position == position)
 
 
-def key(position: int = 5, number: int = 2, digests=DIGESTS, **options) -> str:
-    given = conditions(**options)
-    return json_digest(given.pixels(frame_of(given, position, number), digests))
+def key(
+    position: int = 5, number: int = 2, digests=DIGESTS, latents=LATENTS, anchor="", **options
+) -> str:
+    given, frames = conditions(**options), made(digests, latents, anchor)
+    return json_digest(given.pixels(frame_of(given, position, number), frames))
 
 
-def recipe(number: int = 2, **options) -> Recipe:
+def recipe(number: int = 2, latents: np.ndarray | None = None, **options) -> Recipe:
     given = conditions(**options)
-    return given.recipe(frame_of(given, 5, number), image(), DIGESTS, **MADE)
+    return given.recipe(frame_of(given, 5, number), image(), latents, made(), **TIMES)
 
 
 def test_a_picture_and_its_recipe_come_back_as_they_were_written():
@@ -110,8 +128,12 @@ def test_canonical_json_has_one_spelling_and_no_nan():
         {"seed": 1},
         {"prompt_prefix": "photo of"},
         {"words": [*WORDS[:5], "comet", *WORDS[6:]]},
-        {"method": "blend"},
+        *({"method": method} for method in ("blend", "latent", "ip_adapter")),
         {"denoising_strength": 0.75},
+        {"denoising_strength": [0.75, 0.5]},
+        {"colour_anchor": 0.5},
+        {"detail": 0.5},
+        {"seed_policy": "fixed"},
         {"image_context_multiplier": 1},
         {"digests": DIGESTS | {3: "f" * 64}},
         {"digests": DIGESTS | {3: DIGESTS[4], 4: DIGESTS[3]}},
@@ -137,6 +159,12 @@ def test_the_key_changes_with_everything_that_determines_pixels(change):
         {"words": [*WORDS, "comet"]},
         {"digests": DIGESTS | {2: "f" * 64, 8: "f" * 64}},
         {"image_weight": 0.9},
+        {"kernel": "flat"},
+        {"ip_adapter": "another.safetensors"},
+        {"settings": {"ip_adapter_digest": "0" * 64}},
+        {"colour_match": "histogram"},
+        {"latents": LATENTS | {3: "f" * 64}},
+        {"denoising_strength": [0.5, 0.75]},
         {"settings": {"model": "another name"}},
         {"settings": {"device": "another"}},
         {"settings": {"versions": {}}},
@@ -147,30 +175,77 @@ def test_the_key_does_not_change_with_anything_else(change):
     assert key(**change) == key()
 
 
-def test_an_image_weight_counts_only_where_the_method_has_one(monkeypatch):
-    from flopslab import compositing
+@pytest.mark.parametrize(
+    ("counts", "change"),
+    [
+        ({"method": "ip_adapter"}, {"image_weight": 0.9}),
+        ({"method": "ip_adapter"}, {"settings": {"ip_adapter_digest": "0" * 64}}),
+        ({"method": "blend"}, {"kernel": "flat"}),
+        ({"method": "latent"}, {"kernel": [1, 0.5, 0.25]}),
+        ({"method": "latent"}, {"latents": LATENTS | {3: "f" * 64}}),
+        ({"colour_anchor": 0.5}, {"colour_match": "histogram"}),
+        ({"colour_anchor": 0.5, "number": 3}, {"anchor": "f" * 64}),
+    ],
+    ids=str,
+)
+def test_what_counts_only_with_another_parameter_counts_then(counts, change):
+    """Without it, `test_the_key_does_not_change_with_anything_else` holds."""
+    assert key(**counts | change) != key(**counts)
 
-    weighs = replace(compositing.METHODS["blend"], weighs_images=True)
-    monkeypatch.setitem(compositing.METHODS, "blend", weighs)
-    assert key(method="blend") != key(method="blend", image_weight=0.9)
-    assert "image_weight" in recipe(method="blend").made_with
-    assert "image_weight" not in recipe(method="grid").made_with
+
+def test_a_parameter_without_a_meaning_is_not_recorded():
+    grid, blend = (recipe(method=method).made_with for method in ("grid", "blend"))
+    looking = recipe(method="ip_adapter", colour_anchor=0.5).made_with
+    assert {"kernel", "image_weight", "colour_match", "ip_adapter_digest"} & set(grid) == set()
+    assert {"kernel", "image_weight", "ip_adapter_digest"} & set(blend) == {"kernel"}
+    assert {"kernel", "image_weight", "ip_adapter_digest", "colour_match"} <= set(looking)
+
+
+def test_each_pass_records_its_own_share_of_the_steps():
+    strengths = [
+        recipe(number, denoising_strength=[0.7, 0.3]).pixels["refinement"]["denoising_strength"]
+        for number in (2, 3)
+    ]
+    assert strengths == [0.7, 0.3]
+
+
+def test_a_colour_anchor_is_the_first_pass_frame_at_the_same_position():
+    given = conditions(colour_anchor=0.5)
+    pixels = given.pixels(frame_of(given, 5, 3), made(anchor="a" * 64))
+    assert pixels["anchor"] == {"digest": "a" * 64}
+    assert "anchor" not in recipe(3).pixels
+    assert key(number=3, anchor="a" * 64) == key(number=3)
+
+
+def test_the_latents_beside_a_picture_are_recorded_outside_its_key():
+    z = np.zeros((4, 2, 2), np.float32)
+    assert recipe(latents=z).latents == latent_files.digest(z)
+    assert recipe(latents=z).key == recipe().key
+    assert recipe(latents=z, method="latent").pixels["inputs"][0]["latents"] == LATENTS[3]
 
 
 def test_pass_one_knows_nothing_of_refinement():
     refinement = {
-        "method": "blend",
-        "denoising_strength": 0.75,
+        "method": "ip_adapter",
+        "kernel": "flat",
+        "denoising_strength": [0.75, 0.25],
         "image_weight": 0.9,
         "image_context_multiplier": 1,
+        "colour_anchor": 0.5,
+        "colour_match": "histogram",
+        "detail": 0.5,
+        "seed_policy": "fixed",
+        "settings": {"ip_adapter_digest": "0" * 64},
     }
     assert key(number=1, **refinement) == key(number=1)
     assert recipe(number=1, **refinement).made_with == recipe(number=1).made_with
 
 
 def test_inputs_enter_in_order_with_offset_and_digest():
-    assert recipe().pixels["inputs"] == [
-        {"offset": offset, "digest": DIGESTS[5 + offset]} for offset in (-2, -1, 0, 1, 2)
+    shares = {-2: 1 / 9, -1: 2 / 9, 0: 3 / 9, 1: 2 / 9, 2: 1 / 9}
+    assert recipe(method="blend").pixels["inputs"] == [
+        {"offset": offset, "weight": round(share, 9), "digest": DIGESTS[5 + offset]}
+        for offset, share in shares.items()
     ]
     assert recipe().input_positions == [3, 4, 5, 6, 7]
 
@@ -178,7 +253,8 @@ def test_inputs_enter_in_order_with_offset_and_digest():
 def test_the_recipe_tells_all_that_the_frame_was_made_with():
     made_with = recipe().made_with
     everything = Study().pixel_parameters() | PaintedGenerator().settings
-    left_out = {"model", "device", "versions", "image_weight"}
+    left_out = {"model", "device", "versions", "ip_adapter", "kernel", "image_weight"}
+    left_out |= {"colour_match"}  # without a meaning here
     assert set(made_with) == set(everything) - left_out | {"algorithm", "given"}
     assert made_with["steps"] == 4 and made_with["guidance_scale"] == 3.0, "resolved values"
 

@@ -23,8 +23,8 @@ def generator(request):
 def test_settings_are_json_and_complete(generator):
     assert json.loads(json.dumps(generator.settings)) == generator.settings
     assert set(generator.settings) == {
-        "model", "model_digest", "width", "height", "steps", "guidance_scale", "scheduler",
-        "negative_prompt", "batch_size", "device", "dtype", "versions",
+        "model", "model_digest", "width", "height", "steps", "guidance_scale", "guidance_stop",
+        "scheduler", "negative_prompt", "batch_size", "device", "dtype", "versions",
     }  # fmt: skip
     assert generator.size == (32, 32)
 
