@@ -88,7 +88,7 @@ def particulars(recipe: Recipe) -> dict[str, str]:
     """Prompt, seed and what else matters most, by name."""
     settings = recipe.pixels["settings"]
     said = {
-        "prompt": recipe.prompt,
+        "prompt": f"{recipe.prompt} ({recipe.tokens} tokens)",
         "negative prompt": settings["negative_prompt"],
         "seed": str(recipe.pixels["seed"]),
         "neighbours": _refinement(recipe),
@@ -104,7 +104,8 @@ def _refinement(recipe: Recipe) -> str:
     if recipe.number == 1:
         return ""
     made = recipe.pixels["refinement"]
-    others = ", ".join(f"{n.replace('_', ' ')} {v}" for n, v in made.items() if n != "method")
+    given = {name: value for name, value in made.items() if name != "method" and value}
+    others = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
     return f"{len(recipe.input_positions)} by {made['method']}, {others}"
 
 

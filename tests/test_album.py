@@ -99,7 +99,7 @@ def test_a_damaged_picture_is_an_error_and_has_no_thumbnail(album):
     (album.directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
     again = Album(album.directory)
     assert again.thumbnail((1, 3)) is None
-    for read in (again.file, again.image, again.recipe):
+    for read in (again.file, again.recipe, again.window, lambda key: again.image(*key)):
         with pytest.raises(RunError, match="frame_000003"):
             read((1, 3))
     assert again.window((1, 4)) == range(3, 6)

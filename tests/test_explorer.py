@@ -9,7 +9,6 @@ from painted import PaintedGenerator, write_words
 from PIL import Image
 
 from flopslab.album import Album
-from flopslab.compositing import Neighbour, compose
 from flopslab.errors import RunError
 from flopslab.explorer import Explorer
 from flopslab.intervening import study_of
@@ -54,12 +53,35 @@ def test_all_passes_stand_side_by_side(viewer):
     assert shown == [viewer.album.file((number, 1)) for number in (1, 2, 3)]
 
 
-def test_what_a_picture_started_from_is_composed_again(viewer):
+class Remembering(PaintedGenerator):
+    """Keeps what each frame was started from, by its seed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inits = {}
+
+    def generate(self, requests, strength=1.0):
+        self.inits |= {request.seed: request.context.init for request in requests}
+        return super().generate(requests, strength)
+
+
+@pytest.mark.parametrize("method", ["grid", "blend", "ip_adapter"])
+@pytest.mark.parametrize("more", [{}, {"colour_anchor": 0.5}, {"control": "shuffled"}])
+def test_what_a_picture_started_from_is_composed_again(paint, method, more):
+    generator = Remembering()
+    viewer = Explorer(paint(generator, method=method, **more).directory, follow=False)
     viewer.go((2, 6))
-    album = viewer.album
-    neighbours = [Neighbour(p - 6, album.image(1, p)) for p in (4, 5, 6, 7, 8)]
-    expected = compose("grid", neighbours, (12, 8)).init
-    assert picture(viewer.particulars.start.image.value).tobytes() == expected.tobytes()
+    was = generator.inits[viewer.album.recipe((2, 6)).pixels["seed"]]
+    assert picture(viewer.particulars.start.image.value).tobytes() == was.tobytes()
+    assert viewer.particulars.start.layout.display is None
+    assert viewer.particulars.strip.value.count("<figure") == 5
+
+
+def test_a_mean_of_latents_is_no_picture_to_show(paint):
+    viewer = Explorer(paint(method="latent").directory, follow=False)
+    viewer.go((2, 6))
+    assert viewer.particulars.start.layout.display == "none"
+    assert "latent space" in viewer.particulars.title.value
     assert viewer.particulars.strip.value.count("<figure") == 5
 
 

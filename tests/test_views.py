@@ -73,7 +73,7 @@ def test_facts_have_prompt_seed_and_refinement(paint):
     album = Album(paint().directory)
     recipe = album.recipe((2, 5))
     said = views.particulars(recipe)
-    assert said["prompt"] == recipe.prompt
+    assert said["prompt"] == f"{recipe.prompt} (3 tokens)"
     assert said["seed"] == str(recipe.pixels["seed"])
     assert said["neighbours"] == "5 by grid, denoising strength 0.5"
     assert "neighbours" not in views.particulars(album.recipe((1, 5)))
