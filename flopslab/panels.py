@@ -87,7 +87,7 @@ def _picture(
             return against.file(key), (title, "changed")
         one, other = base.image(*key), against.image(*key)
         distance = metrics.pixel_distance(one, other)
-        said = f"difference {distance:.4f}" if distance else "no difference: the same pixels"
+        said = f"difference {distance:.2g}" if distance else "no difference: the same pixels"
         return png(difference(one, other)), (title, said)
     except FlopslabError:
         return EMPTY, (title, "damaged" if _there(kind, base, against, key) else "not there yet")
