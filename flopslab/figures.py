@@ -38,9 +38,9 @@ def contact_sheet(
     for number, (axes, row) in enumerate(zip(grid, rows, strict=True), 1):
         for place, index in zip(axes, shown, strict=True):
             _draw(place, row[index])
-        _write(axes[0].set_ylabel, f"pass {number}")
+        write(axes[0].set_ylabel, f"pass {number}")
     for place, index in zip(grid[0], shown, strict=True):
-        _write(place.set_title, _cut(captions[index], cell), fontsize=8)
+        write(place.set_title, cut(captions[index], cell), fontsize=8)
     if len(shown) < len(captions):
         note = f"{len(shown)} of {len(captions)} frames, evenly spread"
         figure.text(1, 0, note, ha="right", va="top", fontsize=8, color="grey")
@@ -55,10 +55,10 @@ def through_passes(pictures: Sequence[Picture], title: str, columns: int = 4) ->
     places = [place for axes in grid for place in axes]
     for number, (place, picture) in enumerate(zip(places, pictures, strict=False), 1):
         _draw(place, picture)
-        _write(place.set_xlabel, f"pass {number}")
+        write(place.set_xlabel, f"pass {number}")
     for place in places[len(pictures) :]:
         place.remove()
-    _write(figure.suptitle, _cut(title, 3.0 * columns), y=1.02, va="bottom", fontsize=11)
+    write(figure.suptitle, cut(title, 3.0 * columns), y=1.02, va="bottom", fontsize=11)
     return figure
 
 
@@ -90,7 +90,7 @@ def _grid(
 
     `gap`: between rows, as a share of a cell's height; `margin`: inches on the left.
     """
-    wide, high = _open(example).size
+    wide, high = opened(example).size
     width = margin + cell * (columns + GAP * (columns - 1))
     height = cell * high / wide * (rows + gap * (rows - 1))
     edges = {"left": margin / width, "right": 1, "bottom": 0, "top": 1}
@@ -102,24 +102,24 @@ def _grid(
 
 
 def _draw(axes: Axes, picture: Picture) -> None:
-    axes.imshow(_open(picture))
+    axes.imshow(opened(picture))
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
 
 
-def _open(picture: Picture) -> Image.Image:
+def opened(picture: Picture) -> Image.Image:
     if isinstance(picture, Image.Image):
         return picture
     with Image.open(picture) as file:
         return file.convert("RGB")
 
 
-def _write(write, text: str, **style: object) -> None:
+def write(write, text: str, **style: object) -> None:
     """Text as it stands: a word with dollar signs is no formula."""
     write(text, **style).set_parse_math(False)
 
 
-def _cut(text: str, inches: float) -> str:
+def cut(text: str, inches: float) -> str:
     """Text on one line, as much of it as has room, without letters that the font lacks."""
     most, font = int(inches * 13), get_font(findfont(FontProperties()))
     text = " ".join(text.split())

@@ -75,12 +75,12 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     The number of threads is the caller's (`torch.set_num_threads`): it changes pixels in the
     last bit, so a run keeps to one.
     """
-    logging.getLogger("transformers.utils.import_utils").addFilter(_is_news)
+    logging.getLogger("transformers.utils.import_utils").addFilter(is_news)
     from flopslab.diffusion import DiffusersGenerator  # loads torch: seconds
 
     return DiffusersGenerator.load(study, batch_size)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def is_news(record: logging.LogRecord) -> bool:
     """diffusers imports image processors that would like torchvision; no frame needs them."""
     return "requires torchvision" not in record.getMessage()

@@ -11,7 +11,6 @@ from typing import Any
 
 from flopslab.planning import Frame
 from flopslab.recipe import FORMAT, Conditions, Recipe, Recipes, canonical, pixel_settings
-from flopslab.sequence import Word
 
 NAME = "visual-manifest.json"
 
@@ -45,7 +44,7 @@ def build(conditions: Conditions, frames: Sequence[Frame], recipes: Recipes) -> 
         "parameters": study.model_dump(exclude={"output_dir"}),
         "settings": pixel_settings(conditions.settings),
         "made_by": _makers(everything),
-        "sequence": [_word(word) for word in conditions.words],
+        "sequence": [word.entry for word in conditions.words],
     }
 
 
@@ -65,11 +64,12 @@ def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
     return {
         "position": frame.position,
         "center_word": centre.text,
-        "context_words": [word.text for word in frame.words],
+        "context_words": [word.text for word in frame.words if not word.silent],
         "prompt": frame.prompt.written,
         "tokens": frame.tokens,
         "references": [
-            {"position": p, "weight": weight} for p, weight in frame.weighted_inputs.items()
+            {"position": frame.sources[p], "weight": weight}
+            for p, weight in frame.weighted_inputs.items()
         ],
         "image_file": f"final/{frame.place.name}",
         "audio_start_ms": centre.start_ms,
@@ -92,10 +92,3 @@ def _makers(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
     """The devices and library versions that made the pictures, each once, in a fixed order."""
     makers = [{"device": recipe.device, "versions": recipe.versions} for recipe in recipes]
     return sorted({canonical(maker): maker for maker in makers}.values(), key=canonical)
-
-
-def _word(word: Word) -> dict[str, Any]:
-    """An entry of the sequence, as the reader of sequences takes it."""
-    entry = {"word": word.text, "instance": word.instance, "font_size": word.size}
-    timed = word.start_ms is not None
-    return entry | ({"start_ms": word.start_ms, "end_ms": word.end_ms} if timed else {})

@@ -25,6 +25,9 @@ class ImageCache:
         while self._used > self._room and len(self._images) > 1:
             self._drop(self._images.popitem(last=False)[1])
 
+    def forget(self, name: Hashable) -> None:
+        self._drop(self._images.pop(name, None))
+
     def get(self, name: Hashable) -> Picture | None:
         if name in self._images:
             self._images.move_to_end(name)

@@ -138,6 +138,10 @@ class Study(BaseModel):
     batch_size: int = Field(0, ge=0)
     """Frames computed together; 0: found once, then kept for the run."""
 
+    control: Literal["none", "shuffled", "constant", "no_images", "no_text"] = "none"
+    """A refinement that is wrong on purpose, to compare with: neighbours from elsewhere (shuffled),
+    all neighbours one and the same frame (constant), no pictures or no words for refinement."""
+
     limit: int = Field(0, ge=0)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
 

@@ -4,7 +4,7 @@ import math
 import shlex
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,24 +53,26 @@ def run(
     *,
     last_only: bool = False,
     share_from: str | Path | None = None,
+    given: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: what its directory proves is kept, all else is made.
 
     `generator`: by default the study's model is loaded. `progress`: by default a bar for each
     pass. `last_only`: make only the last pass; those before it must be complete. `share_from`:
-    another run's directory; frames there that are the very ones asked for are copied.
+    another run's directory; frames there that are the very ones asked for are copied. `given`:
+    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
-    words = read_sequence(study.sequence)
+    words, given = read_sequence(study.sequence), given or {}
     progress = progress or _bars(study, len(words))
     with Store(study.output_dir, share_from) as store, _ended(progress):
-        generator = _prepare(study, words, generator, store)
+        generator = _prepare(study, words, generator, store, given)
         passes = []
-        for number in _numbers(study, words, generator, store, last_only):
+        for number in _numbers(study, words, generator, store, given, last_only):
             began = time.perf_counter()
-            frames = plan(study, words, number, generator)
+            frames = plan(study, words, number, generator, given)
             require_previous(study, frames, store)
             todo = store.missing(frames)
             progress.begin(number, len(frames), kept=len(frames) - len(todo))
@@ -90,7 +92,9 @@ def run(
 def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
     """What each frame of the batch starts from and looks at; in pass 1 nothing."""
     return [
-        refinement.context(study, store, frame.number, frame.position, frame.weighted_inputs)
+        refinement.context(
+            study, store, frame.number, frame.position, frame.weighted_inputs, frame.sources
+        )
         for frame in batch
     ]
 
@@ -110,12 +114,16 @@ def generate(
     requests = [
         FrameRequest(frame.prompt, frame.seed, context)
         for frame, context in zip(batch, contexts, strict=True)
+        if frame.given is None
     ]
     strength = study.strength(batch[0].number)
-    if keep_latents:
-        images, latents = generator.generate_with_latents(requests, strength)
-    else:
-        images, latents = generator.generate(requests, strength), [None] * len(batch)
+    made, latents = [], [None] * len(batch)
+    if requests and keep_latents:
+        made, latents = generator.generate_with_latents(requests, strength)
+    elif requests:
+        made = generator.generate(requests, strength)
+    rest = iter(made)
+    images = [frame.given or next(rest) for frame in batch]
     for frame, image in zip(batch, images, strict=True):
         _require_picture(frame, image, generator)
     return images, latents, time.perf_counter() - began
@@ -139,7 +147,7 @@ def lead_back(
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
     """RunError if a frame that these frames look at is not proven; nothing is overwritten."""
     number = frames[0].number - 1
-    needed = sorted({position for frame in frames for position in frame.inputs})
+    needed = sorted({position for frame in frames for position in frame.sources.values()})
     gaps = [position for position in needed if not store.proves(number, position)]
     if gaps:
         before = study.model_copy(update={"passes": number})
@@ -173,7 +181,11 @@ def spans(gaps: Sequence[int], interval: int = 1, most: int = 8) -> str:
 
 
 def _prepare(
-    study: Study, words: Sequence[Word], generator: Generator | None, store: Store
+    study: Study,
+    words: Sequence[Word],
+    generator: Generator | None,
+    store: Store,
+    given: Mapping[int, Image.Image],
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     reach = image_reach(study.context_diameter, study.image_context_multiplier)
@@ -184,7 +196,8 @@ def _prepare(
     generator = generator or load_generator(study, frozen)
     _require_steps(study, generator.settings["steps"])
     _require_start(study)
-    store.accept(study, generator.settings, words)
+    _require_places(study, given, positions(len(words), study.frame_interval, study.limit))
+    store.accept(study, generator.settings, words, given)
     return generator
 
 
@@ -210,13 +223,29 @@ def _require_start(study: Study) -> None:
         )
 
 
+def _require_places(study: Study, given: Mapping[int, Image.Image], frames: range) -> None:
+    """ParameterError if a picture from outside has no place, or no latents where they count."""
+    asked = f"pictures from outside in the first pass, at {sorted(given)}"
+    if strangers := [position for position in given if position not in frames]:
+        remedy = f"give pictures for some of the {len(frames)} frames"
+        raise ParameterError(asked, f"no frame at {strangers}", remedy)
+    if given and METHODS[study.method].takes_latents:
+        remedy = "use a method that reads pictures"
+        raise ParameterError(asked, f"method {study.method}, which reads latents", remedy)
+
+
 def _numbers(
-    study: Study, words: Sequence[Word], generator: Generator, store: Store, last_only: bool
+    study: Study,
+    words: Sequence[Word],
+    generator: Generator,
+    store: Store,
+    given: Mapping[int, Image.Image],
+    last_only: bool,
 ) -> range:
     """The passes to make; if only the last one, those before it are proven here."""
     first = study.passes if last_only else 1
     for number in range(1, first):
-        store.inspect(plan(study, words, number, generator))
+        store.inspect(plan(study, words, number, generator, given))
     return range(first, study.passes + 1)
 
 

@@ -2,10 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from flopslab import kernels, prompts
+from PIL import Image
+
+from flopslab import controls, kernels, prompts
 from flopslab.compositing import METHODS
 from flopslab.generator import Generator
 from flopslab.params import Study
@@ -27,11 +29,18 @@ class Frame:
     tokens: int  # of the prompt, as the text encoder counts them
     inputs: range = range(0)  # positions of the frames of the pass before that it looks at
     weights: tuple[float, ...] = ()  # of these frames, of sum 1
+    stand_ins: tuple[int, ...] = ()  # in a control: whose frames it is shown in their places
+    given: Image.Image | None = None  # a picture from outside that is this frame
 
     @property
     def weighted_inputs(self) -> Mapping[int, float]:
         """The weight of each frame that it looks at, by position, in sequence order."""
         return dict(zip(self.inputs, self.weights, strict=True))
+
+    @property
+    def sources(self) -> Mapping[int, int]:
+        """Whose frame it is really shown in the place of each one that it looks at."""
+        return dict(zip(self.inputs, self.stand_ins or self.inputs, strict=True))
 
     @property
     def place(self) -> Path:
@@ -52,10 +61,22 @@ def frame_seed(run_seed: int, position: int, number: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def plan(study: Study, words: Sequence[Word], number: int, generator: Generator) -> list[Frame]:
-    """All frames of a pass, in order. The generator only counts tokens and names colours."""
+def plan(
+    study: Study,
+    words: Sequence[Word],
+    number: int,
+    generator: Generator,
+    given: Mapping[int, Image.Image] | None = None,
+) -> list[Frame]:
+    """All frames of a pass, in order. The generator only counts tokens and names colours.
+
+    `given`: pictures from outside that are the first pass's frames at these positions.
+    """
     frames = positions(len(words), study.frame_interval, study.limit)
-    return [_frame(study, words, number, generator, position, frames) for position in frames]
+    planned = [_frame(study, words, number, generator, position, frames) for position in frames]
+    if number > 1 or not given:
+        return planned
+    return [replace(frame, given=given.get(frame.position)) for frame in planned]
 
 
 def _frame(
@@ -69,9 +90,11 @@ def _frame(
     reach = image_reach(study.context_diameter, study.image_context_multiplier)
     window = word_window(position, len(words), study.context_diameter, study.boundary)
     shown = tuple(words[p - 1] for p in window)
-    affixes = study.prompt_prefix, study.prompt_suffix
-    prompt = prompts.compose(shown, study.prompt_style, *affixes, generator.nearest_colour)
     inputs = image_window(position, frames, reach) if number > 1 else range(0)
+    inputs = controls.inputs(study.control, inputs)
+    heard = controls.heard(study.control, shown, number)
+    affixes = study.prompt_prefix, study.prompt_suffix
+    prompt = prompts.compose(heard, study.prompt_style, *affixes, generator.nearest_colour)
     return Frame(
         number=number,
         position=position,
@@ -81,10 +104,12 @@ def _frame(
         seed=frame_seed(study.seed, position, 1 if study.seed_policy == "fixed" else number),
         tokens=generator.tokens(prompt),
         inputs=inputs,
-        weights=_weights(study, [p - position for p in inputs]),
+        weights=neighbour_weights(study, [p - position for p in inputs]),
+        stand_ins=controls.stand_ins(study.control, position, inputs, frames, study.seed),
     )
 
 
-def _weights(study: Study, offsets: Sequence[int]) -> tuple[float, ...]:
+def neighbour_weights(study: Study, offsets: Sequence[int]) -> tuple[float, ...]:
+    """The share of each neighbour in what a refined frame is shown; of sum 1."""
     kernel = study.kernel if METHODS[study.method].weighs_neighbours else "flat"
     return kernels.weights(kernel, offsets, study.frame_interval)

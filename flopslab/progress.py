@@ -16,6 +16,7 @@ from tqdm.std import tqdm
 
 WIDTH = 110  # columns of a bar, at most
 WORDS = 24  # characters of the current words, at most
+WHOLE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}{postfix}"
 MADE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postfix}"
 KEPT = "{desc} {bar:12} {n_fmt}/{total_fmt} kept"
 
@@ -29,6 +30,9 @@ class NoProgress:
     def advance(self, count: int, words: str) -> None:
         """`count` more frames are made, the last one from these words."""
 
+    def keep(self, count: int) -> None:
+        """`count` more frames were found, which cost nothing."""
+
     def end(self) -> None:
         """The pass is over, or was broken off."""
 
@@ -39,6 +43,7 @@ class Progress(NoProgress):
     `passes` and `frames` (per pass) are those of the whole run; `costs` is what a frame costs in
     each pass, relative to one another (default: the same in all). `every`: seconds between
     redraws (default: 0.2, or 10 where a line cannot be rewritten). `clock` returns seconds.
+    `names`: what to call the passes (default: pass 1/3 and so on).
     """
 
     def __init__(
@@ -49,8 +54,10 @@ class Progress(NoProgress):
         file: TextIO | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        names: Sequence[str] | None = None,
     ) -> None:
         self._costs = list(costs or [1.0] * passes)
+        self._names = names or [f"pass {number}/{passes}" for number in range(1, passes + 1)]
         self._frames, self._file, self._every, self._clock = frames, file, every, clock
         self._seconds = self._spent = 0.0
         self._bar: tqdm | None = None
@@ -61,7 +68,7 @@ class Progress(NoProgress):
         file, columns = (self._file, WIDTH) if self._file else _open()
         every = 0.2 if file.isatty() else 10
         self._bar = tqdm(
-            desc=f"pass {number}/{len(self._costs)}",
+            desc=self._names[number - 1],
             total=total,
             initial=kept,
             unit=" frames",
@@ -80,6 +87,10 @@ class Progress(NoProgress):
         self._bar.set_postfix_str(f"{left} left in all: {_shown(words)}", refresh=False)
         self._bar.update(count)
 
+    def keep(self, count: int) -> None:
+        self._bar.update(count)
+        self._last = self._clock()
+
     def end(self) -> None:
         if self._bar is not None:
             self._bar.set_postfix_str("", refresh=False)
@@ -91,6 +102,63 @@ class Progress(NoProgress):
         here = (self._bar.total - self._bar.n - count) * self._costs[self._number - 1]
         later = self._frames * sum(self._costs[self._number :])
         return (here + later) * self._seconds / self._spent
+
+
+class WholeProgress(NoProgress):
+    """One bar for many runs, with the time left for all of them: `start` each in turn, `close`.
+
+    `costs`: for each run what a frame costs in each of its passes, relative to one another;
+    `frames`, `file`, `every` and `clock` as in `Progress`.
+    """
+
+    def __init__(
+        self,
+        costs: Sequence[Sequence[float]],
+        frames: Sequence[int],
+        file: TextIO | None = None,
+        every: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._costs, self._frames, self._clock = costs, frames, clock
+        self._left = sum(sum(c) * n for c, n in zip(costs, frames, strict=True))
+        self._seconds = self._spent = 0.0
+        self._run, self._name = -1, ""
+        file, columns = (file, WIDTH) if file else _open()
+        rhythm = 0.2 if file.isatty() else 10
+        self._bar = tqdm(
+            total=sum(len(c) * n for c, n in zip(costs, frames, strict=True)),
+            file=file,
+            ncols=columns,
+            mininterval=rhythm if every is None else every,
+            miniters=1,
+            bar_format=WHOLE,
+        )
+
+    def start(self, name: str) -> None:
+        """The next run begins; `name` is shown beside the bar."""
+        self._run, self._name = self._run + 1, name
+        self._bar.set_description_str(f"run {self._run + 1}/{len(self._costs)}", refresh=False)
+
+    def begin(self, number: int, total: int, kept: int) -> None:
+        self._cost = self._costs[self._run][number - 1]
+        self._last = self._clock()
+        self._step(kept, f"{self._name}, pass {number}")
+
+    def advance(self, count: int, words: str) -> None:
+        now = self._clock()
+        self._seconds, self._last = self._seconds + now - self._last, now
+        self._spent += count * self._cost
+        left = (self._left - count * self._cost) * self._seconds / self._spent
+        self._step(count, f"{tqdm.format_interval(left)} left in all: {self._name}")
+
+    def close(self) -> None:
+        self._bar.set_postfix_str("", refresh=False)
+        self._bar.close()
+
+    def _step(self, count: int, said: str) -> None:
+        self._left -= count * self._cost
+        self._bar.set_postfix_str(said, refresh=False)
+        self._bar.update(count)
 
 
 def _shown(words: str) -> str:

@@ -59,7 +59,8 @@ def themed(words: Sequence[Word], nearest_colour: NearestColour | None = None) -
             "pass nearest_colour, a function from words to a colour (a generator has one)",
         )
     texts = tuple(word.text for word in words)
-    return ((f"{nearest_colour(texts)} toned, {' '.join(texts)}, ethereal, dreamlike", 1.0),)
+    parts = f"{nearest_colour(texts)} toned", " ".join(texts), "ethereal, dreamlike"
+    return ((", ".join(part for part in parts if part), 1.0),)
 
 
 STYLES: dict[str, Callable[[Sequence[Word], NearestColour | None], Fragments]] = {
@@ -78,6 +79,7 @@ def compose(
 ) -> Prompt:
     """The prompt of a window's words in one of the `STYLES`, between `prefix` and `suffix`.
 
+    Silent words are left out; whatever is not a word stays.
     `nearest_colour` maps the words' texts to one of `BASIC_COLOURS`; only `themed` calls it.
     """
     if style not in STYLES:
@@ -85,4 +87,5 @@ def compose(
             "a prompt", f"prompt_style = {style!r}", f"use one of {', '.join(STYLES)}"
         )
     before, after = (((text, 1.0),) if text else () for text in (prefix, suffix))
-    return Prompt((*before, *STYLES[style](words, nearest_colour), *after))
+    heard = [word for word in words if not word.silent]
+    return Prompt((*before, *STYLES[style](heard, nearest_colour), *after))

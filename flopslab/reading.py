@@ -47,6 +47,7 @@ class RunDirectory:
     directory: Path
     passes: tuple[int, ...]  # their numbers
     positions: tuple[int, ...]  # of the frames of pass 1
+    frames: tuple[tuple[int, int], ...]  # (pass, position) of every picture that is there
 
     def path(self, number: int, position: int) -> Path:
         return self.directory / place(number, position)
@@ -75,18 +76,17 @@ class RunDirectory:
 
 def open_run(directory: str | Path) -> RunDirectory:
     """The run in `directory`, for reading. RunError if there is none."""
-    found = [
+    found = sorted(
         (int(path.parent.name[4:]), int(path.stem[6:]))
         for path in Path(directory).glob("pass[1-9]*/frame_*.png")
         if path.parent.name[4:].isdecimal() and path.stem[6:].isdecimal()
-    ]
+    )
     if not found:
         remedy = "give the output_dir of a run"
         raise RunError(f"the run in {directory}", "no frames of a first pass", remedy)
     passes = sorted({number for number, _ in found})
-    return RunDirectory(
-        Path(directory), tuple(passes), tuple(sorted(p for n, p in found if n == passes[0]))
-    )
+    positions = tuple(position for number, position in found if number == passes[0])
+    return RunDirectory(Path(directory), tuple(passes), positions, tuple(found))
 
 
 def recipes_in(directory: Path) -> list[Recipe]:

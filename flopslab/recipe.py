@@ -12,7 +12,7 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -33,9 +33,11 @@ NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but 
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
 REFINEMENT = (
     "method", "kernel", "image_context_multiplier", "image_weight", "denoising_strength",
-    "colour_anchor", "colour_match", "detail", "seed_policy",
+    "colour_anchor", "colour_match", "detail", "seed_policy", "control",
 )  # fmt: skip
-ELSEWHERE = ("kernel", "image_context_multiplier", "seed_policy")  # act through inputs and seed
+ELSEWHERE = (  # act through inputs, words and seed
+    "kernel", "image_context_multiplier", "seed_policy", "control",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Conditions:
     study: Study
     settings: Mapping[str, Any]  # the generator's, resolved and JSON-ready
     words: tuple[Word, ...]  # the whole sequence
+    given: Mapping[int, Image.Image] = field(default_factory=dict)  # see `Frame.given`
 
     def made_with(self, number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to pass `number`, with resolved values.
@@ -55,6 +58,7 @@ class Conditions:
         for name in ("model", "ip_adapter", *REFINEMENT):  # names: the digests tell
             del parameters[name]
         parameters |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
+        parameters |= {"given": {str(p): pixel_digest(image) for p, image in self.given.items()}}
         return parameters if number == 1 else parameters | self._refinement()
 
     def pixels(self, frame: Frame, made: "Recipes") -> dict[str, Any]:
@@ -65,6 +69,8 @@ class Conditions:
             "prompt": [list(fragment) for fragment in frame.prompt.fragments],
             "seed": frame.seed,
         }
+        if frame.given:
+            part |= {"given": pixel_digest(frame.given)}
         if frame.number == 1:
             return part
         refinement = self._refinement()
@@ -72,11 +78,11 @@ class Conditions:
         refinement = {name: refinement[name] for name in refinement if name not in ELSEWHERE}
         inputs = [
             {"offset": p - frame.position, "weight": weight}
-            | self._digests(made[frame.number - 1, p])
+            | self._digests(made[frame.number - 1, frame.sources[p]])
             for p, weight in frame.weighted_inputs.items()
         ]
         part |= {"refinement": refinement, "inputs": inputs}
-        anchored = self.study.colour_anchor > 0
+        anchored = self.study.colour_anchor > 0 and inputs
         return part | ({"anchor": self._digests(made[1, frame.position])} if anchored else {})
 
     def _digests(self, recipe: "Recipe") -> dict[str, Any]:
@@ -92,7 +98,8 @@ class Conditions:
     @cached_property
     def _sequence_digest(self) -> str:
         """Of the words and their sizes; timings change no pixel."""
-        return json_digest([[word.text, word.size] for word in self.words])
+        said = [[word.text, word.size] + ["silent"] * word.silent for word in self.words]
+        return json_digest(said)
 
     def _refinement(self) -> dict[str, Any]:
         """The parameters of refinement that have a meaning for the method."""
@@ -122,10 +129,10 @@ class Conditions:
             latents=None if latents is None else latent_files.digest(latents),
             number=frame.number,
             position=frame.position,
-            words=[word.text for word in frame.words],
+            words=[word.text for word in frame.words if not word.silent],
             prompt=frame.prompt.written,
             tokens=frame.tokens,
-            input_positions=list(frame.inputs),
+            input_positions=list(frame.sources.values()),
             made_with=self.made_with(frame.number),
             **{name: self.settings[name] for name in NOT_PIXELS},
             **times,
@@ -214,7 +221,7 @@ def peek(data: bytes) -> Recipe:
     """The recipe of a PNG file, its pixels unread and unproven. Raises ValueError."""
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-            return _recipe(json.loads(file.text[CHUNK]))
+            return _recipe(json.loads(file.info[CHUNK]))  # its `text` would decode all pixels
     except Exception as error:
         raise ValueError(f"no recipe of flopslab ({error!r})") from error
 

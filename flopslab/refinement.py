@@ -20,21 +20,28 @@ class Frames(Protocol):
 
 
 def context(
-    study: Study, frames: Frames, number: int, position: int, weights: Mapping[int, float]
+    study: Study,
+    frames: Frames,
+    number: int,
+    position: int,
+    weights: Mapping[int, float],
+    sources: Mapping[int, int] | None = None,
 ) -> Context:
     """The context of the frame at `position` in pass `number`; in pass 1 an empty one.
 
-    `weights`: of the frames of the pass before that it looks at, by position.
+    `weights`: of the frames of the pass before that it looks at, by position. `sources`: whose
+    frames stand there instead, in a control.
     """
+    whose = sources or {p: p for p in weights}
     if not weights:
         return Context()
     takes_latents = METHODS[study.method].takes_latents
     neighbours = [
         Neighbour(
             p - position,
-            frames.image(number - 1, p),
+            frames.image(number - 1, whose[p]),
             weight,
-            frames.latents(number - 1, p) if takes_latents else None,
+            frames.latents(number - 1, whose[p]) if takes_latents else None,
         )
         for p, weight in weights.items()
     ]

@@ -26,7 +26,8 @@ class Word:
     """One word or phrase, exactly as given.
 
     `size` is its importance (1 to 7), `instance` which occurrence of the word this is (from 1),
-    `start_ms` and `end_ms` are when it is spoken, in whole milliseconds.
+    `start_ms` and `end_ms` are when it is spoken, in whole milliseconds. A `silent` word keeps its
+    place but has no part in any prompt.
     """
 
     text: str
@@ -34,6 +35,15 @@ class Word:
     instance: int = 1
     start_ms: int | None = None
     end_ms: int | None = None
+    silent: bool = False
+
+    @property
+    def entry(self) -> dict[str, str | int | bool]:
+        """The word as an object of the JSON that `read_sequence` reads."""
+        entry = {"word": self.text, "instance": self.instance, "font_size": self.size}
+        if self.start_ms is not None:
+            entry |= {"start_ms": self.start_ms, "end_ms": self.end_ms}
+        return entry | ({"silent": True} if self.silent else {})
 
 
 def read_sequence(source: str | Path) -> tuple[Word, ...]:
@@ -152,7 +162,10 @@ def _word(entry: object, place: str) -> Word:
     size = _whole(entry.get("font_size", 1), f"{place}: font_size", 1, 7)
     instance = _whole(entry.get("instance", 1), f"{place}: instance", 1)
     start, end = (_time(entry.get(key), f"{place}: {key}") for key in ("start_ms", "end_ms"))
-    return Word(_text(entry.get("word"), place), size, instance, start, end)
+    silent = entry.get("silent", False)
+    if not isinstance(silent, bool):
+        raise _Fault(f"{place}: silent is {short(silent)}", "give true or false")
+    return Word(_text(entry.get("word"), place), size, instance, start, end, silent)
 
 
 def _time(value: object, what: str) -> int | None:

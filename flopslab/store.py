@@ -81,9 +81,18 @@ class Store:
                 votes.setdefault(name, Counter())[canonical(value)] += count
         return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
 
-    def accept(self, study: Study, settings: Mapping[str, Any], words: Sequence[Word]) -> None:
-        """Take on a study. RunError with each difference if the pictures are of another one."""
-        self._conditions = Conditions(study, settings, tuple(words))
+    def accept(
+        self,
+        study: Study,
+        settings: Mapping[str, Any],
+        words: Sequence[Word],
+        given: Mapping[int, Image.Image] | None = None,
+    ) -> None:
+        """Take on a study; `given`: pictures from outside, by position in pass 1.
+
+        RunError with each difference if the pictures are of another study.
+        """
+        self._conditions = Conditions(study, settings, tuple(words), given or {})
         asked, found = self._conditions.made_with(), self.made_with
         differ = [name for name in found if found[name] != asked.get(name)]
         if differ:
@@ -183,7 +192,9 @@ class Store:
         Where latents are kept they must be whole too: a picture without them is made again.
         """
         data = disk.read(path)
-        if data is None or not all(self.proves(frame.number - 1, p) for p in frame.inputs):
+        if data is None or not all(
+            self.proves(frame.number - 1, p) for p in frame.sources.values()
+        ):
             return False
         try:
             image, recipe = decode(data)

@@ -13,7 +13,10 @@ import diffusers
 import torch
 from safetensors.torch import save_file
 from transformers import (
+    CLIPConfig,
     CLIPImageProcessor,
+    CLIPImageProcessorPil,
+    CLIPModel,
     CLIPTextConfig,
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -43,7 +46,11 @@ def tokenizer() -> CLIPTokenizer:
 
 
 def text_encoder(kind: type = CLIPTextModel) -> CLIPTextModel | CLIPTextModelWithProjection:
-    config = CLIPTextConfig(
+    return kind(text_config())
+
+
+def text_config() -> CLIPTextConfig:
+    return CLIPTextConfig(
         vocab_size=514,
         hidden_size=WIDTH,
         intermediate_size=64,
@@ -55,7 +62,28 @@ def text_encoder(kind: type = CLIPTextModel) -> CLIPTextModel | CLIPTextModelWit
         pad_token_id=513,
         initializer_factor=10.0,  # strong enough that prompts matter
     )
-    return kind(config)
+
+
+def clip() -> CLIPModel:
+    """Like CLIP ViT-B/32, with eyes of 32 x 32 pixels."""
+    vision = CLIPVisionConfig(
+        hidden_size=WIDTH,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        projection_dim=WIDTH,
+        image_size=32,
+        patch_size=8,
+        initializer_factor=10.0,
+    )
+    return CLIPModel(
+        CLIPConfig(
+            text_config=text_config().to_dict(),
+            vision_config=vision.to_dict(),
+            projection_dim=WIDTH,
+            initializer_factor=10.0,
+        )
+    )
 
 
 def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
@@ -230,3 +258,14 @@ def save(build: object, directory: os.PathLike) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         build().save_pretrained(directory)
+
+
+def save_clip(directory: os.PathLike) -> None:
+    """A probe, always with the same weights, as `flopslab.probe` reads it."""
+    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    parts = [tokenizer(), CLIPImageProcessorPil(**size)]
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        parts.append(clip())
+    for part in parts:
+        part.save_pretrained(directory)

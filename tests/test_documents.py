@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from flopslab.params import Study
 from flopslab.sequence import parse_sequence
+from flopslab.sweep import CELL, Sweep
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -78,12 +79,13 @@ def test_every_make_target_of_the_readme_exists(readme):
     assert {words[1] for words in commands(readme) if words[0] == "make"} <= targets
 
 
-def test_every_papermill_line_names_a_notebook_and_makes_a_study(readme):
+def test_every_papermill_line_names_a_notebook_and_makes_a_study_or_a_sweep(readme):
     lines = [words for words in commands(readme) if words[0] == "papermill"]
     assert lines
     for _, notebook, _, *options in lines:
         assert any((folder / notebook).is_file() for folder in (ROOT, ROOT / "notebooks"))
-        Study.of(**_parameters(options))
+        names = _parameters(options)
+        assert Sweep.from_cell(names) if CELL.keys() & names.keys() else Study.of(**names)
 
 
 def _parameters(options: list[str]) -> dict[str, object]:

@@ -20,6 +20,7 @@ ORDER = [
     "prompts",
     "params",
     "kernels",
+    "controls",
     "compositing",
     "corrections",
     "refinement",
@@ -43,12 +44,32 @@ ORDER = [
     "passes",
     "inspection",
     "metrics",
+    "clip",
+    "probe",
+    "changes",
     "propagation",
+    "waves",
+    "mixing",
+    "findings",
+    "experiment",
+    "evaluation",
+    "sweep",
     "figures",
+    "charts",
+    "wavefigures",
+    "album",
+    "overview",
+    "sequence_map",
+    "views",
+    "panels",
+    "particulars",
+    "run_map",
+    "intervening",
+    "export",
     "explorer",
 ]
 LATE = {("generator", "diffusion")}  # inside a function, so that torch is loaded with a model only
-HEAVY_ROOMS = {"settings", "weights", "conditioning", "adapter", "steps", "diffusion"}
+HEAVY_ROOMS = {"settings", "weights", "conditioning", "adapter", "steps", "diffusion", "clip"}
 HEAVY = {"torch", "diffusers", "transformers", "compel", "accelerate"}
 ROOMS = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem != "__init__")
 LIGHT = [room for room in ROOMS if room not in HEAVY_ROOMS]

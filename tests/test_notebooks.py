@@ -12,6 +12,7 @@ import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from flopslab.params import Study
+from flopslab.sweep import CELL
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = [p for p in sorted(ROOT.glob("notebooks/*.ipynb")) if not p.name.startswith("out")]
@@ -126,3 +127,50 @@ def shown(cells: list[nbformat.NotebookNode], kind: str) -> list[str]:
     """What the cells show of this MIME type."""
     data = [output.data for cell in cells for output in cell.outputs if "data" in output]
     return [content[kind] for content in data if kind in content]
+
+
+COMPARE = ROOT / "notebooks" / "compare.ipynb"
+
+
+def test_the_comparison_has_the_axes_of_a_sweep_and_names_studies_parameters():
+    inspected = papermill.inspect_notebook(COMPARE)
+    assert list(inspected)[: len(CELL)] == list(CELL)
+    assert set(inspected) - set(CELL) <= set(Study.model_fields)
+    assert all(len(parameter["help"]) > 10 for parameter in inspected.values())
+
+
+def test_a_second_comparison_in_the_same_kernel_takes_nothing_for_a_parameter():
+    nodes = [node for cell in code_cells(COMPARE) for node in ast.walk(ast.parse(source(cell)))]
+    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
+    passing = {name for target in inner for name in bound([*ast.walk(target)])}
+    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
+    assert public - set(Study.model_fields) - set(CELL) == {"sweep"}
+
+
+def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tmp_path):
+    models.save(models.embedded, tmp_path / "model")
+    models.save_clip(tmp_path / "clip")
+    names = {
+        "x_axis": "context_diameter",
+        "x_values": [2, 4],
+        "y_axis": "",
+        "probe": str(tmp_path / "clip"),
+        "output_dir": str(tmp_path / "compare"),
+        "passes": 2,
+        "limit": 2,
+        "steps": 2,
+        "model": str(tmp_path / "model"),
+        "method": "blend",  # not in the cell, but a parameter all the same
+    }
+    papermill.execute_notebook(COMPARE, tmp_path / "out.ipynb", names, progress_bar=False)
+    assert len(list((tmp_path / "compare").glob("*/visual-manifest.json"))) == 2
+    rows = (tmp_path / "compare" / "rows.csv").read_text().splitlines()
+    assert rows[0].startswith("context_diameter,pass,frames,frame_consistency")
+    assert len(rows) == 1 + 2 * 2
+    page = (tmp_path / "compare" / "compare.md").read_text()
+    assert "`method` 'blend'" in page and "\n| 4 | 2 | 2 | " in page
+    sheets = {path.name for path in (tmp_path / "compare").glob("*.png")}
+    assert sheets == {
+        "pass1.png", "pass2.png", "passes.png", "axes1.png", "measures.png",
+    }  # fmt: skip
+    assert len(shown(code_cells(tmp_path / "out.ipynb"), "image/png")) == 4

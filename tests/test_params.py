@@ -10,14 +10,16 @@ from flopslab import compositing, corrections, kernels, prompts, windows
 from flopslab.errors import ParameterError
 from flopslab.params import Study, steps_run
 
-SETS = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parent.parent / "params").glob("*.yaml"))
+SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "sequence", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method", "kernel",
     "image_context_multiplier", "image_weight", "ip_adapter", "denoising_strength",
     "colour_anchor", "colour_match", "detail", "model", "width", "height", "steps",
-    "guidance_scale", "guidance_stop", "scheduler", "seed", "seed_policy", "batch_size", "limit",
+    "guidance_scale", "guidance_stop", "scheduler", "seed", "seed_policy", "batch_size",
+    "control", "limit",
 ]  # fmt: skip
 
 
@@ -219,6 +221,12 @@ def test_every_shipped_parameter_set_is_a_study(path):
 
 def test_there_are_shipped_parameter_sets():
     assert {"quick.yaml", "production.yaml"} <= {path.name for path in SETS}
+    assert {"seed-faithful.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
+
+
+@mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_parameter_set_says_what_it_is_for(path):
+    assert path.read_text().startswith("# ")
 
 
 def cell(**names):

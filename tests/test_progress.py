@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from flopslab.progress import WIDTH, NoProgress, Progress
+from flopslab.progress import WIDTH, NoProgress, Progress, WholeProgress
 
 
 class Clock:
@@ -111,6 +111,30 @@ def test_words_that_find_no_room_are_cut_and_say_so(clock):
     progress.begin(1, total=2, kept=0)
     progress.advance(1, "silence " * 10)
     assert lines(file)[-1].endswith(": silence silence silence…")
+
+
+def test_many_runs_have_one_bar_and_the_time_left_of_all(clock):
+    file = io.StringIO()
+    progress = WholeProgress([[1.0, 0.5], [1.0, 0.1]], [10, 10], file=file, every=0, clock=clock)
+    progress.start("grid")
+    progress.begin(1, total=10, kept=0)
+    clock.now += 10
+    progress.advance(10, "silence")
+    assert "10/40" in lines(file)[-1]
+    assert "00:16 left in all: grid" in lines(file)[-1]  # 10 x (0.5 + 1 + 0.1) s
+    progress.begin(2, total=10, kept=10)
+    progress.end()
+    assert lines(file)[-1].startswith("run 1/2") and "20/40" in lines(file)[-1]
+    progress.start("blend")
+    progress.begin(1, total=10, kept=10)  # shared, so it takes no time
+    progress.begin(2, total=10, kept=0)
+    clock.now += 0.5
+    progress.advance(5, "silence")
+    assert "35/40" in lines(file)[-1]
+    assert "00:00 left in all: blend" in lines(file)[-1]  # 5 x 0.1 s
+    progress.advance(5, "silence")
+    progress.close()
+    assert "40/40" in lines(file)[-1] and "left" not in lines(file)[-1]
 
 
 def test_no_progress_shows_nothing(capfd):

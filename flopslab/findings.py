@@ -1,0 +1,164 @@
+"""What an experiment found, in numbers and in sentences that are computed from them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from flopslab.metrics import bootstrap
+from flopslab.waves import (
+    Influence,
+    agreement,
+    between,
+    by_distance,
+    front,
+    half_life,
+    mean_known,
+    share_outside,
+)
+
+Point = tuple[float, float, float]  # mean, and its bootstrap interval
+ENOUGH = 5  # changes for an interval to say something
+
+
+class Carried(NamedTuple):
+    """Specific similarity to words that came through pictures, and the 95 % range of chance."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        beyond = self.value > self.high
+        said = "more than chance gives" if beyond else "no more than chance gives"
+        return f"{self.value:+.4f}, {said} ({self.low:+.4f} to {self.high:+.4f})"
+
+
+@dataclass(frozen=True)
+class PassFinding:
+    """What was measured in one pass, and what was predicted."""
+
+    number: int
+    fronts: tuple[int, ...]  # for each change
+    predicted_front: int
+    share: Point  # of influence, from words outside a frame's window
+    predicted_share: float
+    half_life: float  # positions, beyond the window
+    predicted_half_life: float
+    agreement: float  # Pearson's r of measured influence and predicted
+
+    def __str__(self) -> str:
+        return (
+            f"pass {self.number}: front {self.predicted_front} predicted, "
+            f"{min(self.fronts)} to {max(self.fronts)} measured; "
+            f"share from outside {self.predicted_share:.3f}, "
+            "{:.3f} ({:.3f} to {:.3f}); ".format(*self.share)
+            + f"half-life {self.predicted_half_life:.2f}, {self.half_life:.2f}; "
+            f"r = {self.agreement:.2f}"
+        )
+
+
+def by_pass(
+    measured: Influence,
+    predicted: Influence,
+    reaches: Sequence[int],
+    radius: int,
+    random: np.random.Generator,
+) -> list[PassFinding]:
+    """The findings of each pass. `reaches`: the predicted fronts; `radius`: of the word window."""
+    values, model = by_distance(measured), by_distance(predicted)
+    fronts, fits = front(measured), agreement(measured, predicted)
+    return [
+        PassFinding(
+            number=k + 1,
+            fronts=tuple(fronts[:, k].tolist()),
+            predicted_front=reach,
+            share=_share(values[:, k], radius, random),
+            predicted_share=share_outside(model[:, k], radius),
+            half_life=half_life(mean_known(values[:, k]), radius + 1),
+            predicted_half_life=half_life(mean_known(model[:, k]), radius + 1),
+            agreement=float(fits[k]),
+        )
+        for k, reach in enumerate(reaches)
+    ]
+
+
+def near_and_far(
+    found: Influence, radius: int, reach: int, random: np.random.Generator
+) -> tuple[Point, Point]:
+    """The last pass's influence near (above `radius`, up to `reach`) and far (beyond).
+
+    nan where there are no frames.
+    """
+    limits = (radius, reach), (reach, np.inf)
+    near, far = (_mean(between(found, *pair), random) for pair in limits)
+    return near, far
+
+
+def sentences(found: Sequence[PassFinding], near: Mapping[str, Point], count: int = 0) -> list[str]:
+    """The wave in words; `near` as from `near_and_far`, by control, `none` among them.
+
+    `count`: of the changes under a control; fewer than `ENOUGH` tell nothing apart.
+    """
+    last = found[-1]
+    cases = [front == each.predicted_front for each in found for front in each.fronts]
+    others = {name: point for name, point in near.items() if name != "none"}
+    return [
+        f"The front stood where it was predicted in {sum(cases)} of {len(cases)} cases.",
+        f"In pass {last.number}, {_percent(last.share)} of a frame's influence came from words "
+        f"outside its window; the weights predict {last.predicted_share:.0%} (r = "
+        f"{last.agreement:.2f} over all frames).",
+        f"Beyond the window influence halved every {last.half_life:.1f} positions; the weights "
+        f"predict {last.predicted_half_life:.1f}.",
+        *[_compared(name, near["none"], point, count) for name, point in others.items()],
+    ]
+
+
+def carried(
+    similarity: np.ndarray,
+    frames: Sequence[int],
+    radius: int,
+    reach: int,
+    random: np.random.Generator,
+    samples: int = 1000,
+) -> Carried:
+    """How much more specifically the frames show words that can have reached them through pictures
+    than words that cannot. `similarity` [frames, words] as from `waves.specific`.
+
+    Chance is what the same similarities give when the words change places (a permutation test).
+    """
+    away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
+    near, far = (away > radius) & (away <= reach), away > reach
+    weights = near / max(near.sum(), 1) - far / max(far.sum(), 1)
+    shuffled = (similarity[:, random.permutation(away.shape[1])] for _ in range(samples))
+    chance = np.quantile([(weights * each).sum() for each in shuffled], [0.025, 0.975])
+    return Carried(float((weights * similarity).sum()), *map(float, chance))
+
+
+def _compared(name: str, real: Point, control: Point, count: int) -> str:
+    name = name.replace("_", " ")
+    if control[0] == 0:
+        return f"Under {name}, not one bit changed outside the window within the front."
+    told = f"Under {name}, influence there was {control[0] / real[0]:.2f} times the real"
+    if count < ENOUGH:
+        return f"{told}; {count} changes are too few to tell them apart."
+    apart = control[1] > real[2] or control[2] < real[1]
+    return f"{told}; the intervals are {'apart' if apart else 'not apart'}."
+
+
+def _percent(point: Point) -> str:
+    return "{:.0%} ({:.0%} to {:.0%})".format(*point)
+
+
+def _share(values: np.ndarray, radius: int, random: np.random.Generator) -> Point:
+    def share(rows: np.ndarray) -> float:
+        return share_outside(rows, radius)
+
+    return share(values), *bootstrap(values, random, share)
+
+
+def _mean(values: np.ndarray, random: np.random.Generator) -> Point:
+    if not values.size:
+        return (np.nan,) * 3
+    return float(values.mean()), *bootstrap(values, random)

@@ -1,0 +1,191 @@
+"""The wave: how far a word travels, how strongly, and how that falls with distance and pass.
+
+Pure functions of finished runs. Influence is a distance between the same frame before and after a
+change, with every seed the same; it is exactly 0 where no bit differs. Distances count positions.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from flopslab.metrics import bootstrap, pixel_distance
+from flopslab.probe import Probe
+from flopslab.propagation import Intervention
+from flopslab.reading import open_run
+from flopslab.recipe import peek
+from flopslab.sequence import Word
+
+Measure = Callable[[Image.Image, Image.Image], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """What n changes did to every frame."""
+
+    centres: np.ndarray  # [n]: the changed positions
+    positions: np.ndarray  # [frames]
+    values: np.ndarray  # [n, passes, frames]: the measure; 0 where no bit differs
+    differs: np.ndarray  # [n, passes, frames], bool: whether a bit differs
+
+    @property
+    def distances(self) -> np.ndarray:
+        """[n, frames]: from the changed position."""
+        return np.abs(self.positions[None] - self.centres[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Wave:
+    """Influence by distance, the mean over changes with its bootstrap interval.
+
+    [passes, distances] each, from distance 0; nan where no frame is so far away.
+    """
+
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def influence(found: Sequence[Intervention], measure: Measure = pixel_distance) -> Influence:
+    """The influence of each of the interventions (one or more, all in one study)."""
+    pairs = [difference(each.base, each.directory, measure) for each in found]
+    centres = np.array([each.change.position for each in found])
+    values, differs = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    return Influence(centres, _positions(found[0].base), values, differs)
+
+
+def everywhere(
+    base: Path, other: Path, centres: Sequence[int], measure: Measure = pixel_distance
+) -> Influence:
+    """Two runs compared as if each of the `centres` had been changed: what has no place at all."""
+    values, differs = difference(base, other, measure)
+    shape = (len(centres), *values.shape)
+    alike = (np.broadcast_to(part, shape) for part in (values, differs))
+    return Influence(np.asarray(centres), _positions(base), *alike)
+
+
+def difference(
+    base: Path, other: Path, measure: Measure = pixel_distance
+) -> tuple[np.ndarray, np.ndarray]:
+    """([passes, frames] of the measure, the same of whether a bit differs) between two runs."""
+    before, after = open_run(base), open_run(other)
+    shape = len(before.manifest["pass_directories"]), len(before.manifest["frames"])
+    values, differs = np.zeros(shape), np.zeros(shape, dtype=bool)
+    for number, row in enumerate(np.ndindex(shape[:1]), 1):
+        for column, position in enumerate(_positions(base)):
+            paths = before.path(number, position), after.path(number, position)
+            if len({peek(path.read_bytes()).digest for path in paths}) > 1:
+                images = (run.frame(number, position)[0] for run in (before, after))
+                values[*row, column], differs[*row, column] = measure(*images), True
+    return values, differs
+
+
+def by_distance(found: Influence) -> np.ndarray:
+    """[n, passes, distances]: the mean over the frames on both sides; nan where there is none."""
+    farthest = found.distances.max()
+    result = np.full((*found.values.shape[:2], farthest + 1), np.nan)
+    for row, (values, distances) in enumerate(zip(found.values, found.distances, strict=True)):
+        for distance in np.unique(distances):
+            result[row, :, distance] = values[:, distances == distance].mean(axis=1)
+    return result
+
+
+def wave(found: Influence, random: np.random.Generator, samples: int = 1000) -> Wave:
+    """The wave of many changes; the interval says how it varies from change to change."""
+    values = by_distance(found)
+    shape = values.shape[1:]
+    mean, low, high = (np.full(shape, np.nan) for _ in range(3))
+    for cell in np.ndindex(shape):
+        known = values[:, *cell][~np.isnan(values[:, *cell])]
+        if known.size:
+            mean[cell] = known.mean()
+            low[cell], high[cell] = bootstrap(known, random, samples=samples)
+    return Wave(mean, low, high)
+
+
+def front(found: Influence) -> np.ndarray:
+    """[n, passes]: the largest distance at which any bit differs; -1 if none does."""
+    return np.where(found.differs, found.distances[:, None], -1).max(axis=2)
+
+
+def between(found: Influence, above: float, up_to: float) -> np.ndarray:
+    """[n]: mean influence in the last pass at distances above one and up to another.
+
+    Only changes that have a frame there.
+    """
+    inside = (found.distances > above) & (found.distances <= up_to)
+    pairs = zip(found.values[:, -1], inside, strict=True)
+    return np.array([values[there].mean() for values, there in pairs if there.any()])
+
+
+def share_outside(values: np.ndarray, radius: int) -> float:
+    """The share, 0 to 1, of a frame's influence that comes from words farther than its window.
+
+    `values` [n, distances] of one pass, from `by_distance`. What a word does to the frames around
+    it is, on the mean over words, what the words around a frame do to it.
+    """
+    both = mean_known(values)
+    both[1:] *= 2  # a distance has two sides
+    return float(np.nansum(both[radius + 1 :]) / np.nansum(both))
+
+
+def mean_known(values: np.ndarray) -> np.ndarray:
+    """The mean of rows [n, ...] over what is not nan; nan where nothing else is."""
+    known = ~np.isnan(values)
+    count = known.sum(axis=0)
+    total = np.where(known, values, 0).sum(axis=0)
+    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+
+def half_life(values: np.ndarray, first: int = 0) -> float:
+    """The distance, in positions, over which influence [distances] halves, from `first` on.
+
+    That of an exponential decay v(d) = v(0) 2^(-d / h), as of a radioactive element (Rutherford,
+    1900), fitted by least squares to log2 of what is above 0. inf if it does not fall, nan if
+    fewer than two distances are above 0.
+    """
+    distances = np.flatnonzero(np.nan_to_num(values) > 0)
+    distances = distances[distances >= first]
+    if len(distances) < 2:
+        return float("nan")
+    slope = np.polyfit(distances, np.log2(values[distances]), 1)[0]
+    return float(-1 / slope) if slope < 0 else float("inf")
+
+
+def trace(images: Sequence[Image.Image], words: Sequence[Word], probe: Probe) -> np.ndarray:
+    """[frames, words]: the probe's cosine of each frame and each word of the sequence."""
+    return probe.images(images) @ probe.texts([word.text for word in words]).T
+
+
+def specific(similarity: np.ndarray) -> np.ndarray:
+    """Similarities [frames, words] without what a frame has with all words, or a word with all.
+
+    Double centring: rows and columns have mean 0, so that pictures that are all alike give 0.
+    """
+    rows = similarity.mean(axis=1, keepdims=True)
+    columns = similarity.mean(axis=0, keepdims=True)
+    return similarity - rows - columns + similarity.mean()
+
+
+def by_word_distance(similarity: np.ndarray, frames: Sequence[int]) -> np.ndarray:
+    """[distances]: mean similarity [frames, words] of frames to words so many positions away."""
+    away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
+    return np.array([similarity[away == d].mean() for d in range(away.max() + 1)])
+
+
+def agreement(measured: Influence, predicted: Influence) -> np.ndarray:
+    """[passes]: Pearson's correlation of two influences of the same changes, where one is above 0.
+
+    Over all changes and frames of a pass.
+    """
+    pairs = zip(
+        np.moveaxis(measured.values, 1, 0), np.moveaxis(predicted.values, 1, 0), strict=True
+    )
+    inside = [(one[one + other > 0], other[one + other > 0]) for one, other in pairs]
+    return np.array([np.corrcoef(*pair)[0, 1] for pair in inside])
+
+
+def _positions(directory: Path) -> np.ndarray:
+    return np.array([frame["position"] for frame in open_run(directory).manifest["frames"]])

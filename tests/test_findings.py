@@ -1,0 +1,92 @@
+"""Findings: numbers of an experiment, and sentences that follow them."""
+
+import numpy as np
+import pytest
+
+from flopslab import findings
+from flopslab.waves import Influence
+
+RANDOM = np.random.default_rng(0)
+
+
+def decaying(half: float, count: int = 8, noise: float = 0.0) -> Influence:
+    """Changes in the middle of 21 frames: one pass within 1 position, one that decays up to 5."""
+    away = np.abs(np.arange(21) - 10)
+    rows = np.stack([away <= 1, (away <= 5) * 2.0 ** (-away / half)]).astype(float)
+    values = rows * (1 + noise * np.random.default_rng(1).standard_normal((count, 2, 21)))
+    return Influence(np.full(count, 11), np.arange(1, 22), values, values != 0)
+
+
+def test_the_findings_of_a_decay_are_its_own():
+    found = findings.by_pass(decaying(2), decaying(2), [1, 5], 1, RANDOM)
+    first, second = found
+    assert first.fronts == (1,) * 8 and second.fronts == (5,) * 8
+    assert first.share == (0, 0, 0) and first.predicted_share == 0
+    away = 2.0 ** (-np.arange(6) / 2)
+    expected = 2 * away[2:].sum() / (1 + 2 * away[1:].sum())
+    assert second.share == pytest.approx((expected,) * 3)
+    assert second.half_life == second.predicted_half_life == pytest.approx(2)
+    assert second.agreement == pytest.approx(1)
+    assert "front 5 predicted, 5 to 5 measured" in str(second)
+
+
+def test_the_interval_of_a_share_is_over_changes():
+    _, second = findings.by_pass(decaying(2, noise=0.2), decaying(2), [1, 5], 1, RANDOM)
+    mean, low, high = second.share
+    assert low < mean < high < low + 0.1
+
+
+def test_near_and_far_are_left_and_right_of_the_front():
+    near, far = findings.near_and_far(decaying(2), 1, 5, RANDOM)
+    assert near == pytest.approx((2.0 ** (-np.arange(2, 6) / 2)).mean().repeat(3))
+    assert far == (0, 0, 0)
+    _, nowhere = findings.near_and_far(decaying(2), 1, 30, RANDOM)
+    assert np.isnan(nowhere).all()
+
+
+def said(near, count=8, measured=2.0) -> str:
+    found = findings.by_pass(decaying(measured), decaying(2), [1, 5], 1, RANDOM)
+    return " ".join(findings.sentences(found, {"none": (0.4, 0.3, 0.5)} | near, count))
+
+
+def test_the_sentences_follow_the_numbers():
+    text = said({"constant": (0, 0, 0), "shuffled": (0.2, 0.1, 0.25), "no_text": (0.4, 0.2, 0.6)})
+    assert "in 16 of 16 cases" in text
+    assert "halved every 2.0 positions; the weights predict 2.0" in text
+    assert "Under constant, not one bit changed" in text
+    assert (
+        "Under shuffled, influence there was 0.50 times the real; the intervals are apart" in text
+    )
+    assert (
+        "Under no text, influence there was 1.00 times the real; the intervals are not apart"
+        in text
+    )
+
+
+def test_a_wave_that_is_not_as_predicted_is_said_to_be_so():
+    short = decaying(3)
+    short.values[:, 1, [5, 15]] = short.differs[:, 1, [5, 15]] = 0
+    found = findings.by_pass(short, decaying(2), [1, 5], 1, RANDOM)
+    text = " ".join(findings.sentences(found, {"none": (0.4, 0.3, 0.5)}))
+    assert "in 8 of 16 cases" in text
+    assert "halved every 3.0 positions; the weights predict 2.0" in text
+
+
+def test_few_changes_tell_nothing_apart():
+    text = said({"shuffled": (0.2, 0.1, 0.25)}, count=2)
+    assert "2 changes are too few" in text and "intervals" not in text
+
+
+def similarity(planted: float) -> np.ndarray:
+    """[30, 30]: noise, and something of the words 2 to 5 positions away."""
+    away = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
+    noise = np.random.default_rng(2).standard_normal((30, 30))
+    return noise + planted * ((away > 1) & (away <= 5))
+
+
+@pytest.mark.parametrize(("planted", "told"), [(1.0, "more than"), (0.0, "no more than")])
+def test_carried_words_are_told_from_chance(planted, told):
+    found = findings.carried(similarity(planted), range(1, 31), 1, 5, np.random.default_rng(0))
+    assert found.value == pytest.approx(planted, abs=0.2)
+    assert found.low < 0 < found.high < 0.3
+    assert f", {told} chance gives" in str(found)
