@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 from flopslab import metrics
 from flopslab.errors import ParameterError
@@ -62,6 +63,21 @@ def test_ssim_of_one_flat_colour_is_the_luminance_term_of_its_definition():
     expected = (2 * low * high + steady) / (low**2 + high**2 + steady)
     flat = [Image.new("RGB", (32, 32), (level,) * 3) for level in (100, 200)]
     assert metrics.ssim(*flat) == pytest.approx(expected)
+
+
+def test_ssim_is_that_of_the_paper():
+    """Wang et al., 2004: Gaussian windows of 11 x 11 that lie inside the picture."""
+    grey = [noise(seed).convert("L").convert("RGB") for seed in (0, 1)]
+    x, y = (np.asarray(image, dtype=float)[..., 0] for image in grey)
+
+    def local(values: np.ndarray) -> np.ndarray:
+        return gaussian_filter(values, 1.5, truncate=3.5)[5:-5, 5:-5]
+
+    means, squares = local(x) * local(y), local(x) ** 2 + local(y) ** 2
+    product, spread = local(x * y) - means, local(x**2) + local(y**2) - squares
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    expected = (2 * means + c1) * (2 * product + c2) / ((squares + c1) * (spread + c2))
+    assert metrics.ssim(*grey) == pytest.approx(expected.mean(), abs=1e-9)
 
 
 @pytest.mark.parametrize("size", [(12, 8), (8, 12), (1, 1), (11, 11)])
