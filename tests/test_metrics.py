@@ -29,7 +29,10 @@ def random_units(count: int, width: int = 64) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("measure", [metrics.pixel_distance, metrics.rmse, metrics.colour_drift])
+@pytest.mark.parametrize(
+    "measure",
+    [metrics.pixel_distance, metrics.rmse, metrics.colour_drift, metrics.mean_colour_drift],
+)
 def test_a_distance_is_nought_to_itself_and_the_same_both_ways(measure):
     assert measure(noise(0), noise(0)) == 0
     assert measure(noise(0), noise(1)) == pytest.approx(measure(noise(1), noise(0)), rel=1e-9)
@@ -99,6 +102,15 @@ def test_drift_of_colour_is_the_distance_in_lab():
     assert metrics.colour_drift(red, BLACK) == pytest.approx(
         math.hypot(53.24, 80.09, 67.2), abs=0.1
     )
+
+
+def test_drift_of_the_mean_is_blind_to_what_is_shown_and_a_lower_bound():
+    grey, halves = Image.new("RGB", (32, 32), (119, 119, 119)), BLACK.copy()
+    halves.paste("white", (0, 0, 16, 32))
+    assert metrics.mean_colour_drift(WHITE, BLACK) == pytest.approx(100, abs=0.01)
+    assert metrics.mean_colour_drift(halves, grey) < 0.5 < metrics.colour_drift(halves, grey)
+    darker = noise(0).point(lambda value: value // 2)
+    assert 0 < metrics.mean_colour_drift(darker, noise(0)) <= metrics.colour_drift(darker, noise(0))
 
 
 def test_drift_of_colour_does_not_mind_where_a_colour_is():
