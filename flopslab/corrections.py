@@ -10,9 +10,10 @@ import numpy as np
 from PIL import Image
 from skimage.color import lab2rgb, rgb2lab
 from skimage.exposure import match_histograms
-from skimage.filters import unsharp_mask
+from skimage.filters import gaussian
 
 RADIUS = 1  # of the unsharp mask, in pixels or cells of the latents
+FLAT = 1e-6  # a standard deviation that is only rounding
 
 
 def reinhard(values: np.ndarray, anchor: np.ndarray) -> np.ndarray:
@@ -22,7 +23,7 @@ def reinhard(values: np.ndarray, anchor: np.ndarray) -> np.ndarray:
     """
     axes = (0, 1)
     mean, spread = values.mean(axes), values.std(axes)
-    gain = np.divide(anchor.std(axes), spread, out=np.ones_like(spread), where=spread > 0)
+    gain = np.divide(anchor.std(axes), spread, out=np.ones_like(spread), where=spread > FLAT)
     return (values - mean) * gain + anchor.mean(axes)
 
 
@@ -42,7 +43,7 @@ def anchor_image(image: Image.Image, anchor: Image.Image, match: str, share: flo
 
     `match`: one of `MATCHES`. `share` in [0, 1]: 0 leaves them, 1 goes all the way.
     """
-    colours, target = (rgb2lab(np.asarray(each, np.float32) / 255) for each in (image, anchor))
+    colours, target = (rgb2lab(np.asarray(each) / 255) for each in (image, anchor))
     with warnings.catch_warnings():  # colours beyond sRGB are cut to it
         warnings.simplefilter("ignore", UserWarning)
         return _image(lab2rgb(_mix(colours, MATCHES[match](colours, target), share)))
@@ -56,7 +57,7 @@ def anchor_latents(latents: np.ndarray, anchor: np.ndarray, match: str, share: f
 
 def sharpen_image(image: Image.Image, amount: float) -> Image.Image:
     """The RGB image plus `amount` times what a blur of one pixel takes away (unsharp mask)."""
-    return _image(_sharpen(np.asarray(image, np.float32) / 255, amount))
+    return _image(_sharpen(np.asarray(image) / 255, amount))
 
 
 def sharpen_latents(latents: np.ndarray, amount: float) -> np.ndarray:
@@ -65,7 +66,8 @@ def sharpen_latents(latents: np.ndarray, amount: float) -> np.ndarray:
 
 
 def _sharpen(values: np.ndarray, amount: float) -> np.ndarray:
-    return unsharp_mask(values, RADIUS, amount, preserve_range=True, channel_axis=-1)
+    # scikit-image's unsharp_mask leaves rows unwritten for channel_axis=-1.
+    return values + amount * (values - gaussian(values, RADIUS, channel_axis=-1))
 
 
 def _mix(values: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:

@@ -2,8 +2,8 @@
 
 The key of a picture is the SHA-256 of canonical JSON of what determines its pixels: settings of
 the generator, prompt, seed and, in a refinement pass, how it refines and the digests of the input
-frames with their weights, in order. What does not determine its pixels (position, device, versions, times, the
-rest of the run) stands beside it, outside the key.
+frames with their weights, in order. What does not determine its pixels (position, device, versions,
+times, the rest of the run) stands beside it, outside the key.
 """
 
 import hashlib

@@ -98,7 +98,8 @@ def file_digest(path: Path) -> str:
 def recommended(directory: Path) -> dict[str, Any]:
     """What the model's maker recommends: `steps`, `guidance_scale`, from its flopslab.json if any.
 
-    `ip_adapter` there names the adapter that comes with it: {"subfolder", "weight_name"}. Raises ModelError if the file cannot be read or recommends anything else.
+    `ip_adapter` there names the adapter that comes with it: {"subfolder": ..., "weight_name": ...}.
+    Raises ModelError if the file cannot be read or recommends anything else.
     """
     path = directory / "flopslab.json"
     if not path.exists():

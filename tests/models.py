@@ -235,7 +235,7 @@ def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tens
 
 
 def save_with_adapter(build: object, directory: os.PathLike) -> None:
-    """The same pipeline as `save` makes, and an adapter that comes with it, as flopslab.json says."""
+    """The same pipeline as `save` makes, and the adapter that its flopslab.json names."""
     save(build, directory)
     root = Path(directory)
     with torch.random.fork_rng():

@@ -263,6 +263,26 @@ def test_the_strength_that_is_advised_runs_a_step(paint):
         assert advised <= 1 and steps_run(steps, advised) >= 1
 
 
+def test_each_strength_of_a_list_must_run_a_step(paint):
+    with pytest.raises(ParameterError, match=r"0.2 of 4 steps"):
+        paint(denoising_strength=[0.5, 0.2], passes=3)
+    assert paint(denoising_strength=[0.5, 0.2], passes=2)
+
+
+def test_each_pass_runs_the_share_that_a_list_gives_it(paint):
+    generator = Recording(batch_size=12)
+    paint(generator, passes=4, denoising_strength=[0.75, 0.5])
+    assert [strength for _, strength in generator.batches] == [1.0, 0.75, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("given", [{"colour_anchor": 0.5}, {"detail": 1.0}], ids=str)
+def test_a_correction_with_nothing_to_correct_is_refused(paint, given):
+    looking = {"method": "ip_adapter", "denoising_strength": 1.0}
+    with pytest.raises(ParameterError, match=f"{next(iter(given))} with method ip_adapter"):
+        paint(**looking, **given)
+    assert paint(method="ip_adapter", **given)
+
+
 @pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
 def test_a_flat_frame_is_an_error_and_never_kept(paint, undisturbed, colour):
     with pytest.raises(ModelError, match="position 6 in pass 1") as caught:

@@ -4,6 +4,8 @@ from flopslab.params import Study
 from flopslab.planning import frame_seed, plan
 from flopslab.sequence import Word
 
+PAINTED = PaintedGenerator()
+
 
 def test_the_worked_example_of_words_and_images():
     words = [Word(f"word{position}") for position in range(1, 101)]
@@ -33,3 +35,28 @@ def test_style_prefix_and_suffix_enter_the_prompt():
     study = Study.of(prompt_style="themed", prompt_prefix="photo of", prompt_suffix="4k")
     (frame,) = plan(study, words, 1, PaintedGenerator())
     assert frame.prompt.text == "photo of blue toned, ocean, ethereal, dreamlike 4k"
+
+
+def test_the_fixed_policy_gives_every_pass_the_seed_of_the_first():
+    words = [Word("ocean"), Word("sea")]
+    seeds = {
+        policy: [
+            [frame.seed for frame in plan(Study.of(seed_policy=policy), words, number, PAINTED)]
+            for number in (1, 2, 3)
+        ]
+        for policy in ("per_pass", "fixed")
+    }
+    first = seeds["per_pass"][0]
+    assert seeds["fixed"] == [first] * 3
+    assert len({seed for of_pass in seeds["per_pass"] for seed in of_pass}) == 6
+
+
+def test_frames_know_their_tokens_and_the_weights_of_what_they_look_at():
+    words = [Word(f"word{position}") for position in range(1, 9)]
+    study = Study.of(context_diameter=2, frame_interval=2, method="blend", kernel=[2, 1])
+    frame = plan(study, words, 2, PAINTED)[1]
+    assert frame.tokens == 3
+    assert frame.weighted_inputs == {1: 0.25, 3: 0.5, 5: 0.25}
+    assert plan(study, words, 1, PAINTED)[1].weighted_inputs == {}
+    grid = plan(Study.of(context_diameter=2, kernel=[2, 1]), words, 2, PAINTED)[1]
+    assert set(grid.weights) == {0.25}, "a grid shows all alike"

@@ -141,6 +141,7 @@ def test_canonical_json_has_one_spelling_and_no_nan():
         {"number": 3},
         *({"settings": {name: "other"}} for name in ("model_digest", "dtype", "batch_size")),
         *({"settings": {name: 7}} for name in ("width", "height", "steps", "guidance_scale")),
+        {"settings": {"guidance_stop": 0.5}},
         *({"settings": {name: "other"}} for name in ("scheduler", "negative_prompt")),
     ],
     ids=str,

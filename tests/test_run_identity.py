@@ -21,6 +21,9 @@ from flopslab.progress import NoProgress
         {"method": "blend"},
         {"denoising_strength": 0.75},
         {"image_context_multiplier": 1},
+        {"colour_anchor": 0.5},
+        {"detail": 0.5},
+        {"seed_policy": "fixed"},
         {"passes": 1, "denoising_strength": 0.75},
     ],
     ids=str,
@@ -43,9 +46,35 @@ def test_another_sequence_or_model_is_refused_and_changes_nothing(paint, tmp_pat
         paint(sequence=write_words(tmp_path / "other.json", [*WORDS[:-1], "comet"]))
     with pytest.raises(RunError, match="model_digest = "):
         paint(PaintedGenerator(model_digest="0" * 64))
+    with pytest.raises(RunError, match=r"guidance_stop = 0.5.*\n.*guidance_stop = 1.0"):
+        paint(PaintedGenerator(guidance_stop=0.5))
     with pytest.raises(RunError, match=r"steps = 5.*\n.*steps = 4"):
         paint(PaintedGenerator(steps=5))
     assert files(run.directory) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"kernel": [1.0, 0.5]}, {"image_weight": 0.75}, {"colour_match": "histogram"}],
+    ids=str,
+)
+def test_a_parameter_that_has_a_meaning_belongs_to_the_run(paint, change):
+    given = {"method": "ip_adapter", "colour_anchor": 0.5}
+    paint(**given)
+    with pytest.raises(RunError, match=next(iter(change))):
+        paint(**given | change)
+
+
+def test_a_parameter_that_has_none_does_not(paint):
+    paint()
+    changed = {"kernel": "flat", "image_weight": 0.75, "colour_match": "histogram"}
+    assert [done.made for done in paint(**changed).passes] == [0, 0]
+
+
+@pytest.mark.parametrize("method", ["blend", "latent", "ip_adapter"])
+def test_pass_one_alone_can_be_refined_by_each_method(paint, method):
+    paint(passes=1)
+    assert paint(method=method).passes[1].made == 12
 
 
 def test_pass_one_alone_can_be_refined_in_any_way(paint):

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from flopslab.compositing import METHODS
 from flopslab.generator import FrameRequest, load_generator
 from flopslab.params import Study
 from flopslab.passes import run
@@ -114,11 +115,21 @@ def test_a_heavier_word_gets_more_of_the_picture(generator):
     assert apart(wet, ocean) < 0.9 * apart(hot, ocean)
 
 
-@pytest.mark.parametrize("method", ["grid", "blend"])
+def suited(generator, method: str):
+    """The generator, or one with the model's adapter if the method needs it."""
+    if not METHODS[method].weighs_images:
+        return generator
+    if not (MODEL / "ip_adapter").is_dir():
+        pytest.skip("the embedded model has no IP-Adapter yet")
+    return load_generator(Study(steps=4, method=method))
+
+
+@pytest.mark.parametrize("method", METHODS)
 def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
     tmp_path: Path, generator, method
 ):
     """Words reach 1, images 2: the cone's radius is 1, 3 and 5."""
+    generator = suited(generator, method)
 
     def made(name: str, words: list[str]) -> Path:
         path = tmp_path / f"{name}.txt"

@@ -1,0 +1,102 @@
+"""Guidance in a part of the steps: each frame of a batch its own, at half the cost."""
+
+import generators
+import models
+import pytest
+import torch
+from generators import BATCH, Decoded, picture, refused, request_of, same
+
+from flopslab.errors import ParameterError
+
+STEPS = 4
+
+
+@pytest.fixture(params=models.FAMILIES)
+def family(request):
+    return request.param
+
+
+def load(family, **parameters):
+    return generators.shared(family, steps=STEPS, **parameters)
+
+
+def rows(generator, request, strength=1.0) -> list[int]:
+    """How many rows the UNet computes in each step."""
+    found = []
+    hook = generator._text_to_image.unet.register_forward_pre_hook(
+        lambda _, args: found.append(len(args[0]))
+    )
+    generator.generate([request], strength)
+    hook.remove()
+    return found
+
+
+def test_the_steps_after_the_stop_compute_half_of_the_rows(family):
+    generator = load(family, guidance_stop=0.5)
+    guided = rows(load(family), request_of())
+    assert set(guided) == {2 * BATCH}
+    stopped = rows(generator, request_of())
+    half = round(len(guided) / 2)
+    assert stopped == [2 * BATCH] * half + [BATCH] * (len(guided) - half)
+    again = rows(generator, request_of(init=picture(1)), 0.5)
+    assert again[0] == 2 * BATCH and again[-1] == BATCH, "each call begins with guidance"
+
+
+def test_at_least_the_first_step_is_guided(family):
+    found = rows(load(family, guidance_stop=0.01), request_of())
+    assert found[0] == 2 * BATCH and set(found[1:]) == {BATCH}
+
+
+@pytest.mark.parametrize("method", ["grid", "ip_adapter"])
+@pytest.mark.parametrize("init", [None, picture(1)], ids=["from noise", "from an image"])
+def test_each_frame_of_a_batch_keeps_its_own_words_and_references(family, method, init):
+    generator = load(family, method=method, guidance_stop=0.5)
+    frames = [
+        request_of(text, seed, init, **references(seed) if method == "ip_adapter" else {})
+        for seed, text in enumerate(["sea", "old stone", "x"])
+    ]
+    with Decoded(generator) as together:
+        generator.generate(frames, 0.7)
+    for index in range(BATCH):
+        with Decoded(generator) as alone:
+            generator.generate([frames[index]], 0.7)
+        assert torch.equal(alone[0], together[index])
+
+
+def references(seed: int) -> dict:
+    pictures = (picture(seed), 0.5), (picture(seed + 1), 0.5)
+    return {"references": pictures, "image_weight": 0.8}
+
+
+def test_steps_without_guidance_are_those_of_scale_1(family):
+    """One guided step, then what the positive prompt alone predicts."""
+    stopped, guided = load(family, guidance_stop=0.01), load(family)
+    plain = load(family, guidance_scale=1.0)
+    images = [generator.generate([request_of()])[0] for generator in (stopped, guided, plain)]
+    assert len({image.tobytes() for image in images}) == 3
+    once = load(family, guidance_stop=0.01, guidance_scale=1.0).generate([request_of()])[0]
+    assert same(once, images[2]), "without guidance there is nothing to stop"
+
+
+def test_a_stop_at_the_end_is_no_stop(family):
+    assert same(
+        load(family, guidance_stop=1.0).generate([request_of()])[0],
+        load(family).generate([request_of()])[0],
+    )
+
+
+def test_latents_are_those_that_the_picture_is_decoded_from(family):
+    generator = load(family)
+    images, latents = generator.generate_with_latents([request_of(), request_of(seed=1)])
+    vae = generator._text_to_image.vae
+    for image, each in zip(images, latents, strict=True):
+        assert each.shape == (4, 4, 4) and each.dtype.name == "float32"
+        assert generators.nearly_same(generator.decode(each), image)
+    assert vae.config.latent_channels == 4
+
+
+@pytest.mark.parametrize("given", [{"guidance_stop": 0.5}, {"method": "latent"}], ids=str)
+def test_a_model_without_a_unet_refuses_what_it_cannot_do(given):
+    with pytest.raises(ParameterError) as error:
+        generators.load("sd3", **given)
+    assert refused(error, "StableDiffusion3Pipeline", *map(str, given.values()))
