@@ -28,6 +28,7 @@ MEASURES = {
     "clip_score": "CLIPScore of each frame with the words of its window",
     "diversity": "mean cosine distance of any two frames' embeddings; 0 is all alike",
     "colour_drift": "distance of the palette from the first pass's frame, CIE Lab",
+    "mean_colour_drift": "distance of the mean colour from the first pass's, CIE Lab",
     "contrast": "RMS contrast of L*, as a share of the first pass's",
     "sharpness": "variance of the Laplacian of L*, as a share of the first pass's",
     "seconds": "median time that a frame took to make, in seconds",
@@ -100,7 +101,8 @@ def _measured(
     found = _of_embeddings(images, recipes, probe) | {
         "frame_ssim": metrics.frame_ssim(images),
         "temporal_flickering": metrics.temporal_flickering(images),
-        "colour_drift": float(np.mean([*map(metrics.colour_drift, images, first)])),
+        "colour_drift": _drift(metrics.colour_drift, images, first),
+        "mean_colour_drift": _drift(metrics.mean_colour_drift, images, first),
         "contrast": _share(metrics.contrast, images, first),
         "sharpness": _share(metrics.sharpness, images, first),
         "seconds": float(np.median([recipe.generation_time_s for recipe in recipes])),
@@ -120,6 +122,11 @@ def _of_embeddings(
         "clip_score": metrics.clip_score(pictures, texts),
         "diversity": metrics.diversity(pictures),
     }
+
+
+def _drift(measure, images: Sequence[Image.Image], first: Sequence[Image.Image]) -> float:
+    """The mean distance of an image from the first pass's at the same position."""
+    return float(np.mean([*map(measure, images, first)]))
 
 
 def _share(measure, images: Sequence[Image.Image], first: Sequence[Image.Image]) -> float:

@@ -69,6 +69,15 @@ def colour_drift(frame: Image.Image, reference: Image.Image) -> float:
     return float(distances[linear_sum_assignment(distances)].mean())
 
 
+def mean_colour_drift(frame: Image.Image, reference: Image.Image) -> float:
+    """Distance of the mean colour from the reference's, in units of CIE L*a*b*.
+
+    The whole picture's cast alone: unlike `colour_drift`, of which it is the lower bound, it
+    does not see that other things are shown. (The colour difference of CIE 15:2004, of 1976.)
+    """
+    return float(np.linalg.norm(_palette(frame).mean(0) - _palette(reference).mean(0)))
+
+
 # One picture
 
 

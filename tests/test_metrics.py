@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 from flopslab import metrics
 from flopslab.errors import ParameterError
@@ -28,7 +29,10 @@ def random_units(count: int, width: int = 64) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-@pytest.mark.parametrize("measure", [metrics.pixel_distance, metrics.rmse, metrics.colour_drift])
+@pytest.mark.parametrize(
+    "measure",
+    [metrics.pixel_distance, metrics.rmse, metrics.colour_drift, metrics.mean_colour_drift],
+)
 def test_a_distance_is_nought_to_itself_and_the_same_both_ways(measure):
     assert measure(noise(0), noise(0)) == 0
     assert measure(noise(0), noise(1)) == pytest.approx(measure(noise(1), noise(0)), rel=1e-9)
@@ -64,6 +68,21 @@ def test_ssim_of_one_flat_colour_is_the_luminance_term_of_its_definition():
     assert metrics.ssim(*flat) == pytest.approx(expected)
 
 
+def test_ssim_is_that_of_the_paper():
+    """Wang et al., 2004: Gaussian windows of 11 x 11 that lie inside the picture."""
+    grey = [noise(seed).convert("L").convert("RGB") for seed in (0, 1)]
+    x, y = (np.asarray(image, dtype=float)[..., 0] for image in grey)
+
+    def local(values: np.ndarray) -> np.ndarray:
+        return gaussian_filter(values, 1.5, truncate=3.5)[5:-5, 5:-5]
+
+    means, squares = local(x) * local(y), local(x) ** 2 + local(y) ** 2
+    product, spread = local(x * y) - means, local(x**2) + local(y**2) - squares
+    c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+    expected = (2 * means + c1) * (2 * product + c2) / ((squares + c1) * (spread + c2))
+    assert metrics.ssim(*grey) == pytest.approx(expected.mean(), abs=1e-9)
+
+
 @pytest.mark.parametrize("size", [(12, 8), (8, 12), (1, 1), (11, 11)])
 def test_pictures_smaller_than_a_window_have_an_ssim_too(size):
     assert metrics.ssim(noise(0, size), noise(0, size)) == pytest.approx(1)
@@ -83,6 +102,15 @@ def test_drift_of_colour_is_the_distance_in_lab():
     assert metrics.colour_drift(red, BLACK) == pytest.approx(
         math.hypot(53.24, 80.09, 67.2), abs=0.1
     )
+
+
+def test_drift_of_the_mean_is_blind_to_what_is_shown_and_a_lower_bound():
+    grey, halves = Image.new("RGB", (32, 32), (119, 119, 119)), BLACK.copy()
+    halves.paste("white", (0, 0, 16, 32))
+    assert metrics.mean_colour_drift(WHITE, BLACK) == pytest.approx(100, abs=0.01)
+    assert metrics.mean_colour_drift(halves, grey) < 0.5 < metrics.colour_drift(halves, grey)
+    darker = noise(0).point(lambda value: value // 2)
+    assert 0 < metrics.mean_colour_drift(darker, noise(0)) <= metrics.colour_drift(darker, noise(0))
 
 
 def test_drift_of_colour_does_not_mind_where_a_colour_is():
