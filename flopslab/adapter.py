@@ -170,6 +170,8 @@ def _processor(encoder: CLIPVisionModelWithProjection) -> CLIPImageProcessor:
 def _own(model: Path) -> Path:
     """The adapter that comes with the model."""
     named = weights.recommended(model).get("ip_adapter")
+    if isinstance(named, dict) and named.keys() == {"subfolder", "weight_name"}:
+        return model / named["subfolder"] / named["weight_name"]
     if named is None:
         raise ModelError(
             "method ip_adapter",
@@ -177,7 +179,8 @@ def _own(model: Path) -> Path:
             f"set ip_adapter to a safetensors file made for this model (on the hub: {_KNOWN} for "
             "Stable Diffusion 1.5), or use another method",
         )
-    return model / named["subfolder"] / named["weight_name"]
+    remedy = 'write {"ip_adapter": {"subfolder": ..., "weight_name": ...}}'
+    raise ModelError(f"the IP-Adapter that {model / 'flopslab.json'} names", f"{named}", remedy)
 
 
 def _locate(name: str) -> Path:

@@ -245,6 +245,10 @@ def save_with_adapter(build: object, directory: os.PathLike) -> None:
         CLIPImageProcessor(size=32, crop_size=32).save_pretrained(root / "feature_extractor")
         (root / "ip_adapter").mkdir()
         save_file(ip_adapter(denoiser), root / "ip_adapter" / "adapter.safetensors")
+    index = json.loads((root / "model_index.json").read_text())
+    index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
+    index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
+    (root / "model_index.json").write_text(json.dumps(index))
     own = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
     (root / "flopslab.json").write_text(json.dumps({"ip_adapter": own}))
 

@@ -1,5 +1,6 @@
 """Pictures as image embeddings: each frame its own, and without them nothing changes."""
 
+import json
 import shutil
 
 import generators
@@ -148,6 +149,14 @@ def test_a_model_without_an_adapter_is_an_error_that_says_what_to_do(tmp_path):
     models.save(models.embedded, tmp_path / "plain")
     error = error_of(model=str(tmp_path / "plain"))
     assert refused(error, "no IP-Adapter", "set ip_adapter to", "h94/IP-Adapter")
+
+
+@pytest.mark.parametrize("named", ["adapter.safetensors", {"file": "a"}], ids=str)
+def test_a_model_that_names_its_adapter_in_another_way_is_an_error(tmp_path, named):
+    shutil.copytree(generators.directory("embedded"), tmp_path / "model")
+    (tmp_path / "model" / "flopslab.json").write_text(json.dumps({"ip_adapter": named}))
+    error = error_of(model=str(tmp_path / "model"))
+    assert refused(error, "flopslab.json", "weight_name")
 
 
 @pytest.mark.parametrize("name", ["nowhere.safetensors", "owner/name/nowhere.safetensors", "a.bin"])
