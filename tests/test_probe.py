@@ -13,6 +13,7 @@ from PIL import Image
 from flopslab.clip import BATCH, EMBEDDED
 from flopslab.errors import FlopslabWarning, ModelError
 from flopslab.probe import Probe, load_probe
+from flopslab.tiny.painter import paint
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,12 @@ def test_pickled_weights_are_refused(tmp_path):
 
 
 @pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded probe, tiny, is not there yet")
-def test_the_embedded_probe_knows_its_words():
+def test_the_embedded_probe_finds_the_word_that_a_picture_was_painted_for():
+    words = ["fire", "ocean", "forest", "moon", "city", "flower", "bird", "mountain"]
+    seeds = range(5)
+    painted = [
+        paint([(word, 1.0)], np.random.default_rng(seed)) for word in words for seed in seeds
+    ]
     probe = load_probe("tiny")
-    fire, sea = probe.texts(["fire", "ocean"])
-    assert fire @ sea < 0.9
+    nearest = (probe.images(painted) @ probe.texts(words).T).argmax(1)
+    assert np.mean(nearest == np.repeat(range(len(words)), len(seeds))) >= 0.8  # by chance: 0.125
