@@ -3,7 +3,7 @@
 Runs lie beside the base run: `<output_dir>-interventions/`, and `<output_dir>-controls/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
@@ -82,11 +82,10 @@ class Experiment:
     def planned(self, count: int = 0) -> list[Replace]:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
         first, last = self.frames[0] + self.reaches[-1], self.frames[-1] - self.reaches[-1]
-        inner = [p for p in self.frames if first <= p <= last] or self.frames
-        places = np.linspace(0, len(inner) - 1, min(self.changes, len(inner)) + 2)[1:-1]
-        chosen = dict.fromkeys(inner[round(place)] for place in places)
-        changed = [p for p in chosen if self.words[p - 1].text != self.new_word]
-        return [Replace(position, self.new_word) for position in changed][: count or None]
+        other = [p for p in self.frames if self.words[p - 1].text != self.new_word]
+        inner = [p for p in other if first <= p <= last] or other
+        chosen = _spread(inner, self.changes)
+        return [Replace(position, self.new_word) for position in _spread(chosen, count or None)]
 
     def control(self, name: str, generator: Generator) -> list[Intervention]:
         """The changes under a control, one of `CONTROLS`."""
@@ -118,3 +117,10 @@ class Experiment:
     def _beside(self, name: str, **parameters: object) -> Study:
         where = {"output_dir": f"{self.study.output_dir}-controls/{name}"}
         return self.study.model_copy(update=where | parameters)
+
+
+def _spread(positions: Sequence[int], count: int | None) -> list[int]:
+    """So many of the positions, evenly spread; all if there are not more."""
+    if count is None or count >= len(positions):
+        return list(positions)
+    return [positions[int((index + 0.5) * len(positions) / count)] for index in range(count)]

@@ -60,5 +60,8 @@ def _references(recipe: Recipe) -> tuple[tuple[int, float], ...]:
 
 
 def _context(study: Study, run: RunDirectory, recipe: Recipe) -> Context:
-    weights = dict(_references(recipe))
-    return refinement.context(study, run, recipe.number, recipe.position, weights)
+    inputs = recipe.pixels.get("inputs", [])
+    places = [recipe.position + entry["offset"] for entry in inputs]
+    weights = dict(zip(places, (entry["weight"] for entry in inputs), strict=True))
+    sources = dict(zip(places, recipe.input_positions, strict=True))
+    return refinement.context(study, run, recipe.number, recipe.position, weights, sources)

@@ -1,5 +1,7 @@
 """Controls: what each takes away, that no control passes for the real run, and what they show."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 from painted import PaintedGenerator, files, pixels
@@ -8,7 +10,8 @@ from PIL import Image
 from flopslab import controls, propagation, waves
 from flopslab.compositing import METHODS
 from flopslab.controls import CONTROLS
-from flopslab.errors import RunError
+from flopslab.errors import ParameterError, RunError
+from flopslab.inspection import inspect_frame
 from flopslab.passes import run
 from flopslab.planning import plan
 from flopslab.progress import NoProgress
@@ -131,5 +134,26 @@ def test_a_control_has_pictures_of_its_own(paint, tmp_path):
 
 def test_a_picture_from_outside_must_have_a_place(study):
     picture = {13: Image.effect_noise((12, 8), 9)}
-    with pytest.raises(Exception, match="no frame at \\[13\\]"):
+    with pytest.raises(ParameterError, match="no frame at \\[13\\]"):
         run(study, PaintedGenerator(), NoProgress(), given=picture)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@every_control
+def test_the_context_that_an_inspection_composes_is_the_one_that_was_given(paint, control, method):
+    class Recording(PaintedGenerator):
+        asked: ClassVar[dict] = {}
+
+        def generate_with_latents(self, requests, strength=1.0):
+            self.asked.update((request.seed, request.context) for request in requests)
+            return super().generate_with_latents(requests, strength)
+
+    study = paint(Recording(), control=control, method=method).study
+    for position in (1, 6, 12):
+        seen = inspect_frame(study, position)
+        asked = Recording.asked[seen.seed]
+        for one, other in [(seen.context.init, asked.init), (seen.context.latents, asked.latents)]:
+            assert (one is None) == (other is None)
+            assert one is None or one.tobytes() == other.tobytes()
+        images = [[image.tobytes() for image, _ in c.references] for c in (seen.context, asked)]
+        assert images[0] == images[1]

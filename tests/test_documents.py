@@ -11,9 +11,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from flopslab.experiment import Experiment
 from flopslab.params import Study
 from flopslab.sequence import parse_sequence
-from flopslab.sweep import CELL, Sweep
+from flopslab.sweep import Sweep
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -23,6 +24,7 @@ MADE_BY_RUNS = re.compile(
     r"(\.venv|aside|build|final|out|output|pass\d|frame_|visual-manifest\.json)\b"
 )
 FILE = re.compile(r"[\w./-]+(\.(ipynb|json|md|png|py|toml|txt|ya?ml)|/)")
+MAKERS = {"compare.ipynb": Sweep.from_cell, "propagation.ipynb": Experiment.from_cell}
 NOT_RUN = {
     "make lab": "opens a browser",
     "make run": "the notebook as it stands, which `make test` runs",
@@ -79,13 +81,13 @@ def test_every_make_target_of_the_readme_exists(readme):
     assert {words[1] for words in commands(readme) if words[0] == "make"} <= targets
 
 
-def test_every_papermill_line_names_a_notebook_and_makes_a_study_or_a_sweep(readme):
+def test_every_papermill_line_names_a_notebook_and_makes_what_it_runs(readme):
     lines = [words for words in commands(readme) if words[0] == "papermill"]
     assert lines
     for _, notebook, _, *options in lines:
         assert any((folder / notebook).is_file() for folder in (ROOT, ROOT / "notebooks"))
         names = _parameters(options)
-        assert Sweep.from_cell(names) if CELL.keys() & names.keys() else Study.of(**names)
+        assert MAKERS.get(Path(notebook).name, Study.from_cell)(names)
 
 
 def _parameters(options: list[str]) -> dict[str, object]:
@@ -117,9 +119,10 @@ def test_the_sequences_in_the_readme_can_be_read(readme):
 
 def test_the_python_in_the_readme_runs(readme, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (block,) = blocks(readme, "python")
-    exec(block, {})
-    assert list(tmp_path.glob("output/*/visual-manifest.json"))
+    for block in blocks(readme, "python"):
+        before = set(tmp_path.glob("output/**/visual-manifest.json"))
+        exec(block, {})
+        assert set(tmp_path.glob("output/**/visual-manifest.json")) - before
 
 
 def test_the_lock_names_one_version_of_each_package():

@@ -186,3 +186,13 @@ def test_the_schema_refuses_wrong_values(paint, edit):
 def test_nothing_that_is_not_a_number_gets_into_the_manifest():
     with pytest.raises(ValueError):
         manifest.encode({"generation_time_s": float("nan")})
+
+
+def test_a_silent_word_keeps_its_place_but_is_in_no_context(paint, tmp_path):
+    words = tmp_path / "silent.json"
+    words.write_text(json.dumps([{"word": "sea"}, {"word": "storm", "silent": True}, "sun"]))
+    record = read(paint(sequence=str(words), image_context_multiplier=1))
+    validate(record)
+    assert [entry.get("silent") for entry in record["sequence"]] == [None, True, None]
+    assert record["frames"][1]["center_word"] == "storm"
+    assert record["frames"][1]["context_words"] == ["sea", "sun"]

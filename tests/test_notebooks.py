@@ -1,6 +1,8 @@
 """The notebooks: a parameters cell that says what the study says, and errors before any work."""
 
 import ast
+import dataclasses
+import re
 import types
 import typing
 from pathlib import Path
@@ -11,6 +13,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
+from flopslab.experiment import Experiment
 from flopslab.params import Study
 from flopslab.sweep import CELL
 
@@ -174,3 +177,44 @@ def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tm
         "pass1.png", "pass2.png", "passes.png", "axes1.png", "measures.png",
     }  # fmt: skip
     assert len(shown(code_cells(tmp_path / "out.ipynb"), "image/png")) == 4
+
+
+PROPAGATION = ROOT / "notebooks" / "propagation.ipynb"
+OWN = {field.name for field in dataclasses.fields(Experiment)} - {"study"}
+
+
+def test_the_experiments_parameters_are_those_of_a_study_and_its_own():
+    inspected = papermill.inspect_notebook(PROPAGATION)
+    assert set(inspected) <= set(Study.model_fields) | OWN and set(inspected) >= OWN
+    assert all(len(parameter["help"]) > 10 for parameter in inspected.values())
+    defaults = {field.name: field.default for field in dataclasses.fields(Experiment)}
+    for name in OWN:
+        assert ast.literal_eval(inspected[name]["default"]) == defaults[name]
+
+
+def test_a_second_experiment_in_the_same_kernel_takes_nothing_for_a_parameter():
+    nodes = [n for cell in code_cells(PROPAGATION) for n in ast.walk(ast.parse(source(cell)))]
+    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
+    passing = {name for target in inner for name in bound([*ast.walk(target)])}
+    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
+    objects = {"experiment", "study", "reaches", "generator", "measured", "predicted"}
+    assert public - set(Study.model_fields) - OWN == objects
+
+
+def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path):
+    models.save(models.embedded, tmp_path / "model")
+    models.save_clip(tmp_path / "clip")
+    names = {
+        "model": str(tmp_path / "model"),
+        "probe": str(tmp_path / "clip"),
+        "output_dir": str(tmp_path / "run"),
+        "passes": 2,
+        "limit": 9,
+        "changes": 2,
+    }
+    papermill.execute_notebook(PROPAGATION, tmp_path / "out.ipynb", names, progress_bar=False)
+    cells = code_cells(tmp_path / "out.ipynb")
+    assert len(shown(cells, "image/png")) == 7
+    assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 7
+    said = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
+    assert re.search(r"The front stood where it was predicted in [0-4] of 4 cases\.", said)

@@ -87,6 +87,26 @@ def test_a_pass_of_kept_frames_says_so(clock):
     assert lines(file)[-1].endswith("10/10 kept")
 
 
+def test_frames_that_are_found_on_the_way_cost_no_time(clock):
+    progress, file = watch(1, 10, clock)
+    progress.begin(1, total=10, kept=0)
+    clock.now += 2
+    progress.advance(1, "a")
+    clock.now += 50
+    progress.keep(7)
+    clock.now += 2
+    progress.advance(1, "b")
+    assert "9/10" in lines(file)[-1] and "00:02 left in all" in lines(file)[-1]
+
+
+def test_a_bar_can_have_another_name(clock):
+    file = io.StringIO()
+    progress = Progress(1, 4, file=file, every=0, clock=clock, names=["3 interventions"])
+    progress.begin(1, total=4, kept=0)
+    progress.end()
+    assert lines(file)[-1].startswith("3 interventions ")
+
+
 def test_a_pass_that_breaks_off_keeps_its_last_state(clock):
     progress, file = watch(1, 10, clock)
     progress.begin(1, total=10, kept=0)

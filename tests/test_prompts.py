@@ -54,6 +54,21 @@ def test_themed_without_a_way_to_find_the_colour_is_refused():
         compose(WORDS, "themed")
 
 
+@mark.parametrize("style", ["simple", "weighted", "themed"])
+def test_a_silent_word_is_in_no_prompt(style):
+    heard, silent = Word("sea", 3), Word("storm", 7, silent=True)
+    asked = []
+    prompt = compose([silent, heard, silent], style, "oil,", ".", asked.append)
+    assert prompt == compose([heard], style, "oil,", ".", lambda words: None)
+    assert asked in ([], [("sea",)])
+
+
+def test_where_all_words_are_silent_the_rest_of_the_prompt_stays():
+    silent = [Word("storm", silent=True)]
+    assert compose(silent, "weighted", "oil,", ".").text == "oil, ."
+    assert compose(silent, "themed", nearest_colour=blue).text == "blue toned, ethereal, dreamlike"
+
+
 def test_only_themed_asks_for_a_colour():
     for style in ("simple", "weighted"):
         assert compose(WORDS, style, nearest_colour=lambda words: 1 / 0).fragments

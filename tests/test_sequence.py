@@ -32,6 +32,20 @@ def test_only_the_word_is_required_and_the_rest_has_defaults():
     )
 
 
+def test_a_silent_word_is_read_as_one():
+    found = parse_sequence(entries({"word": "a", "silent": True}, {"word": "b"}), "a.json")
+    assert found == (Word("a", silent=True), Word("b"))
+    with raises(SequenceError, match="entry 1: silent is 1"):
+        parse_sequence(entries({"word": "a", "silent": 1}), "a.json")
+
+
+@mark.parametrize(
+    "word", [Word("a b"), Word("é", 7, 2), Word("a", 3, 1, 0, 620), Word("a", silent=True)]
+)
+def test_a_words_entry_is_read_back_as_the_word(word):
+    assert parse_sequence(entries(word.entry), "a.json") == (word,)
+
+
 def test_what_is_not_known_in_a_file_is_ignored():
     data = b'{"sequence": [{"word": "a", "colour": "red"}], "total_duration_ms": 485000}'
     assert parse_sequence(data, "a.json") == (Word("a"),)
