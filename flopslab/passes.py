@@ -136,11 +136,14 @@ def lead_back(
     latents: Sequence[np.ndarray | None],
     store: Store,
 ) -> tuple[Sequence[Image.Image], Sequence[np.ndarray | None]]:
-    """The pictures and latents with the colours of pass 1, as far as the study asks for it."""
-    if batch[0].number == 1:
-        return images, latents
-    made = zip(batch, images, latents, strict=True)
-    led = [refinement.anchored(study, store, frame.position, i, z) for frame, i, z in made]
+    """The pictures and latents with the colours of pass 1, as far as the study asks for it.
+
+    A frame that looks at no other, as in pass 1, stays as it is.
+    """
+    led = [
+        refinement.anchored(study, store, frame.position, image, z) if frame.inputs else (image, z)
+        for frame, image, z in zip(batch, images, latents, strict=True)
+    ]
     return [image for image, _ in led], [z for _, z in led]
 
 
