@@ -111,21 +111,18 @@ def generate(
     ModelError if one is no picture.
     """
     began = time.perf_counter()
-    requests = [
-        FrameRequest(frame.prompt, frame.seed, context)
-        for frame, context in zip(batch, contexts, strict=True)
-        if frame.given is None
-    ]
+    asked = [pair for pair in zip(batch, contexts, strict=True) if pair[0].given is None]
+    requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in asked]
     strength = study.strength(batch[0].number)
     made, latents = [], [None] * len(batch)
     if requests and keep_latents:
         made, latents = generator.generate_with_latents(requests, strength)
     elif requests:
         made = generator.generate(requests, strength)
+    for (frame, _), image in zip(asked, made, strict=True):
+        _require_picture(frame, image, generator)
     rest = iter(made)
     images = [frame.given or next(rest) for frame in batch]
-    for frame, image in zip(batch, images, strict=True):
-        _require_picture(frame, image, generator)
     return images, latents, time.perf_counter() - began
 
 
@@ -200,6 +197,7 @@ def _prepare(
     _require_steps(study, generator.settings["steps"])
     _require_start(study)
     _require_places(study, given, positions(len(words), study.frame_interval, study.limit))
+    _require_fitting(given, generator.size)
     store.accept(study, generator.settings, words, given)
     return generator
 
@@ -235,6 +233,15 @@ def _require_places(study: Study, given: Mapping[int, Image.Image], frames: rang
     if given and METHODS[study.method].takes_latents:
         remedy = "use a method that reads pictures"
         raise ParameterError(asked, f"method {study.method}, which reads latents", remedy)
+
+
+def _require_fitting(given: Mapping[int, Image.Image], size: tuple[int, int]) -> None:
+    """ParameterError if a picture from outside is not one that the model could have made."""
+    for position, image in given.items():
+        if (image.mode, image.size) != ("RGB", size):
+            asked = f"a picture from outside in the first pass, at {position}"
+            found = f"{image.mode} {image.size}"
+            raise ParameterError(asked, found, f"give it in RGB, {size[0]} x {size[1]} pixels")
 
 
 def _numbers(
