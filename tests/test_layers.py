@@ -41,6 +41,7 @@ ORDER = [
     "reading",
     "store",
     "progress",
+    "checks",
     "passes",
     "inspection",
     "metrics",
