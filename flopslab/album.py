@@ -98,19 +98,21 @@ class Album:
 
     def recipe(self, key: Key) -> Recipe:
         """How the picture was made."""
-        if key not in self._recipes:
+        recipe = self._recipes.get(key)  # asked once: `refresh` may drop it at any time
+        if recipe is None:
             path = self.directory / place(*key)
             try:
-                self._recipes[key] = peek(self._read(path))
+                recipe = self._recipes[key] = peek(self._read(path))
             except ValueError as error:
                 raise _unreadable(path, error) from error
-        return self._recipes[key]
+        return recipe
 
     def thumbnail(self, key: Key) -> bytes | None:
         """A small JPEG file of the picture, made once; None if the picture cannot be read."""
-        if key not in self._thumbnails:
-            self._thumbnails[key] = self._shrink(key)
-        return self._thumbnails[key]
+        with contextlib.suppress(KeyError):
+            return self._thumbnails[key]
+        thumbnail = self._thumbnails[key] = self._shrink(key)
+        return thumbnail
 
     def has_thumbnail(self, key: Key) -> bool:
         """Was this thumbnail made already?"""
@@ -194,21 +196,21 @@ class Album:
 
     def _first(self, position: int, radius: int) -> int:
         """The position of the first word in the window of `position`, without a manifest."""
-        before = None
+        before, firsts = None, self._firsts  # `refresh` may begin new ones
         of_pass_1 = [p for number, p in self.keys if number == self.passes[0] and p <= position]
-        for at in of_pass_1 if position not in self._firsts else ():
-            if at not in self._firsts:
-                self._firsts[at] = self._aligned(at, before, radius)
+        for at in of_pass_1 if position not in firsts else ():
+            if at not in firsts:
+                firsts[at] = self._aligned(at, before, firsts.get(before), radius)
             before = at
-        return self._firsts.get(position, max(1, position - radius))
+        return firsts.get(position, max(1, position - radius))
 
-    def _aligned(self, position: int, before: int | None, radius: int) -> int:
+    def _aligned(self, position: int, before: int | None, start: int | None, radius: int) -> int:
         """While a run is made its length is not known, and the last windows of a sequence stand
-        still: then this one's words lie on those of the frame `before` it."""
+        still: then this one's words lie on those of the frame `before` it, from `start`."""
         first = max(1, position - radius)
         if before is None or first == 1:
             return first
-        number, start = self.passes[0], self._firsts[before]
+        number = self.passes[0]
         words, others = (self.recipe((number, p)).words for p in (position, before))
         places = (at for at in range(first, start - 1, -1) if _overlap(others[at - start :], words))
         return next(places, first)

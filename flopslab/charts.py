@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
 from flopslab.figures import Picture, cut, opened, sample, write
-from flopslab.reading import RunDirectory, open_run
+from flopslab.reading import RunDirectory, finished_run
 from flopslab.sweep import Variant, said
 
 COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
@@ -31,7 +31,7 @@ def by_position(variants: Sequence[Variant], number: int = 0) -> Figure:
     `number`: of the pass; 0 is each variant's last. Positions are those that all have a frame at,
     evenly spread if there are many.
     """
-    runs = [open_run(variant.study.output_dir) for variant in variants]
+    runs = [finished_run(variant.study.output_dir) for variant in variants]
     common = sorted(set.intersection(*(set(run.positions) for run in runs)))
     shown = [common[index] for index in sample(len(common), MOST)]
     words = {frame["position"]: frame["center_word"] for frame in runs[0].manifest["frames"]}
@@ -42,7 +42,7 @@ def by_position(variants: Sequence[Variant], number: int = 0) -> Figure:
 
 def by_pass(variants: Sequence[Variant], position: int) -> Figure:
     """One position's way through the passes: a row for each variant, a column for each pass."""
-    runs = [open_run(variant.study.output_dir) for variant in variants]
+    runs = [finished_run(variant.study.output_dir) for variant in variants]
     numbers = range(1, max(run.passes[-1] for run in runs) + 1)
     pictures = [[_picture(run, number, position) for number in numbers] for run in runs]
     columns = [f"pass {number}" for number in numbers]
@@ -52,7 +52,7 @@ def by_pass(variants: Sequence[Variant], position: int) -> Figure:
 
 def by_axes(plane: Sequence[Sequence[Variant]], position: int, number: int = 0) -> Figure:
     """One position in one pass: the first axis across, the second down; see `Sweep.planes`."""
-    runs = [[open_run(variant.study.output_dir) for variant in row] for row in plane]
+    runs = [[finished_run(variant.study.output_dir) for variant in row] for row in plane]
     pictures = [[_picture(run, number, position) for run in row] for row in runs]
     across, down, *others = [*plane[0][0].values, "", ""]
     rows = [str(row[0].values.get(down, "")) for row in plane]

@@ -16,7 +16,7 @@ from PIL import Image
 
 from flopslab import metrics
 from flopslab.probe import Probe
-from flopslab.reading import RunDirectory, open_run
+from flopslab.reading import RunDirectory, finished_run
 from flopslab.recipe import Recipe
 
 Row = dict[str, Any]
@@ -40,9 +40,9 @@ def evaluate(
 ) -> list[Row]:
     """A row for each pass of a run (or for those named): `pass`, `frames`, and all `MEASURES`.
 
-    Without a probe, what needs embeddings is nan. Raises RunError if a picture is not there.
+    Without a probe, what needs embeddings is nan. Raises RunError if the run is not finished.
     """
-    run = open_run(directory)
+    run = finished_run(directory)
     first = [image for image, _ in _frames(run, run.passes[0])]
     return [{"pass": n} | _measured(run, n, first, probe) for n in passes or run.passes]
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from flopslab.changes import cone
 from flopslab.controls import CONTROLS
 from flopslab.errors import ParameterError
 from flopslab.generator import Generator
@@ -76,12 +77,22 @@ class Experiment:
 
     @property
     def reaches(self) -> list[int]:
-        """The predicted fronts, by pass."""
-        return [reach(self.study, number) for number in range(1, self.study.passes + 1)]
+        """The predicted fronts, by pass: how far the cones of the changes reach.
+
+        `mixing.reach` where there is room; near an end a window that was moved inward has words
+        from farther away.
+        """
+        changes, length = self.planned(), len(self.words)
+        cones = [(change.position, cone(self.study, change, length)) for change in changes]
+        return [
+            max(abs(p - centre) for centre, reached in cones for p in reached[number])
+            for number in range(1, self.study.passes + 1)
+        ]
 
     def planned(self, count: int = 0) -> list[Replace]:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
-        first, last = self.frames[0] + self.reaches[-1], self.frames[-1] - self.reaches[-1]
+        room = reach(self.study, self.study.passes)
+        first, last = self.frames[0] + room, self.frames[-1] - room
         other = [p for p in self.frames if self.words[p - 1].text != self.new_word]
         inner = [p for p in other if first <= p <= last] or other
         chosen = _spread(inner, self.changes)

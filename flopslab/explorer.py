@@ -59,9 +59,10 @@ class Explorer(widgets.VBox):
 
     def compare(self, against: str | Path | None, follow: bool = True) -> None:
         """Show this run beside the first; None: the first alone."""
-        self.against = Album(against) if against else None
-        self.map.compare(self.against)
-        self._show()
+        with self._working:  # no value of the run before may arrive in the map of this one
+            self.against = Album(against) if against else None
+            self.map.compare(self.against)
+            self._show()
         if follow:
             self.follow()
 

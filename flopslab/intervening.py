@@ -92,7 +92,7 @@ class WordChanger(widgets.VBox):
         try:
             self.said.value = views.note("loading the model")
             study = study_of(self._album)
-            directory = self._directory(change)
+            directory = self._directory(change, study)
             self._generator = self._generator or load_generator(study, self._batch_size())
             self._begun(directory)
             progress = _Bar(self.bar, self.said)
@@ -108,9 +108,11 @@ class WordChanger(widgets.VBox):
         """What the base run has frozen."""
         return self._album.recipe(self._album.keys[0]).made_with["batch_size"]
 
-    def _directory(self, change: Replace) -> Path:
-        """One for each change: words become no name, their digest does."""
-        asked = [change.position, change.word, self._album.manifest["sequence"]]
+    def _directory(self, change: Replace, study: Study) -> Path:
+        """One for each change in one study and model: words become no name, their digest does."""
+        told = self._album.manifest
+        asked = [change.position, change.word, told["sequence"], told["settings"]]
+        asked.append(study.pixel_parameters() | {"sequence": ""})  # wherever its file is now
         return beside(self._album.directory) / json_digest(asked)[:16]
 
 

@@ -1,7 +1,7 @@
 """Latents beside a picture: what it was decoded from, `frame_000001.safetensors`.
 
 float32 [channels, height, width]. The file has no checksum of its own; the digest stands in the
-picture's recipe.
+picture's recipe. Where `colour_anchor` leads the picture's colours back, theirs are led back too.
 """
 
 import hashlib

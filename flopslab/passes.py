@@ -1,6 +1,5 @@
 """The main loop: words to pictures, then pass after pass of pictures that see their neighbours."""
 
-import math
 import shlex
 import time
 import warnings
@@ -12,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab import refinement
-from flopslab.compositing import METHODS, Context
-from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
+from flopslab import checks, refinement
+from flopslab.compositing import Context
+from flopslab.errors import FlopslabWarning, ModelError, RunError
 from flopslab.generator import FrameRequest, Generator, load_generator
-from flopslab.params import Study, steps_run
+from flopslab.params import Study
 from flopslab.planning import Frame, plan
 from flopslab.progress import NoProgress, Progress
 from flopslab.sequence import Word, read_sequence
@@ -111,21 +110,18 @@ def generate(
     ModelError if one is no picture.
     """
     began = time.perf_counter()
-    requests = [
-        FrameRequest(frame.prompt, frame.seed, context)
-        for frame, context in zip(batch, contexts, strict=True)
-        if frame.given is None
-    ]
+    asked = [pair for pair in zip(batch, contexts, strict=True) if pair[0].given is None]
+    requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in asked]
     strength = study.strength(batch[0].number)
     made, latents = [], [None] * len(batch)
     if requests and keep_latents:
         made, latents = generator.generate_with_latents(requests, strength)
     elif requests:
         made = generator.generate(requests, strength)
+    for (frame, _), image in zip(asked, made, strict=True):
+        _require_picture(frame, image, generator)
     rest = iter(made)
     images = [frame.given or next(rest) for frame in batch]
-    for frame, image in zip(batch, images, strict=True):
-        _require_picture(frame, image, generator)
     return images, latents, time.perf_counter() - began
 
 
@@ -136,11 +132,14 @@ def lead_back(
     latents: Sequence[np.ndarray | None],
     store: Store,
 ) -> tuple[Sequence[Image.Image], Sequence[np.ndarray | None]]:
-    """The pictures and latents with the colours of pass 1, as far as the study asks for it."""
-    if batch[0].number == 1:
-        return images, latents
-    made = zip(batch, images, latents, strict=True)
-    led = [refinement.anchored(study, store, frame.position, i, z) for frame, i, z in made]
+    """The pictures and latents with the colours of pass 1, as far as the study asks for it.
+
+    A frame that looks at no other, as in pass 1, stays as it is.
+    """
+    led = [
+        refinement.anchored(study, store, frame.position, image, z) if frame.inputs else (image, z)
+        for frame, image, z in zip(batch, images, latents, strict=True)
+    ]
     return [image for image, _ in led], [z for _, z in led]
 
 
@@ -194,44 +193,11 @@ def _prepare(
         warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=3)
     frozen = study.batch_size or store.made_with.get("batch_size", 0)
     generator = generator or load_generator(study, frozen)
-    _require_steps(study, generator.settings["steps"])
-    _require_start(study)
-    _require_places(study, given, positions(len(words), study.frame_interval, study.limit))
+    checks.refinement(study, generator.settings["steps"])
+    frames = positions(len(words), study.frame_interval, study.limit)
+    checks.pictures(study, given, frames, generator.size)
     store.accept(study, generator.settings, words, given)
     return generator
-
-
-def _require_steps(study: Study, steps: int) -> None:
-    """ParameterError if a refinement pass would run no step."""
-    for strength in (study.strength(number) for number in range(2, study.passes + 1)):
-        if steps_run(steps, strength) < 1:
-            raise ParameterError(
-                f"refinement with denoising_strength = {strength} of {steps} steps",
-                "no step would run",
-                f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
-            )
-
-
-def _require_start(study: Study) -> None:
-    """ParameterError if there is nothing to sharpen in any pass."""
-    strengths = {study.strength(number) for number in range(2, study.passes + 1)}
-    if study.detail and strengths == {1.0} and METHODS[study.method].weighs_images:
-        raise ParameterError(
-            f"detail with method {study.method} at denoising_strength 1",
-            "every frame starts from noise, with nothing to sharpen",
-            "set denoising_strength below 1, or detail to 0",
-        )
-
-
-def _require_places(study: Study, given: Mapping[int, Image.Image], frames: range) -> None:
-    """ParameterError if a picture from outside has no place, or no latents where they count."""
-    asked = f"pictures from outside in the first pass, at {sorted(given)}"
-    if strangers := [position for position in given if position not in frames]:
-        remedy = f"give pictures for some of the {len(frames)} frames"
-        raise ParameterError(asked, f"no frame at {strangers}", remedy)
-    if given and METHODS[study.method].takes_latents:
-        remedy = "use a method that reads pictures"
-        raise ParameterError(asked, f"method {study.method}, which reads latents", remedy)
 
 
 def _numbers(

@@ -100,7 +100,7 @@ def interventions(
     generator = base_run(study, generator, progress)
     cones = [cone(study, change, len(words)) for change in changes]
     places = directories or [None] * len(changes)
-    whole = _Whole(progress or Progress(1, 0, names=[f"{len(changes)} interventions"]), cones)
+    whole = _Cones(progress or Progress(1, 0, names=[f"{len(changes)} interventions"]), cones)
     try:
         return [
             _intervene(study, words, change, reached, generator, whole, directory)
@@ -125,7 +125,7 @@ def _intervene(
     change: Change,
     reached: Cone,
     generator: Generator,
-    progress: "_Whole",
+    progress: "_Cones",
     directory: str | Path | None,
 ) -> Intervention:
     base, pictures = Path(study.output_dir), given(change, generator.size)
@@ -200,8 +200,8 @@ def _frozen(study: Study) -> int:
     return recipe.made_with["batch_size"]
 
 
-class _Whole(NoProgress):
-    """Many runs as one pass: it counts the frames of their cones."""
+class _Cones(NoProgress):
+    """Many runs as one pass of another progress: it counts the frames of their cones."""
 
     def __init__(self, progress: NoProgress, cones: Sequence[Cone]) -> None:
         self._progress = progress

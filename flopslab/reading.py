@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,20 @@ def open_run(directory: str | Path) -> RunDirectory:
     passes = sorted({number for number, _ in found})
     positions = tuple(position for number, position in found if number == passes[0])
     return RunDirectory(Path(directory), tuple(passes), positions, tuple(found))
+
+
+def finished_run(directory: str | Path) -> RunDirectory:
+    """The run in `directory` as its manifest tells of it, for reading.
+
+    What lies there of a run with more passes or frames has no part in it. RunError if there is no
+    run, or it is not finished.
+    """
+    run = open_run(directory)
+    told = run.manifest
+    passes = tuple(range(1, told["final_pass"] + 1))
+    positions = tuple(frame["position"] for frame in told["frames"])
+    frames = tuple((number, position) for number in passes for position in positions)
+    return replace(run, passes=passes, positions=positions, frames=frames)
 
 
 def recipes_in(directory: Path) -> list[Recipe]:

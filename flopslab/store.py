@@ -34,6 +34,8 @@ from flopslab.sequence import Word
 
 __all__ = ["Store", "open_run", "read_frame"]
 
+SHARED = 32  # frames of another run that are written together
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -110,7 +112,10 @@ class Store:
         `share_from`, is taken from there if it is the frame asked for.
         """
         with disk.explained(self.directory):
-            return [frame for frame in frames if not self._keep(frame)]
+            lacking = [frame for frame in frames if not self._keep(frame)]
+            for start in range(0, len(lacking), SHARED):
+                self._share(lacking[start : start + SHARED])
+            return [frame for frame in lacking if not self.proves(frame.number, frame.position)]
 
     def inspect(self, frames: Sequence[Frame]) -> None:
         """Prove what can be proven of the frames; nothing changes on the disk."""
@@ -177,14 +182,14 @@ class Store:
         return path
 
     def _keep(self, frame: Frame) -> bool:
-        """Whether the frame is proven now: where it stands, from aside/ or from another run."""
+        """Whether the frame is proven now: where it stands, or from aside/."""
         path = self.directory / frame.place
         disk.make_directory(path.parent)
         if self._prove(frame, path):
             return True
         if _occupied(path):
             self._set_aside(path)
-        return self._take_back(frame) or self._share(frame)
+        return self._take_back(frame)
 
     def _prove(self, frame: Frame, path: Path) -> bool:
         """Whether a whole picture stands there with the key asked for; if so, remember it.
@@ -227,17 +232,22 @@ class Store:
                 return True
         return False
 
-    def _share(self, frame: Frame) -> bool:
-        """A frame of another run is the one asked for: write it down as one of this run."""
-        if self.share_from is None or not self._prove(frame, self.share_from / frame.place):
-            return False
+    def _share(self, frames: Sequence[Frame]) -> None:
+        """Those that another run has, written down as frames of this one; all at once."""
+        if self.share_from is None:
+            return
+        there = (frame for frame in frames if self._prove(frame, self.share_from / frame.place))
+        pictures = [self._as_own(frame) for frame in there]  # each while it is in memory
+        self._write(pictures)
+        self.shared += [picture.frame for picture in pictures]
+
+    def _as_own(self, frame: Frame) -> Picture:
+        """The picture of another run with the recipe that it has in this one."""
         number, position = frame.number, frame.position
         made_with = self._conditions.made_with(number)
         recipe = replace(self._proven[number, position], made_with=made_with)
         found = self.latents(number, position) if self.keeps_latents else None
-        self._write([Picture(frame, self.image(number, position), found, recipe)])
-        self.shared.append(frame)
-        return True
+        return Picture(frame, self.image(number, position), found, recipe)
 
     def _write(self, pictures: Iterable[Picture]) -> None:
         pictures, files = list(pictures), {}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import weakref
 
 import generators
 import models
@@ -12,6 +13,7 @@ from generators import BATCH, Decoded, nearly_same, picture, refused, request_of
 from safetensors.torch import load_file, save_file
 
 from flopslab import adapter
+from flopslab.compositing import Context
 from flopslab.errors import ModelError, ParameterError
 
 
@@ -200,3 +202,16 @@ def test_a_pickled_image_encoder_is_refused(tmp_path):
 
 def test_a_model_without_a_unet_has_no_adapter():
     assert refused(error_of(model=str(generators.directory("sd3"))), "StableDiffusion3Pipeline")
+
+
+def test_embeddings_are_remembered_without_their_pictures(monkeypatch):
+    monkeypatch.setattr(adapter, "CACHED", 2)
+    generator = generators.load(method="ip_adapter")
+    shown = picture(1)
+    gone = weakref.ref(shown)
+    known = [generator._adapter.arguments([Context(references=((shown, 1.0),))]) for _ in range(2)]
+    before, after = (each["ip_adapter_image_embeds"][0] for each in known)
+    del shown
+    assert torch.equal(before, after) and gone() is None
+    generator._adapter.arguments([Context(references=((picture(s), 1.0),)) for s in (2, 3, 4)])
+    assert len(generator._adapter._known) == 2

@@ -116,3 +116,16 @@ def test_an_album_of_a_run_with_one_frame(tmp_path):
     album = Album(run(study, PaintedGenerator(), NoProgress()).directory)
     assert album.window((1, 1)) == range(1, 2)
     assert unfinished(album).window((1, 1)) == range(1, 2)
+
+
+class Forgetful(dict):
+    """What is put in is dropped at once, as by a `refresh` in another thread."""
+
+    def __setitem__(self, key, value):
+        pass
+
+
+def test_what_is_dropped_while_it_is_asked_for_is_given_all_the_same(album):
+    album._recipes, album._thumbnails = Forgetful(), Forgetful()
+    assert album.recipe((1, 1)).position == 1
+    assert album.thumbnail((1, 1))

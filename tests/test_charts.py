@@ -99,6 +99,17 @@ def test_neighbours_side_by_side_are_those_of_the_pass_asked_for(sweep):
     assert (canvas[top : top + height, left : left + width] == np.asarray(frame)).all()
 
 
+def test_what_is_left_of_a_larger_run_is_not_shown(study):
+    for passes, limit in [(2, 12), (1, 3)]:
+        sweep = Sweep(study.model_copy(update={"passes": passes, "limit": limit}), {"seed": [0]})
+        run(sweep, Painters())
+    figure = charts.by_position(sweep.variants)
+    assert {"1 silence", "3 memory"} <= texts(figure) and len(texts(figure)) == 5
+    (frame, _) = open_run(sweep.variants[0].study.output_dir).frame(1, 1)
+    canvas = figure.axes[0].get_images()[0].get_array()
+    assert (canvas[: frame.height, : frame.width] == np.asarray(frame)).all()
+
+
 def test_many_positions_are_shown_evenly_spread(sweep, monkeypatch):
     monkeypatch.setattr(charts, "MOST", 4)
     shown = charts.by_position(sweep.variants).axes[0].get_xticklabels()

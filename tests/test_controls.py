@@ -51,6 +51,12 @@ def test_without_images_nothing_is_looked_at_and_without_text_nothing_is_said(st
     assert all(frame.inputs and not frame.prompt.fragments for frame in planned(study, "no_text"))
 
 
+def test_without_images_no_colour_comes_from_one_either(paint, tmp_path):
+    plain = paint(control="no_images")
+    asked = {"colour_anchor": 1.0, "output_dir": str(tmp_path / "anchored")}
+    assert pixels(paint(control="no_images", **asked).directory) == pixels(plain.directory)
+
+
 @every_control
 def test_the_first_pass_knows_no_control(study, control):
     assert planned(study, control, 1) == planned(study, "none", 1)

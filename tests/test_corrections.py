@@ -1,4 +1,4 @@
-"""What a refinement starts from, corrected: colours of the first pass, detail."""
+"""Against drift: a new frame has the colours of its first, what it started from has detail."""
 
 import numpy as np
 import pytest

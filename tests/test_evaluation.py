@@ -53,6 +53,13 @@ def test_the_first_pass_has_not_drifted_and_later_ones_are_compared_with_it(pain
     assert second["sharpness"] < 1  # a mean of noise is smoother
 
 
+def test_what_is_left_of_a_larger_run_has_no_part_in_the_rows(paint):
+    paint(passes=1)
+    rows = evaluate(paint(passes=2, limit=5).directory)
+    assert [(found["pass"], found["frames"]) for found in rows] == [(1, 5), (2, 5)]
+    assert [found["pass"] for found in evaluate(paint(passes=1, limit=5).directory)] == [1]
+
+
 def test_coherence_is_of_frames_in_order(paint):
     directory = paint().directory
     run = open_run(directory)

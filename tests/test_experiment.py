@@ -41,6 +41,14 @@ def test_where_every_wave_meets_an_end_they_are_spread_over_all():
     assert places(changes=100, limit=2) == [1, 2]
 
 
+def test_a_front_is_predicted_as_far_as_the_cones_reach():
+    roomy = Experiment(Study(context_diameter=4), new_word="comet")
+    assert roomy.reaches == [2, 6, 10]
+    narrow = Experiment(Study(context_diameter=10, limit=16, passes=2), new_word="comet")
+    assert [change.position for change in narrow.planned()] == [3, 9, 14]
+    assert narrow.reaches == [8, 13]  # frame 1 reads words 1 to 11; there are 16 frames
+
+
 def test_changes_stand_at_frames_and_never_put_a_word_in_its_own_place():
     assert all(place % 3 == 1 for place in places(changes=5, frame_interval=3))
     assert 23 in places(changes=28) and 23 not in places(changes=28, new_word="sun")

@@ -1,6 +1,7 @@
 """The explorer without a browser: set a control, read what is shown."""
 
 import io
+import shutil
 import time
 
 import numpy as np
@@ -221,6 +222,18 @@ def test_what_goes_wrong_with_an_intervention_is_shown(viewer):
     viewer.changer.button.click()
     viewer.changer.wait()
     assert viewer.changer.problem.value
+
+
+def test_the_same_change_can_be_made_in_a_run_that_was_made_anew(viewer, paint):
+    viewer.changer.word.value = "volcano"
+    viewer.changer.button.click()
+    viewer.changer.wait()
+    shutil.rmtree(viewer.album.directory)
+    again = Explorer(paint(method="blend").directory, generator=PaintedGenerator(), follow=False)
+    again.changer.word.value = "volcano"
+    again.changer.button.click()
+    again.changer.wait()
+    assert again.changer.problem.value == ""
 
 
 def test_an_intervention_needs_a_finished_run(viewer):

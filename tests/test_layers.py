@@ -3,6 +3,7 @@ one door."""
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -41,6 +42,7 @@ ORDER = [
     "reading",
     "store",
     "progress",
+    "checks",
     "passes",
     "inspection",
     "metrics",
@@ -98,7 +100,13 @@ def rooms(path: Path) -> list[tuple[str, bool]]:
 
 
 def test_every_module_has_its_place_in_the_order():
-    assert set(ROOMS) <= set(ORDER)
+    assert sorted(ORDER) == ROOMS
+
+
+def test_the_readme_names_every_module_in_this_order():
+    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## The package\n")[1].split("```")[0]
+    assert re.findall("`(\\w+)`", section) == ORDER
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -121,6 +121,18 @@ def test_a_picture_of_ones_own_spreads_from_its_place_alone(study, tmp_path):
     assert open_run(found.directory).frame(1, 6)[0].size == (12, 8)
 
 
+def test_a_picture_of_ones_own_may_be_of_one_colour(study, tmp_path):
+    Image.new("RGB", (12, 8), "red").save(tmp_path / "own.png")
+    found = intervene(study, ReplaceFrame(6, tmp_path / "own.png"))
+    assert open_run(found.directory).image(1, 6).getcolors() == [(96, (255, 0, 0))]
+
+
+@pytest.mark.parametrize("image", [Image.new("L", (12, 8)), Image.new("RGB", (8, 12))])
+def test_a_picture_from_outside_must_be_one_that_the_model_could_have_made(study, image):
+    with pytest.raises(ParameterError, match="give it in RGB, 12 x 8 pixels"):
+        run(study, PaintedGenerator(), NoProgress(), given={6: image})
+
+
 def test_a_run_with_a_picture_from_outside_is_no_run_of_the_study_alone(study, tmp_path):
     Image.effect_noise((12, 8), 80).save(tmp_path / "own.png")
     found = intervene(study, ReplaceFrame(6, tmp_path / "own.png"))

@@ -8,6 +8,7 @@ import pytest
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import ImageFile
 
+from flopslab import store
 from flopslab.errors import RunError
 from flopslab.reading import read_frame
 from flopslab.recipe import encode, pixel_digest
@@ -244,3 +245,15 @@ def test_a_run_takes_from_another_what_is_the_very_same(paint, tmp_path):
     assert len({read_frame(p)[1].made_with["sequence"] for p in Path(shared).rglob("frame*")}) == 1
     again = paint(PaintedGenerator(), sequence=changed, output_dir=shared)
     assert [(done.made, done.kept) for done in again.passes] == [(0, 12), (0, 12)]
+
+
+def test_what_is_taken_from_another_run_reaches_the_disk_many_at_a_time(
+    paint, tmp_path, quick_disk, monkeypatch
+):
+    monkeypatch.setattr(store, "SHARED", 5)
+    first = paint(passes=1).directory
+    run = paint(passes=1, output_dir=str(tmp_path / "shared"), share_from=first)
+    assert run.passes[0].shared == 12
+    directory = (run.directory / "pass1").stat().st_ino
+    assert quick_disk.count(directory) == 3  # 12 frames: 5, 5 and 2
+    assert pixels(run.directory) == pixels(first)
