@@ -222,8 +222,10 @@ not in the table means what the word spelled most like it means. The model saw {
 scenes of one to eleven words and nothing else: no photograph, no work of an artist, no person.
 
 `make tiny` trains it again. Steps: {steps}; {batch} pictures a step in each of two processes for
-UNet and adapter. The autoencoder's steps were run on 12,000 scenes of an earlier stage of the
-painter. A training begun anew gives a model of the same kind, not the same digits.
+UNet and adapter. The shipped weights differ in two ways: the autoencoder learned from 12,000 scenes
+of an earlier stage of the painter, and its schedule and the UNet's were set for more steps at first
+(6,000 and 5,500) and shortened on the way. A training begun anew gives a model of the same kind, not
+the same digits.
 
 ## What it can do
 
