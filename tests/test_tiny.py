@@ -106,9 +106,9 @@ def test_another_seed_gives_another_layout(pipeline):
 
 
 def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipeline):
-    found = evaluate.image_to_image(pipeline, count=16)
-    assert found["ssim_with_start"] > found["ssim_with_another"] + 0.1
-    assert found["similarity_after"] > found["similarity_before"] + 0.1
+    found = evaluate.image_to_image(pipeline, 0.5, count=16)
+    assert found["ssim_with_start"] > found["ssim_with_another"] + 0.02
+    assert found["similarity_after"] > found["similarity_before"] + 0.3
 
 
 def test_a_picture_as_prompt_carries_its_motif_over():
@@ -151,15 +151,29 @@ def test_the_card_tells_what_was_measured():
         "judge": 0.9,
         "pairs": 0.8,
         "diversity": 1.25,
-        "image_to_image": dict.fromkeys(
-            ("ssim_with_start", "ssim_with_another", "similarity_after", "similarity_before"), 0.5
-        ),
-        "retrieval": {"rows": [0.93, 0.81], "anyhow": [0.71, 0.6]},
-        "adapter": {0.5: 0.4, 1.0: 0.77},
+        "image_to_image": {
+            "0.5": {
+                "ssim_with_start": 0.42,
+                "ssim_with_another": 0.31,
+                "similarity_after": 0.8,
+                "similarity_before": 0.1,
+            }
+        },
+        "rows": [0.93, 0.81],
+        "anyhow": [0.71, 0.6],
+        "adapter": {"0.5": 0.4, "1.0": 0.77},
         "milliseconds": 201.4,
     }
     text = card(numbers)
-    for told in ("75.0%", "flames 50%", "1.25", "93%", "40% at 0.5, 77% at 1.0", "201 ms"):
+    for told in (
+        "75.0%",
+        "flames 50%",
+        "1.25",
+        "93%",
+        "0.42 (0.31)",
+        "40% at 0.5, 77% at 1.0",
+        "201 ms",
+    ):
         assert told in text
 
 

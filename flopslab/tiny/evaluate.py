@@ -138,8 +138,10 @@ def _some_words(count: int) -> list[str]:
 # --- image to image ---------------------------------------------------------------------------
 
 
-def image_to_image(pipeline: StableDiffusionPipeline, count: int = 48) -> dict[str, float]:
-    """What image to image at strength 0.5 does to pictures of one word, given another.
+def image_to_image(
+    pipeline: StableDiffusionPipeline, strength: float, count: int = 48
+) -> dict[str, float]:
+    """What image to image does to pictures of one word, given another.
 
     Structural similarity with the picture it started from and with one of another word, and the
     CLIP's similarity with the new word before and after.
@@ -148,7 +150,7 @@ def image_to_image(pipeline: StableDiffusionPipeline, count: int = 48) -> dict[s
     old, new = words[:count], words[count:]
     starts = list(pictures(pipeline, old, _UNSEEN))
     refine = AutoPipelineForImage2Image.from_pipe(pipeline)
-    made = list(pictures(refine, new, _UNSEEN + count, image=starts, strength=0.5))
+    made = list(pictures(refine, new, _UNSEEN + count, image=starts, strength=strength))
     texts = embed_words(new)
     return {
         "ssim_with_start": _alike(made, starts),
