@@ -238,11 +238,12 @@ A procedural painter (`../painter.py`) draws a scene for any words, from the tab
 not in the table means what the word spelled most like it means. The model saw {pictures:,} such
 scenes of one to eleven words and nothing else: no photograph, no work of an artist, no person.
 
-`make tiny` trains it again. Steps: {steps}.
-UNet and adapter see {batch} pictures a step in each of two processes. The shipped weights differ in two ways: the autoencoder learned from 12,000 scenes
-of an earlier stage of the painter, and and its schedule and the UNet's were first set for more steps
-(6,000 and 5,500), the adapter's for fewer (800), and changed on the way. A training begun anew gives a model of the same kind, not
-the same digits.
+`make tiny` trains it again. Steps: {steps}. UNet and
+adapter see {batch} pictures a step in each of two processes. The shipped weights differ in two
+ways: the autoencoder learned from 12,000 scenes of an earlier stage of the painter; and its
+schedule and the UNet's were first set for more steps (6,000 and 5,500), the adapter's for fewer
+(800), and changed on the way. A training begun anew gives a model of the same kind, not the same
+digits.
 
 ## What it can do
 

@@ -43,7 +43,7 @@ def options(line: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--vae-steps", type=int, default=4600)
     parser.add_argument("--unet-steps", type=int, default=5000)
     parser.add_argument("--clip-steps", type=int, default=900)
-    parser.add_argument("--adapter-steps", type=int, default=800)
+    parser.add_argument("--adapter-steps", type=int, default=1600)
     parser.add_argument("--judge-steps", type=int, default=1300)
     parser.add_argument("--batch", type=int, default=24, help="pictures a step and process")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="share UNet steps")
