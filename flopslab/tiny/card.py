@@ -225,8 +225,9 @@ from diffusers import StableDiffusionPipeline
 
 pipeline = StableDiffusionPipeline.from_pretrained("flopslab/tiny/model")
 pipeline("ocean", num_inference_steps=12, guidance_scale=3).images[0]
-pipeline.load_ip_adapter("flopslab/tiny/model", subfolder="ip_adapter",
-                         weight_name="ip-adapter_tiny.safetensors")
+pipeline.load_ip_adapter(
+    "flopslab/tiny/model", subfolder="ip_adapter", weight_name="ip-adapter_tiny.safetensors"
+)
 ```
 
 ![A hundred words, and phrases](../../../docs/tiny.jpg)
