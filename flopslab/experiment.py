@@ -1,8 +1,10 @@
 """The experiment of `notebooks/propagation.ipynb`: where words are changed, and what is compared.
 
-Runs lie beside the base run: `<output_dir>-interventions/`, and `<output_dir>-controls/`.
+Runs lie beside the base run, in directories that begin with its name: `<output_dir>-seeds/`,
+`<output_dir>-controls/`, and for each of them `-interventions/`.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +16,7 @@ from flopslab.changes import cone
 from flopslab.controls import CONTROLS
 from flopslab.errors import ParameterError
 from flopslab.generator import Generator
-from flopslab.mixing import reach
+from flopslab.mixing import predict, reach
 from flopslab.params import Study
 from flopslab.passes import run
 from flopslab.probe import Probe
@@ -22,7 +24,7 @@ from flopslab.progress import NoProgress
 from flopslab.propagation import Intervention, Replace, interventions
 from flopslab.reading import open_run
 from flopslab.sequence import Word, read_sequence
-from flopslab.waves import Influence, everywhere, influence, specific, trace
+from flopslab.waves import Influence, everywhere, joined, specific, trace
 from flopslab.windows import positions
 
 
@@ -31,8 +33,8 @@ class Experiment:
     """A study, and how it is experimented with. Raises ParameterError."""
 
     study: Study
-    new_word: str = "fire"
-    """What a changed word becomes."""
+    new_word: str | Sequence[str] = "fire"
+    """What a changed word becomes; of several, each in turn."""
 
     changes: int = 3
     """How many words are changed, each in a run of its own."""
@@ -40,16 +42,18 @@ class Experiment:
     control_changes: int = 1
     """How many of them are changed under each control too."""
 
+    seeds: int = 1
+    """How many run seeds the changes are spread over, from the study's own upwards."""
+
     probe: str = "tiny"
     """What says how alike a picture and a word are: tiny (embedded), or a directory with a CLIP."""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.control_changes <= self.changes:
-            raise ParameterError(
-                "an experiment with these parameters",
-                f"changes = {self.changes}, control_changes = {self.control_changes}",
-                "give at least one of each, and no more control_changes than changes",
-            )
+        counts = {name: getattr(self, name) for name in ("changes", "control_changes", "seeds")}
+        if min(counts.values()) < 1 or max(counts.values()) > self.changes:
+            found = ", ".join(f"{name} = {count}" for name, count in counts.items())
+            remedy = "give at least one of each, and no more of the others than changes"
+            raise ParameterError("an experiment with these parameters", found, remedy)
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
@@ -89,35 +93,53 @@ class Experiment:
             for number in range(1, self.study.passes + 1)
         ]
 
+    @property
+    def new_words(self) -> list[str]:
+        return [self.new_word] if isinstance(self.new_word, str) else list(self.new_word)
+
     def planned(self, count: int = 0) -> list[Replace]:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
         room = reach(self.study, self.study.passes)
         first, last = self.frames[0] + room, self.frames[-1] - room
-        other = [p for p in self.frames if self.words[p - 1].text != self.new_word]
+        other = [p for p in self.frames if self.words[p - 1].text not in self.new_words]
         inner = [p for p in other if first <= p <= last] or other
-        chosen = _spread(inner, self.changes)
-        return [Replace(position, self.new_word) for position in _spread(chosen, count or None)]
+        said = itertools.cycle(word for word in self.new_words for _ in range(self.seeds))
+        changes = map(Replace, _spread(inner, self.changes), said)
+        return _spread([*changes], count or None)
+
+    def studies(self, control: str = "none") -> list[Study]:
+        """The study, or what it is under a control, with each run seed in turn."""
+        return [self._beside(control, self.study.seed + index) for index in range(self.seeds)]
+
+    def interventions(self, generator: Generator) -> list[Intervention]:
+        """The changes, each in the run of its seed: the seeds take turns."""
+        return self._made("none", self.planned(), generator)
 
     def control(self, name: str, generator: Generator) -> list[Intervention]:
-        """The changes under a control, one of `CONTROLS`."""
-        study = self.controlled(name)
-        run(study, generator, NoProgress(), share_from=self.study.output_dir)
-        return interventions(study, self.planned(self.control_changes), generator)
-
-    def controlled(self, name: str) -> Study:
-        return self._beside(name, control=name)
+        """Some of the changes under a control, one of `CONTROLS`."""
+        for study, own in zip(self.studies(name), self.studies(), strict=True):
+            run(study, generator, NoProgress(), share_from=own.output_dir)
+        return self._made(name, self.planned(self.control_changes), generator)
 
     def seed_only(self, generator: Generator) -> Influence:
         """What another seed changes, seen from the positions of the changes: no word is changed."""
-        study = self._beside("seed", seed=self.study.seed + 1)
+        study = self._beside("none", self.study.seed + self.seeds)
         other = run(study, generator, NoProgress()).directory
         centres = [change.position for change in self.planned(self.control_changes)]
         return everywhere(Path(self.study.output_dir), other, centres)
 
-    def controls(self, generator: Generator) -> dict[str, Influence]:
-        """The influence under each control, and of another seed, by name."""
-        found = {name: influence(self.control(name, generator)) for name in CONTROLS}
-        return found | {"seed": self.seed_only(generator)}
+    def controls(self, generator: Generator) -> dict[str, list[Intervention]]:
+        """The interventions under each control, by name."""
+        return {name: self.control(name, generator) for name in CONTROLS}
+
+    def predicted(self, control: str = "none", shown: str = "none") -> Influence:
+        """What the weights predict for the changes that are made under a control.
+
+        `shown`: the control whose pictures are shown; "none" predicts for neighbours in place.
+        """
+        changes = self.planned(0 if control == "none" else self.control_changes)
+        own = self._own_studies(shown)
+        return joined([predict(own[each], self.words, [each.position]) for each in changes])
 
     def shown_words(self, directory: str | Path, probe: Probe) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
@@ -125,9 +147,27 @@ class Experiment:
         images = [opened.frame(self.study.passes, p)[0] for p in self.frames]
         return specific(trace(images, self.words, probe))
 
-    def _beside(self, name: str, **parameters: object) -> Study:
-        where = {"output_dir": f"{self.study.output_dir}-controls/{name}"}
-        return self.study.model_copy(update=where | parameters)
+    def _beside(self, control: str, seed: int) -> Study:
+        """The study with another control and seed, in a directory that says which."""
+        where = self.study.output_dir
+        where += f"-controls/{control}" if control != "none" else ""
+        where += f"-seeds/{seed}" if seed != self.study.seed else ""
+        own = {"control": control, "seed": seed, "output_dir": where}
+        return self.study.model_copy(update=own)
+
+    def _own_studies(self, control: str) -> dict[Replace, Study]:
+        """The study of each change."""
+        return dict(zip(self.planned(), itertools.cycle(self.studies(control)), strict=False))
+
+    def _made(
+        self, control: str, changes: Sequence[Replace], generator: Generator
+    ) -> list[Intervention]:
+        """Each change in its own study, in the order of the changes."""
+        own, found = self._own_studies(control), {}
+        for study in self.studies(control):
+            turn = [change for change in changes if own[change] == study]
+            found |= zip(turn, interventions(study, turn, generator), strict=True)
+        return [found[change] for change in changes]
 
 
 def _spread(positions: Sequence[int], count: int | None) -> list[int]:

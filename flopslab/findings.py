@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -20,19 +19,6 @@ from flopslab.waves import (
 
 Point = tuple[float, float, float]  # mean, and its bootstrap interval
 ENOUGH = 5  # changes for an interval to say something
-
-
-class Carried(NamedTuple):
-    """Specific similarity to words that came through pictures, and the 95 % range of chance."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        beyond = self.value > self.high
-        said = "more than chance gives" if beyond else "no more than chance gives"
-        return f"{self.value:+.4f}, {said} ({self.low:+.4f} to {self.high:+.4f})"
 
 
 @dataclass(frozen=True)
@@ -115,25 +101,32 @@ def sentences(found: Sequence[PassFinding], near: Mapping[str, Point], count: in
     ]
 
 
-def carried(
-    similarity: np.ndarray,
-    frames: Sequence[int],
-    radius: int,
-    reach: int,
-    random: np.random.Generator,
-    samples: int = 1000,
-) -> Carried:
-    """How much more specifically the frames show words that can have reached them through pictures
-    than words that cannot. `similarity` [frames, words] as from `waves.specific`.
+def carried(arrived: Influence, share: Influence, random: np.random.Generator) -> Point:
+    """How much a word shows for the share of it that pictures bring, in the last pass.
 
-    Chance is what the same similarities give when the words change places (a permutation test).
+    The slope of arrival (`waves.arrival`) on the predicted share, by least squares over all frames
+    whose own words are not changed. What disturbs frames but is not the word, or is not where the
+    share is, has the slope 0. Fewer than `ENOUGH` changes leave it open what the slope is.
     """
-    away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
-    near, far = (away > radius) & (away <= reach), away > reach
-    weights = near / max(near.sum(), 1) - far / max(far.sum(), 1)
-    shuffled = (similarity[:, random.permutation(away.shape[1])] for _ in range(samples))
-    chance = np.quantile([(weights * each).sum() for each in shuffled], [0.025, 0.975])
-    return Carried(float((weights * similarity).sum()), *map(float, chance))
+    pairs = np.stack([share.values[:, -1], arrived.values[:, -1]], axis=1)
+    outside = np.where(share.values[:, :1] == 0, pairs, np.nan)
+    enough = len(outside) >= ENOUGH
+    return _slope(outside), *(bootstrap(outside, random, _slope) if enough else (-np.inf, np.inf))
+
+
+def said(arrived: Influence, share: Influence) -> float:
+    """How much a word shows for its share of the prompt, in the first pass."""
+    return float(arrived.values[:, 0].sum() / share.values[:, 0].sum())
+
+
+def arrivals(by_words: float, points: Mapping[str, Point]) -> list[str]:
+    """Whether the word itself arrives, in words: `points` as from `carried`, by what was shown."""
+    first = f"For its share of the prompt a new word shows by {by_words:+.2f}; outside the window"
+    return [f"{first}, for the share that pictures bring:"] + [
+        f"- {name}: {slope:+.2f} ({low:+.2f} to {high:+.2f}), "
+        f"{'the word arrives' if low > 0 else 'not told from 0'}."
+        for name, (slope, low, high) in points.items()
+    ]
 
 
 def _compared(name: str, real: Point, control: Point, count: int) -> str:
@@ -162,3 +155,11 @@ def _mean(values: np.ndarray, random: np.random.Generator) -> Point:
     if not values.size:
         return (np.nan,) * 3
     return float(values.mean()), *bootstrap(values, random)
+
+
+def _slope(pairs: np.ndarray) -> float:
+    """Of the second on the first, [n, 2, frames]; nan frames do not count, 0 if all are alike."""
+    x, y = np.moveaxis(pairs, 1, 0)
+    x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+    spread = x.var()
+    return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread else 0.0

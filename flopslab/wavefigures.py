@@ -113,6 +113,25 @@ def strip(near: Mapping[str, Point], far: Mapping[str, Point], label: str = LABE
     return figure
 
 
+def arrival(found: Mapping[str, Wave], radius: int, reach: int, label: str) -> Figure:
+    """How much the new word shows in the last pass against distance, a line with its interval each.
+
+    Begins outside the word window (`radius`), where a word is not said; the front, `reach`, is
+    the vertical line.
+    """
+    figure, axes = _figure(COLUMN * 1.3, 3.0)
+    for index, (name, wave) in enumerate(found.items()):
+        mean, low, high = wave.mean[-1], wave.low[-1], wave.high[-1]
+        shown, style = np.arange(radius + 1, min(len(mean), 2 * reach)), _style(index)
+        axes.plot(shown, mean[shown], label=name.replace("_", " "), lw=1.2, ms=4, **style)
+        axes.fill_between(shown, low[shown], high[shown], color=style["color"], alpha=0.15, lw=0)
+    axes.axvline(reach + 0.5, color="grey", lw=0.8)
+    axes.axhline(0, color="grey", lw=0.4)
+    axes.set(xlabel="distance from the changed word, in positions", ylabel=label)
+    axes.legend(frameon=False, fontsize=8)
+    return figure
+
+
 def word_map(similarity: np.ndarray, frames: Sequence[int], radius: int, label: str) -> Figure:
     """Frames by words: how alike they are, with the words of each frame's prompt between lines."""
     figure, axes = _figure(COLUMN * 1.3, COLUMN)

@@ -5,7 +5,8 @@ change, with every seed the same; it is exactly 0 where no bit differs. Distance
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,11 +50,43 @@ class Wave:
 
 
 def influence(found: Sequence[Intervention], measure: Measure = pixel_distance) -> Influence:
-    """The influence of each of the interventions (one or more, all in one study)."""
-    pairs = [difference(each.base, each.directory, measure) for each in found]
-    centres = np.array([each.change.position for each in found])
-    values, differs = (np.stack(parts) for parts in zip(*pairs, strict=True))
-    return Influence(centres, _positions(found[0].base), values, differs)
+    """The influence of each of the interventions: one or more, all with the same frames."""
+    return joined([_of(each, measure) for each in found])
+
+
+def arrival(found: Sequence[Intervention], words: Sequence[Word], probe: Probe) -> Influence:
+    """How much more each frame shows the new word than before: what arrives is that word.
+
+    Measured is the gain in the probe's cosine with the new word beyond the mean gain with all
+    `words` of the sequence. It is not a distance and may be below 0. (A directional similarity as
+    of Gal et al., "StyleGAN-NADA", 2021, not divided by length, so that no change gives 0.)
+
+    The old word is left out on purpose. Neighbours of a word are akin to it, so that whatever
+    disturbs their frames takes them away from it: that would look like the wave of a change.
+    """
+    usual = probe.texts([word.text for word in words]).mean(axis=0)
+    news = probe.texts([each.change.word for each in found]) - usual
+    gains = [partial(_gain, probe, towards) for towards in news]
+    return joined([_of(each, gain) for each, gain in zip(found, gains, strict=True)])
+
+
+def joined(parts: Sequence[Influence]) -> Influence:
+    """The changes of all parts, which are about the same frames, in order."""
+    names = "centres", "values", "differs"
+    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **whole)
+
+
+def _of(found: Intervention, measure: Measure) -> Influence:
+    values, differs = difference(found.base, found.directory, measure)
+    centres = np.array([found.change.position])
+    return Influence(centres, _positions(found.base), values[None], differs[None])
+
+
+def _gain(probe: Probe, towards: np.ndarray, before: Image.Image, after: Image.Image) -> float:
+    """How far a picture moved in this direction, in the probe's space."""
+    then, now = probe.images([before, after])
+    return float((now - then) @ towards)
 
 
 def everywhere(

@@ -10,10 +10,12 @@ from painted import WORDS, PaintedGenerator
 from flopslab.controls import CONTROLS
 from flopslab.errors import ParameterError
 from flopslab.experiment import Experiment
+from flopslab.mixing import predict
 from flopslab.params import Study
 from flopslab.passes import run
 from flopslab.progress import NoProgress
 from flopslab.reading import open_run
+from flopslab.waves import influence
 
 FULL = Path(__file__).parent.parent / "params" / "propagation-full.yaml"
 
@@ -24,7 +26,7 @@ def experiment(study: Study) -> Experiment:
 
 
 def places(**names) -> list[int]:
-    own = {key: names.pop(key) for key in ("changes", "new_word") if key in names}
+    own = {key: names.pop(key) for key in ("changes", "new_word", "seeds") if key in names}
     study = Study.of(**{"context_diameter": 4} | names)
     return [change.position for change in Experiment(study, **own).planned()]
 
@@ -54,10 +56,28 @@ def test_changes_stand_at_frames_and_never_put_a_word_in_its_own_place():
     assert 23 in places(changes=28) and 23 not in places(changes=28, new_word="sun")
 
 
-@pytest.mark.parametrize(("changes", "control_changes"), [(0, 0), (2, 3), (2, 0)])
-def test_a_number_of_changes_that_makes_no_sense_is_refused(changes, control_changes):
-    with pytest.raises(ParameterError, match=f"changes = {changes}"):
-        Experiment(Study(), changes=changes, control_changes=control_changes)
+def test_several_new_words_take_turns_and_stand_in_no_place_of_their_own():
+    experiment = Experiment(Study(context_diameter=4), ["comet", "fish"], changes=4)
+    assert [change.word for change in experiment.planned()] == ["comet", "fish"] * 2
+    assert experiment.planned(2) == [experiment.planned()[1], experiment.planned()[3]]
+    assert 23 not in places(changes=28, new_word=["comet", "sun"])
+
+
+def test_no_word_is_tied_to_a_seed():
+    experiment = Experiment(Study(context_diameter=4), ["comet", "fish"], changes=8, seeds=2)
+    own = experiment._own_studies("none")
+    assert {(change.word, study.seed) for change, study in own.items()} == {
+        ("comet", 0), ("fish", 0), ("comet", 1), ("fish", 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "control_changes", "seeds"), [(0, 0, 1), (2, 3, 1), (2, 0, 1), (2, 1, 3), (2, 1, 0)]
+)
+def test_numbers_that_make_no_sense_are_refused(changes, control_changes, seeds):
+    with pytest.raises(ParameterError, match=f"changes = {changes}") as caught:
+        Experiment(Study(), changes=changes, control_changes=control_changes, seeds=seeds)
+    assert f"seeds = {seeds}" in caught.value.found
 
 
 def test_a_cell_is_read_like_that_of_a_study():
@@ -77,10 +97,11 @@ def test_controls_measure_some_changes_under_each_and_another_seed(experiment):
     generator = PaintedGenerator()
     run(experiment.study, generator, NoProgress())
     found = experiment.controls(generator)
-    assert list(found) == [*CONTROLS, "seed"]
-    centres = [change.position for change in experiment.planned(2)]
-    assert all(each.centres.tolist() == centres for each in found.values())
-    assert found["seed"].differs.all() and not found["no_images"].differs.all()
+    assert list(found) == [*CONTROLS]
+    assert all([one.change for one in each] == experiment.planned(2) for each in found.values())
+    seed = experiment.seed_only(generator)
+    assert seed.centres.tolist() == [change.position for change in experiment.planned(2)]
+    assert seed.differs.all() and not influence(found["no_images"]).differs.all()
 
 
 def test_a_control_takes_its_first_pass_from_the_base_run(experiment):
@@ -88,7 +109,45 @@ def test_a_control_takes_its_first_pass_from_the_base_run(experiment):
     generator = PaintedGenerator()
     (found, _) = experiment.control("no_images", generator)
     assert generator.calls == 12 + 2 * (3 + 3), "pass 2 of all, and two changes of three frames"
-    assert found.base == Path(experiment.controlled("no_images").output_dir)
+    assert found.base == Path(experiment.studies("no_images")[0].output_dir)
+
+
+def test_seeds_take_turns_and_every_change_keeps_its_own(study):
+    experiment = Experiment(study, "comet", changes=4, control_changes=2, seeds=2)
+    generator = PaintedGenerator()
+    found = experiment.interventions(generator)
+    assert [each.change for each in found] == experiment.planned()
+    assert [seed_of(each.base) for each in found] == [0, 1, 0, 1]
+    assert [seed_of(each.directory) for each in found] == [0, 1, 0, 1]
+    assert len({each.base for each in found}) == 2
+    controlled = experiment.control("shuffled", generator)
+    assert [each.change for each in controlled] == [found[1].change, found[3].change]
+    assert [seed_of(each.base) for each in controlled] == [1, 1]
+    assert seed_of(Path(f"{study.output_dir}-seeds/2")) is None
+    experiment.seed_only(generator)
+    assert seed_of(Path(f"{study.output_dir}-seeds/2")) == 2, "one that no change has"
+
+
+def seed_of(directory: Path) -> int | None:
+    """The run seed; None if there is no run."""
+    if not directory.exists():
+        return None
+    return open_run(directory).manifest["parameters"]["seed"]
+
+
+def test_what_is_predicted_for_a_control_is_in_its_order_and_layout(study):
+    experiment = Experiment(study, "comet", changes=4, control_changes=3, seeds=2)
+    whole, some = experiment.predicted(), experiment.predicted("shuffled")
+    assert whole.centres.tolist() == [change.position for change in experiment.planned()]
+    assert some.centres.tolist() == [change.position for change in experiment.planned(3)]
+    own = experiment.predicted("shuffled", "shuffled")
+    for row, change in enumerate(experiment.planned(3)):
+        turn = experiment.planned().index(change)
+        assert (some.values[row] == whole.values[turn]).all()
+        asked = study.model_copy(update={"control": "shuffled", "seed": turn % 2})
+        expected = predict(asked, experiment.words, [change.position])
+        assert (own.values[row] == expected.values[0]).all()
+    assert (own.values != some.values).any()
 
 
 def test_shown_words_are_those_of_the_last_pass(experiment):

@@ -77,16 +77,57 @@ def test_few_changes_tell_nothing_apart():
     assert "2 changes are too few" in text and "intervals" not in text
 
 
-def similarity(planted: float) -> np.ndarray:
-    """[30, 30]: noise, and something of the words 2 to 5 positions away."""
-    away = np.abs(np.subtract.outer(np.arange(30), np.arange(30)))
-    noise = np.random.default_rng(2).standard_normal((30, 30))
-    return noise + planted * ((away > 1) & (away <= 5))
+# Whether it is the word that arrives
 
 
-@pytest.mark.parametrize(("planted", "told"), [(1.0, "more than"), (0.0, "no more than")])
-def test_carried_words_are_told_from_chance(planted, told):
-    found = findings.carried(similarity(planted), range(1, 31), 1, 5, np.random.default_rng(0))
-    assert found.value == pytest.approx(planted, abs=0.2)
-    assert found.low < 0 < found.high < 0.3
-    assert f", {told} chance gives" in str(found)
+def shares(count: int = 8) -> Influence:
+    """Changes in the middle of 21 frames: said within 1 position, brought by pictures up to 5."""
+    away = np.abs(np.arange(21) - 10)
+    rows = np.stack([(away <= 1) / 3, (away <= 5) * 0.3 * 2.0**-away])
+    values = np.tile(rows, (count, 1, 1))
+    return Influence(np.full(count, 11), np.arange(1, 22), values, values > 0)
+
+
+def arrived(slope: float, noise: float, count: int = 8) -> Influence:
+    """Gains by words of 2 for a share, by pictures of `slope`, and a disturbance."""
+    share = shares(count)
+    values = share.values * np.where(share.values[:, :1] > 0, 2, slope)
+    values = values + noise * np.random.default_rng(3).standard_normal(values.shape)
+    return Influence(share.centres, share.positions, values, share.differs)
+
+
+def test_what_pictures_carry_is_the_gain_for_a_share_outside_the_window():
+    assert findings.carried(arrived(0.5, 0), shares(), RANDOM) == pytest.approx((0.5,) * 3)
+    slope, low, high = findings.carried(arrived(0.5, 0.003), shares(), RANDOM)
+    assert 0 < low < 0.5 < high and low < slope < high
+
+
+def test_a_disturbance_carries_nothing():
+    _, low, high = findings.carried(arrived(0, 0.003), shares(), RANDOM)
+    assert low < 0 < high
+    everywhere = arrived(0, 0)
+    everywhere.values[:, 1] += 0.01
+    assert findings.carried(everywhere, shares(), RANDOM) == pytest.approx((0, 0, 0))
+
+
+def test_few_changes_leave_it_open():
+    slope, low, high = findings.carried(arrived(0.5, 0, 4), shares(4), RANDOM)
+    assert slope == pytest.approx(0.5) and (low, high) == (-np.inf, np.inf)
+
+
+def test_no_share_outside_the_window_has_no_slope():
+    nothing = shares()
+    nothing.values[:, 1] *= nothing.values[:, 0] > 0
+    assert findings.carried(arrived(0.5, 0), nothing, RANDOM) == (0, 0, 0)
+
+
+def test_what_is_said_is_the_gain_for_a_share_of_the_prompt():
+    assert findings.said(arrived(0.5, 0), shares()) == pytest.approx(2)
+
+
+def test_a_word_arrives_if_its_interval_is_above_nothing():
+    points = {"real": (0.5, 0.3, 0.7), "shuffled": (0.1, -0.1, 0.2)}
+    first, real, shuffled = findings.arrivals(2, points)
+    assert "shows by +2.00" in first
+    assert real == "- real: +0.50 (+0.30 to +0.70), the word arrives."
+    assert shuffled.endswith("not told from 0.")

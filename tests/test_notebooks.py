@@ -214,7 +214,7 @@ def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_p
     }
     papermill.execute_notebook(PROPAGATION, tmp_path / "out.ipynb", names, progress_bar=False)
     cells = code_cells(tmp_path / "out.ipynb")
-    assert len(shown(cells, "image/png")) == 7
-    assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 7
+    assert len(shown(cells, "image/png")) == 8
+    assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 8
     said = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
     assert re.search(r"The front stood where it was predicted in [0-4] of 4 cases\.", said)

@@ -34,6 +34,7 @@ DRAWN = {
     "decay": lambda: wavefigures.decay(wave(), [1, 3, 5]),
     "against": lambda: wavefigures.against(influence(), influence(), [0.5, 0.9, 1]),
     "strip": lambda: wavefigures.strip({"no_text": POINT}, {"no_text": NOTHING}),
+    "arrival": lambda: wavefigures.arrival({"no_text": wave()}, 1, 5, "gain"),
     "word_map": lambda: wavefigures.word_map(np.eye(9)[:5], range(1, 6), 1, "cosine"),
     "similarity": lambda: wavefigures.similarity({"real": np.arange(5.0)}, 1, "cosine"),
     "difference_strip": lambda: wavefigures.difference_strip(PICTURES, PICTURES[::-1], "abcd"),

@@ -38,6 +38,38 @@ def test_influence_is_the_measure_between_the_same_frames_of_two_runs(study):
             assert measured.differs[row, number - 1, position - 1] == (expected > 0)
 
 
+class Reddish:
+    """A probe of two directions: how red and how green a picture is; words by their length."""
+
+    def images(self, images):
+        return np.array([np.asarray(image)[..., :2].mean(axis=(0, 1)) / 255 for image in images])
+
+    def texts(self, texts):
+        return np.array([[1.0, 0.0] if text == "red" else [0.0, 1.0] for text in texts])
+
+
+def test_what_arrives_is_the_gain_of_the_new_word_over_the_usual_one(study):
+    found = propagation.interventions(
+        study, [Replace(6, "red"), Replace(9, "green")], PaintedGenerator(), NoProgress()
+    )
+    words, probe = [Word("red"), Word("green"), Word("green"), Word("green")], Reddish()
+    measured, differs = waves.arrival(found, words, probe), waves.influence(found).differs
+    assert (measured.differs == differs).all() and not measured.values[~differs].any()
+    usual = np.array([0.25, 0.75])
+    for row, (one, towards) in enumerate(zip(found, np.eye(2) - usual, strict=True)):
+        images = [open_run(each).frame(2, 7)[0] for each in (one.base, one.directory)]
+        before, after = probe.images(images)
+        assert measured.values[row, 1, 6] == pytest.approx((after - before) @ towards)
+
+
+def test_parts_are_joined_in_order():
+    parts = [made([[0, 1, 2]], centre=2), made([[3, 4, 5]], centre=3)]
+    whole = waves.joined(parts)
+    assert whole.centres.tolist() == [2, 3]
+    assert whole.values.tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
+    assert whole.distances.tolist() == [[1, 0, 1], [2, 1, 0]]
+
+
 def test_by_distance_takes_both_sides_together():
     found = waves.by_distance(made([[0, 2, 6, 4, 1, 0]]))
     assert found[0, 0].tolist() == [6, 3, 0.5, 0]
