@@ -16,6 +16,22 @@ def refinement(study: Study, steps: int) -> None:
     _require_start(study)
 
 
+def idle(study: Study) -> list[str]:
+    """What is set but changes nothing: a sentence for each such parameter."""
+    method, here, default = METHODS[study.method], f"with method {study.method}", Study()
+    reasons = {
+        "kernel": "" if method.weighs_neighbours else here,
+        "image_weight": "" if method.weighs_images else here,
+        "ip_adapter": "" if method.weighs_images else here,
+        "colour_match": "" if study.colour_anchor else "without colour_anchor",
+    }
+    return [
+        f"{name} = {getattr(study, name)!r} changes nothing {reason}"
+        for name, reason in reasons.items()
+        if reason and getattr(study, name) != getattr(default, name)
+    ]
+
+
 def pictures(
     study: Study, given: Mapping[int, Image.Image], frames: range, size: tuple[int, int]
 ) -> None:

@@ -187,10 +187,8 @@ def _prepare(
     given: Mapping[int, Image.Image],
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
-    reach = image_reach(study.context_diameter, study.image_context_multiplier)
-    if study.passes > 1 and reach > len(words):
-        found = f"images reach {reach} positions, the sequence has {len(words)}"
-        warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=3)
+    if study.passes > 1:
+        _warn(study, len(words))
     frozen = study.batch_size or store.made_with.get("batch_size", 0)
     generator = generator or load_generator(study, frozen)
     checks.refinement(study, generator.settings["steps"])
@@ -198,6 +196,16 @@ def _prepare(
     checks.pictures(study, given, frames, generator.size)
     store.accept(study, generator.settings, words, given)
     return generator
+
+
+def _warn(study: Study, length: int) -> None:
+    """Of what a refinement may be asked, but hardly is on purpose."""
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    if reach > length:
+        found = f"images reach {reach} positions, the sequence has {length}"
+        warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=4)
+    for found in checks.idle(study):
+        warnings.warn(found, FlopslabWarning, stacklevel=4)
 
 
 def _numbers(

@@ -249,6 +249,30 @@ def test_a_reach_that_fits_or_is_not_used_is_no_warning(paint, given, recwarn):
     assert not [warning for warning in recwarn if warning.category is FlopslabWarning]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"kernel": "flat"}, "kernel = 'flat' changes nothing with method grid"),
+        ({"method": "blend", "image_weight": 0.7}, "image_weight = 0.7 changes nothing with"),
+        (
+            {"method": "latent", "ip_adapter": "a/b/c.safetensors"},
+            "ip_adapter = .* changes nothing",
+        ),
+        ({"colour_match": "histogram"}, "changes nothing without colour_anchor"),
+    ],
+)
+def test_a_parameter_that_is_set_but_has_no_effect_is_told(paint, given, told):
+    with pytest.warns(FlopslabWarning, match=told) as caught:
+        paint(**given)
+    assert len(caught) == 1
+
+
+def test_a_parameter_that_has_an_effect_is_no_warning(paint, tmp_path, recwarn):
+    paint(method="blend", kernel="flat", colour_anchor=0.5, colour_match="histogram")
+    paint(passes=1, kernel="flat", output_dir=str(tmp_path / "one"))
+    assert not [warning for warning in recwarn if warning.category is FlopslabWarning]
+
+
 def test_a_strength_that_runs_no_step_is_refused_before_the_first_frame(paint, tmp_path):
     generator = PaintedGenerator()
     with pytest.raises(ParameterError, match=r"0.2 of 4 steps[\s\S]*0.25 or more"):
