@@ -1,6 +1,6 @@
 """Controls: refinement that is wrong on purpose, so that a measure can tell meaning from collapse.
 
-    shuffled   each neighbour is a frame from elsewhere, by one permutation of all frames
+    shuffled   each neighbour is a frame from elsewhere, drawn anew for every frame
     constant   each neighbour is the first frame of the sequence
     no_images  no frame is shown: every pass starts from noise and words
     no_text    no word is heard after the first pass: pictures alone carry what a frame knows
@@ -10,6 +10,7 @@ the key of a frame tells which it really had.
 """
 
 import hashlib
+import heapq
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -29,8 +30,8 @@ def stand_ins(
 ) -> tuple[int, ...]:
     """Whose frames are shown in the places of `inputs`; empty: their own."""
     if control == "shuffled":
-        elsewhere = permutation(frames, seed)
-        return tuple(p if p == position else elsewhere[p] for p in inputs)
+        drawn = zip(inputs, elsewhere(position, len(inputs), frames, seed), strict=True)
+        return tuple(p if p == position else other for p, other in drawn)
     if control == "constant":
         return tuple(p if p == position else frames[0] for p in inputs)
     return ()
@@ -43,8 +44,15 @@ def heard(control: str, words: Sequence[Word], number: int) -> Sequence[Word]:
     return words
 
 
-@lru_cache(8)
-def permutation(frames: range, seed: int) -> dict[int, int]:
-    """A random permutation of the frames, the same for one seed everywhere and always."""
-    order = sorted(frames, key=lambda p: hashlib.sha256(f"shuffled/{seed}/{p}".encode()).digest())
-    return dict(zip(frames, order, strict=True))
+@lru_cache(4096)
+def elsewhere(position: int, count: int, frames: range, seed: int) -> tuple[int, ...]:
+    """So many different frames at random for a position, the same for one seed everywhere, always.
+
+    A draw for each frame: with one permutation of all, what happens to stand near would be shown to
+    a whole neighbourhood, and measured as if it had travelled.
+    """
+
+    def rank(other: int) -> bytes:
+        return hashlib.sha256(f"shuffled/{seed}/{position}/{other}".encode()).digest()
+
+    return tuple(heapq.nsmallest(count, frames, key=rank))

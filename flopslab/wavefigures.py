@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageChops
 
 from flopslab import figures
@@ -117,9 +118,9 @@ def arrival(found: Mapping[str, Wave], radius: int, reach: int, label: str) -> F
     """How much the new word shows in the last pass against distance, a line with its interval each.
 
     Begins outside the word window (`radius`), where a word is not said; the front, `reach`, is
-    the vertical line.
+    the vertical line. Linear up to 0.01, logarithmic beyond.
     """
-    figure, axes = _figure(COLUMN * 1.3, 3.0)
+    figure, axes = _figure(COLUMN * 1.3, 3.2)
     for index, (name, wave) in enumerate(found.items()):
         mean, low, high = wave.mean[-1], wave.low[-1], wave.high[-1]
         shown, style = np.arange(radius + 1, min(len(mean), 2 * reach)), _style(index)
@@ -128,6 +129,8 @@ def arrival(found: Mapping[str, Wave], radius: int, reach: int, label: str) -> F
     axes.axvline(reach + 0.5, color="grey", lw=0.8)
     axes.axhline(0, color="grey", lw=0.4)
     axes.set(xlabel="distance from the changed word, in positions", ylabel=label)
+    axes.set_yscale("symlog", linthresh=0.01)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     return figure
 
@@ -155,6 +158,7 @@ def similarity(curves: Mapping[str, np.ndarray], radius: int, label: str) -> Fig
     axes.axvline(radius + 0.5, color="grey", lw=0.8)
     axes.axhline(0, color="grey", lw=0.4)
     axes.set(xlabel="distance of the word from the frame, in positions", ylabel=label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=8)
     return figure
 

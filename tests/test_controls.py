@@ -27,18 +27,27 @@ def planned(study, control, number=2):
     return plan(asked, read_sequence(study.sequence), number, PaintedGenerator())
 
 
-def test_a_permutation_is_of_all_frames_and_the_same_for_one_seed():
+def test_frames_from_elsewhere_are_drawn_for_each_frame_and_the_same_for_one_seed():
     frames = range(1, 60, 3)
-    shuffled = controls.permutation(frames, 7)
-    assert sorted(shuffled.values()) == list(frames) == list(shuffled)
-    assert shuffled == controls.permutation(frames, 7) != controls.permutation(frames, 8)
+    drawn = controls.elsewhere(7, 6, frames, seed=7)
+    assert len(set(drawn)) == 6 and set(drawn) <= set(frames)
+    assert drawn == controls.elsewhere(7, 6, frames, 7) == (31, 28, 22, 55, 34, 52)
+    assert set(controls.elsewhere(7, len(frames), frames, 7)) == set(frames)
+    others = {controls.elsewhere(*one) for one in [(10, 6, frames, 7), (7, 6, frames, 8)]}
+    assert len(others | {drawn}) == 3
+
+
+def test_frames_from_elsewhere_are_no_nearer_than_by_chance():
+    frames = range(1, 701)
+    away = [abs(p - q) for p in frames[300:400] for q in controls.elsewhere(p, 9, frames, 0)]
+    assert np.mean(away) == pytest.approx(700 / 4, rel=0.1)
 
 
 def test_shuffled_neighbours_come_from_elsewhere_and_the_own_frame_stays(study):
-    shuffled = controls.permutation(range(1, 13), study.seed)
     for frame in planned(study, "shuffled"):
-        expected = {p: p if p == frame.position else shuffled[p] for p in frame.inputs}
-        assert frame.sources == expected
+        drawn = controls.elsewhere(frame.position, len(frame.inputs), range(1, 13), study.seed)
+        pairs = zip(frame.inputs, drawn, strict=True)
+        assert frame.sources == {p: p if p == frame.position else other for p, other in pairs}
 
 
 def test_a_constant_neighbour_is_the_first_frame(study):
