@@ -35,14 +35,13 @@ class PassFinding:
     agreement: float  # Pearson's r of measured influence and predicted
 
     def __str__(self) -> str:
-        return (
-            f"pass {self.number}: front {self.predicted_front} predicted, "
-            f"{min(self.fronts)} to {max(self.fronts)} measured; "
-            f"share from outside {self.predicted_share:.3f}, "
-            "{:.3f} ({:.3f} to {:.3f}); ".format(*self.share)
-            + f"half-life {self.predicted_half_life:.2f}, {self.half_life:.2f}; "
-            f"r = {self.agreement:.2f}"
-        )
+        front = f"{min(self.fronts)} to {max(self.fronts)} measured"
+        said = f"pass {self.number}: front {self.predicted_front} predicted, {front}; "
+        if self.predicted_share:
+            share = "{:.3f} ({:.3f} to {:.3f})".format(*self.share)
+            said += f"share from outside {self.predicted_share:.3f}, {share}; "
+            said += f"half-life {self.predicted_half_life:.2f}, {self.half_life:.2f}; "
+        return said + f"r = {self.agreement:.2f}"
 
 
 def by_pass(
@@ -135,7 +134,7 @@ def _compared(name: str, real: Point, control: Point, count: int) -> str:
         return f"Under {name}, not one bit changed outside the window within the front."
     told = f"Under {name}, influence there was {control[0] / real[0]:.2f} times the real"
     if count < ENOUGH:
-        return f"{told}; {count} changes are too few to tell them apart."
+        return f"{told}; with {count} of the changes that tells nothing."
     apart = control[1] > real[2] or control[2] < real[1]
     return f"{told}; the intervals are {'apart' if apart else 'not apart'}."
 

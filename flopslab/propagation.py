@@ -100,7 +100,8 @@ def interventions(
     generator = base_run(study, generator, progress)
     cones = [cone(study, change, len(words)) for change in changes]
     places = directories or [None] * len(changes)
-    whole = _Cones(progress or Progress(1, 0, names=[f"{len(changes)} interventions"]), cones)
+    name = "intervention" + "s" * (len(changes) > 1)
+    whole = _Cones(progress or Progress(1, 0, names=[f"{len(changes)} {name}"]), cones)
     try:
         return [
             _intervene(study, words, change, reached, generator, whole, directory)

@@ -108,7 +108,7 @@ def strip(near: Mapping[str, Point], far: Mapping[str, Point], label: str = LABE
     axes.set(yticks=rows, yticklabels=[key.replace("_", " ") for key in near], xlabel=label)
     axes.set_ylim(len(near) - 0.5, -0.5)
     axes.set_xscale("symlog", linthresh=1e-3)  # shows an exact 0
-    axes.set_xlim(left=-3e-4)
+    axes.set_xlim(-3e-4, 2 * axes.get_xlim()[1])
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
     axes.grid(axis="x", lw=0.3)
     return figure

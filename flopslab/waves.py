@@ -217,7 +217,13 @@ def agreement(measured: Influence, predicted: Influence) -> np.ndarray:
         np.moveaxis(measured.values, 1, 0), np.moveaxis(predicted.values, 1, 0), strict=True
     )
     inside = [(one[one + other > 0], other[one + other > 0]) for one, other in pairs]
-    return np.array([np.corrcoef(*pair)[0, 1] for pair in inside])
+    return np.array([_correlation(*pair) for pair in inside])
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's; nan if one of them does not vary."""
+    vary = len(one) > 1 and np.ptp(one) and np.ptp(other)
+    return float(np.corrcoef(one, other)[0, 1]) if vary else float("nan")
 
 
 def _positions(directory: Path) -> np.ndarray:

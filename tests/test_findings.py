@@ -27,7 +27,8 @@ def test_the_findings_of_a_decay_are_its_own():
     assert second.share == pytest.approx((expected,) * 3)
     assert second.half_life == second.predicted_half_life == pytest.approx(2)
     assert second.agreement == pytest.approx(1)
-    assert "front 5 predicted, 5 to 5 measured" in str(second)
+    assert "front 5 predicted, 5 to 5 measured; share" in str(second)
+    assert str(first).startswith("pass 1: front 1 predicted, 1 to 1 measured; r = ")
 
 
 def test_the_interval_of_a_share_is_over_changes():
@@ -74,7 +75,7 @@ def test_a_wave_that_is_not_as_predicted_is_said_to_be_so():
 
 def test_few_changes_tell_nothing_apart():
     text = said({"shuffled": (0.2, 0.1, 0.25)}, count=2)
-    assert "2 changes are too few" in text and "intervals" not in text
+    assert "with 2 of the changes that tells nothing" in text and "intervals" not in text
 
 
 # Whether it is the word that arrives
