@@ -38,12 +38,13 @@ class Explorer(widgets.VBox):
         generator: Generator | None = None,
         follow: bool = True,
     ) -> None:
-        self._closed, self._thread = threading.Event(), None
+        self._closed, self._thread, self._asked = threading.Event(), None, False
         self.album, self.against = Album(directory), None
         if not self.album.keys:
             remedy = "give the output_dir of a run that has made its first frames"
             raise RunError(f"the run in {directory}", "no frames", remedy)
         self._showing, self._working = threading.RLock(), threading.Lock()
+        self._starting = threading.Lock()
         self._was_complete = False
         self._make_controls()
         self.map = RunMap(self.album, self.go)
@@ -73,9 +74,11 @@ class Explorer(widgets.VBox):
 
     def follow(self) -> None:
         """Take in what is on the disk, now and for as long as the runs grow, in a thread."""
-        if not (self._thread and self._thread.is_alive()):
-            self._thread = threading.Thread(target=self._keep_up, daemon=True)
-            self._thread.start()
+        with self._starting:
+            self._asked = True
+            if not self._thread:
+                self._thread = threading.Thread(target=self._keep_up, daemon=True)
+                self._thread.start()
 
     def catch_up(self, seconds: float = float("inf")) -> bool:
         """Take in what is on the disk: frames, thumbnails, the map. Is there more to do?"""
@@ -169,12 +172,23 @@ class Explorer(widgets.VBox):
         """Until everything is there; whatever goes wrong is shown."""
         try:
             while not self._closed.is_set():
-                if not self.catch_up(PART):
-                    if self._complete():
-                        return
+                self._asked = False
+                if self.catch_up(PART):
+                    continue
+                if not self._complete():
                     self._closed.wait(POLL)
+                elif self._ends():
+                    return
         except Exception as error:  # nobody reads a thread's traceback
+            self._thread = None
             self.problem.value = views.problem(error)
+
+    def _ends(self) -> bool:
+        """Whether the thread may end: not if it was asked to go on in the meantime."""
+        with self._starting:
+            if not self._asked:
+                self._thread = None
+            return not self._asked
 
     def _complete(self) -> bool:
         return all(album.complete for album in (self.album, self.against) if album)

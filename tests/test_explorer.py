@@ -152,9 +152,38 @@ def test_the_end_of_a_run_is_noticed_though_no_frame_comes(paint, study):
 
 def test_following_ends_when_the_run_is_complete(directory):
     viewer = Explorer(directory)
-    viewer._thread.join(timeout=60)
-    assert not viewer._thread.is_alive()
+    followed_to_the_end(viewer)
     assert picture(viewer.map.map.image).mode == "RGB"  # nothing is transparent: all are there
+
+
+def followed_to_the_end(viewer):
+    end = time.monotonic() + 60
+    while viewer._thread:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_who_asks_while_following_ends_is_not_forgotten(directory):
+    class Asked(Explorer):
+        looks, again = 0, True
+
+        def catch_up(self, seconds):
+            self.looks += 1
+            return super().catch_up(seconds)
+
+        def _ends(self):
+            if self.again:
+                self.again = False
+                self.follow()
+            return super()._ends()
+
+    viewer = Asked(directory, follow=False)
+    viewer.follow()
+    followed_to_the_end(viewer)
+    assert viewer.looks == 2
+    viewer.follow()
+    followed_to_the_end(viewer)
+    assert viewer.looks == 3
 
 
 def test_what_is_not_there_or_damaged_is_said(viewer, directory):
