@@ -9,12 +9,12 @@ from flopslab.metrics import bootstrap
 from flopslab.waves import (
     Influence,
     agreement,
-    between,
     by_distance,
     front,
     half_life,
     mean_known,
     share_outside,
+    within,
 )
 
 Point = tuple[float, float, float]  # mean, and its bootstrap interval
@@ -27,7 +27,7 @@ class PassFinding:
 
     number: int
     fronts: tuple[int, ...]  # for each change
-    predicted_front: int
+    predicted_fronts: tuple[int, ...]
     share: Point  # of influence, from words outside a frame's window
     predicted_share: float
     half_life: float  # positions, beyond the window
@@ -35,8 +35,8 @@ class PassFinding:
     agreement: float  # Pearson's r of measured influence and predicted
 
     def __str__(self) -> str:
-        front = f"{min(self.fronts)} to {max(self.fronts)} measured"
-        said = f"pass {self.number}: front {self.predicted_front} predicted, {front}; "
+        predicted, measured = map(_range, (self.predicted_fronts, self.fronts))
+        said = f"pass {self.number}: front {predicted} predicted, {measured} measured; "
         if self.predicted_share:
             share = "{:.3f} ({:.3f} to {:.3f})".format(*self.share)
             said += f"share from outside {self.predicted_share:.3f}, {share}; "
@@ -45,40 +45,36 @@ class PassFinding:
 
 
 def by_pass(
-    measured: Influence,
-    predicted: Influence,
-    reaches: Sequence[int],
-    radius: int,
-    random: np.random.Generator,
+    measured: Influence, predicted: Influence, radius: int, random: np.random.Generator
 ) -> list[PassFinding]:
-    """The findings of each pass. `reaches`: the predicted fronts; `radius`: of the word window."""
+    """The findings of each pass. `radius`: of the word window."""
     values, model = by_distance(measured), by_distance(predicted)
-    fronts, fits = front(measured), agreement(measured, predicted)
+    fronts, expected = front(measured), front(predicted)
     return [
         PassFinding(
             number=k + 1,
             fronts=tuple(fronts[:, k].tolist()),
-            predicted_front=reach,
+            predicted_fronts=tuple(expected[:, k].tolist()),
             share=_share(values[:, k], radius, random),
             predicted_share=share_outside(model[:, k], radius),
             half_life=half_life(mean_known(values[:, k]), radius + 1),
             predicted_half_life=half_life(mean_known(model[:, k]), radius + 1),
-            agreement=float(fits[k]),
+            agreement=float(fit),
         )
-        for k, reach in enumerate(reaches)
+        for k, fit in enumerate(agreement(measured, predicted))
     ]
 
 
 def near_and_far(
-    found: Influence, radius: int, reach: int, random: np.random.Generator
+    found: Influence, predicted: Influence, random: np.random.Generator
 ) -> tuple[Point, Point]:
-    """The last pass's influence near (above `radius`, up to `reach`) and far (beyond).
+    """The last pass's influence near, where pictures in place bring a word, and far, out of reach.
 
-    nan where there are no frames.
+    Frames whose own words are changed are neither. `predicted` for the same changes; nan where
+    there are no frames.
     """
-    limits = (radius, reach), (reach, np.inf)
-    near, far = (_mean(between(found, *pair), random) for pair in limits)
-    return near, far
+    said, reached = predicted.values[:, 0] > 0, predicted.values[:, -1] > 0
+    return _mean(within(found, reached & ~said), random), _mean(within(found, ~reached), random)
 
 
 def sentences(found: Sequence[PassFinding], near: Mapping[str, Point], count: int = 0) -> list[str]:
@@ -87,17 +83,23 @@ def sentences(found: Sequence[PassFinding], near: Mapping[str, Point], count: in
     `count`: of the changes under a control; fewer than `ENOUGH` tell nothing apart.
     """
     last = found[-1]
-    cases = [front == each.predicted_front for each in found for front in each.fronts]
+    fronts = [zip(each.fronts, each.predicted_fronts, strict=True) for each in found]
+    cases = [one == other for pairs in fronts for one, other in pairs]
     others = {name: point for name, point in near.items() if name != "none"}
-    return [
-        f"The front stood where it was predicted in {sum(cases)} of {len(cases)} cases.",
+    told = [f"The front stood where it was predicted in {sum(cases)} of {len(cases)} cases."]
+    if np.isnan(near["none"][0]):
+        return [*told, "No frame is so placed that pictures alone could bring it a word."]
+    told.append(
         f"In pass {last.number}, {_percent(last.share)} of a frame's influence came from words "
         f"outside its window; the weights predict {last.predicted_share:.0%} (r = "
-        f"{last.agreement:.2f} over all frames).",
-        f"Beyond the window influence halved every {last.half_life:.1f} positions; the weights "
-        f"predict {last.predicted_half_life:.1f}.",
-        *[_compared(name, near["none"], point, count) for name, point in others.items()],
-    ]
+        f"{last.agreement:.2f} over all frames)."
+    )
+    if np.isfinite(last.half_life):
+        told.append(
+            f"Beyond the window influence halved every {last.half_life:.1f} positions; the "
+            f"weights predict {last.predicted_half_life:.1f}."
+        )
+    return told + [_compared(name, near["none"], point, count) for name, point in others.items()]
 
 
 def carried(arrived: Influence, share: Influence, random: np.random.Generator) -> Point:
@@ -130,13 +132,22 @@ def arrivals(by_words: float, points: Mapping[str, Point]) -> list[str]:
 
 def _compared(name: str, real: Point, control: Point, count: int) -> str:
     name = name.replace("_", " ")
+    if np.isnan(control[0]):
+        return f"Under {name}, no frame is so placed."
     if control[0] == 0:
         return f"Under {name}, not one bit changed outside the window within the front."
+    if real[0] == 0:
+        return f"Under {name}, influence there was {control[0]:.2g}; the real had none."
     told = f"Under {name}, influence there was {control[0] / real[0]:.2f} times the real"
     if count < ENOUGH:
         return f"{told}; with {count} of the changes that tells nothing."
     apart = control[1] > real[2] or control[2] < real[1]
     return f"{told}; the intervals are {'apart' if apart else 'not apart'}."
+
+
+def _range(values: Sequence[int]) -> str:
+    """`2`, or `1 to 2`."""
+    return " to ".join(map(str, sorted({min(values), max(values)})))
 
 
 def _percent(point: Point) -> str:
@@ -160,5 +171,5 @@ def _slope(pairs: np.ndarray) -> float:
     """Of the second on the first, [n, 2, frames]; nan frames do not count, 0 if all are alike."""
     x, y = np.moveaxis(pairs, 1, 0)
     x, y = x[~np.isnan(x)], y[~np.isnan(y)]
-    spread = x.var()
+    spread = x.var() if x.size else 0
     return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread else 0.0

@@ -143,12 +143,11 @@ def front(found: Influence) -> np.ndarray:
     return np.where(found.differs, found.distances[:, None], -1).max(axis=2)
 
 
-def between(found: Influence, above: float, up_to: float) -> np.ndarray:
-    """[n]: mean influence in the last pass at distances above one and up to another.
+def within(found: Influence, inside: np.ndarray) -> np.ndarray:
+    """[n]: mean influence in the last pass over the frames `inside` [n, frames], bool.
 
     Only changes that have a frame there.
     """
-    inside = (found.distances > above) & (found.distances <= up_to)
     pairs = zip(found.values[:, -1], inside, strict=True)
     return np.array([values[there].mean() for values, there in pairs if there.any()])
 
@@ -184,7 +183,7 @@ def half_life(values: np.ndarray, first: int = 0) -> float:
     if len(distances) < 2:
         return float("nan")
     slope = np.polyfit(distances, np.log2(values[distances]), 1)[0]
-    return float(-1 / slope) if slope < 0 else float("inf")
+    return float(-1 / slope) if slope < -1e-9 else float("inf")
 
 
 def trace(images: Sequence[Image.Image], words: Sequence[Word], probe: Probe) -> np.ndarray:

@@ -135,7 +135,9 @@ def test_another_seed_alone_changes_everything_with_no_front(study, tmp_path):
     ]
     found = waves.everywhere(*runs, centres=[6])
     assert found.differs.all()
-    near, far = waves.between(found, 0, 2), waves.between(found, 2, np.inf)
+    near, far = (
+        waves.within(found, where) for where in (found.distances <= 2, found.distances > 2)
+    )
     assert near == pytest.approx(far, rel=0.1)
 
 

@@ -210,6 +210,7 @@ def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_p
         "output_dir": str(tmp_path / "run"),
         "passes": 2,
         "limit": 9,
+        "context_diameter": 6,  # windows move inward at both ends, and no frame is out of reach
         "changes": 2,
     }
     papermill.execute_notebook(PROPAGATION, tmp_path / "out.ipynb", names, progress_bar=False)

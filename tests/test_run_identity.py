@@ -5,7 +5,7 @@ from unittest import mock
 import pytest
 from painted import WORDS, PaintedGenerator, files, write_words
 
-from flopslab.errors import RunError
+from flopslab.errors import FlopslabWarning, RunError
 from flopslab.passes import run
 from flopslab.progress import NoProgress
 
@@ -68,7 +68,8 @@ def test_a_parameter_that_has_a_meaning_belongs_to_the_run(paint, change):
 def test_a_parameter_that_has_none_does_not(paint):
     paint()
     changed = {"kernel": "flat", "image_weight": 0.75, "colour_match": "histogram"}
-    assert [done.made for done in paint(**changed).passes] == [0, 0]
+    with pytest.warns(FlopslabWarning, match="changes nothing"):
+        assert [done.made for done in paint(**changed).passes] == [0, 0]
 
 
 @pytest.mark.parametrize("method", ["blend", "latent", "ip_adapter"])

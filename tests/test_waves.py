@@ -111,6 +111,7 @@ def test_the_half_life_of_an_exponential_decay_is_its_own(half):
 
 def test_what_does_not_fall_has_no_half_life_and_one_value_tells_nothing():
     assert waves.half_life(np.array([1.0, 2.0, 4.0])) == np.inf
+    assert waves.half_life(np.full(7, 0.1)) == np.inf
     assert np.isnan(waves.half_life(np.array([1.0, 0.0, np.nan])))
 
 
@@ -119,11 +120,11 @@ def test_the_share_outside_counts_both_sides_of_a_distance():
     assert waves.share_outside(np.array([[4.0, 2.0, 0.0, 0.0]]), radius=1) == 0
 
 
-def test_between_is_a_mean_over_the_frames_of_the_last_pass():
+def test_within_is_a_mean_over_the_frames_of_the_last_pass():
     found = made([[9] * 6, [1, 2, 6, 4, 2, 3]])
-    assert waves.between(found, 0, 1) == [3]
-    assert waves.between(found, 1, np.inf) == [2]
-    assert waves.between(found, 5, np.inf).size == 0
+    assert waves.within(found, found.distances == 1) == [3]
+    assert waves.within(found, found.distances > 1) == [2]
+    assert waves.within(found, found.distances > 5).size == 0
 
 
 def test_agreement_is_a_correlation_where_anything_is():
