@@ -8,6 +8,7 @@ from PIL import Image
 from flopslab.compositing import METHODS
 from flopslab.errors import ParameterError
 from flopslab.params import Study, steps_run
+from flopslab.windows import image_reach
 
 
 def refinement(study: Study, steps: int) -> None:
@@ -16,20 +17,13 @@ def refinement(study: Study, steps: int) -> None:
     _require_start(study)
 
 
-def idle(study: Study) -> list[str]:
-    """What is set but changes nothing: a sentence for each such parameter."""
-    method, here, default = METHODS[study.method], f"with method {study.method}", Study()
-    reasons = {
-        "kernel": "" if method.weighs_neighbours else here,
-        "image_weight": "" if method.weighs_images else here,
-        "ip_adapter": "" if method.weighs_images else here,
-        "colour_match": "" if study.colour_anchor else "without colour_anchor",
-    }
-    return [
-        f"{name} = {getattr(study, name)!r} changes nothing {reason}"
-        for name, reason in reasons.items()
-        if reason and getattr(study, name) != getattr(default, name)
-    ]
+def remarks(study: Study, length: int) -> list[str]:
+    """What a refinement of `length` words may be asked for, but hardly is on purpose."""
+    reach = image_reach(study.context_diameter, study.image_context_multiplier)
+    if reach <= length:
+        return _idle(study)
+    wide = f"images reach {reach} positions, the sequence has {length}"
+    return [f"{wide}: every frame looks at all others", *_idle(study)]
 
 
 def pictures(
@@ -63,6 +57,22 @@ def _require_start(study: Study) -> None:
             "every frame starts from noise, with nothing to sharpen",
             "set denoising_strength below 1, or detail to 0",
         )
+
+
+def _idle(study: Study) -> list[str]:
+    """What is set but changes nothing: a sentence for each such parameter."""
+    method, here, default = METHODS[study.method], f"with method {study.method}", Study()
+    reasons = {
+        "kernel": "" if method.weighs_neighbours else here,
+        "image_weight": "" if method.weighs_images else here,
+        "ip_adapter": "" if method.weighs_images else here,
+        "colour_match": "" if study.colour_anchor else "without colour_anchor",
+    }
+    return [
+        f"{name} = {getattr(study, name)!r} changes nothing {reason}"
+        for name, reason in reasons.items()
+        if reason and getattr(study, name) != getattr(default, name)
+    ]
 
 
 def _require_places(study: Study, given: Mapping[int, Image.Image], frames: range) -> None:

@@ -20,7 +20,7 @@ from flopslab.planning import Frame, plan
 from flopslab.progress import NoProgress, Progress
 from flopslab.sequence import Word, read_sequence
 from flopslab.store import Store
-from flopslab.windows import image_reach, positions
+from flopslab.windows import positions
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,8 @@ def _prepare(
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     if study.passes > 1:
-        _warn(study, len(words))
+        for remark in checks.remarks(study, len(words)):
+            warnings.warn(remark, FlopslabWarning, stacklevel=3)
     frozen = study.batch_size or store.made_with.get("batch_size", 0)
     generator = generator or load_generator(study, frozen)
     checks.refinement(study, generator.settings["steps"])
@@ -196,16 +197,6 @@ def _prepare(
     checks.pictures(study, given, frames, generator.size)
     store.accept(study, generator.settings, words, given)
     return generator
-
-
-def _warn(study: Study, length: int) -> None:
-    """Of what a refinement may be asked, but hardly is on purpose."""
-    reach = image_reach(study.context_diameter, study.image_context_multiplier)
-    if reach > length:
-        found = f"images reach {reach} positions, the sequence has {length}"
-        warnings.warn(f"{found}: every frame looks at all others", FlopslabWarning, stacklevel=4)
-    for found in checks.idle(study):
-        warnings.warn(found, FlopslabWarning, stacklevel=4)
 
 
 def _numbers(
