@@ -126,12 +126,9 @@ def arrival(found: Mapping[str, Wave], radius: int, reach: int, label: str) -> F
         shown, style = np.arange(radius + 1, min(len(mean), 2 * reach)), _style(index)
         axes.plot(shown, mean[shown], label=name.replace("_", " "), lw=1.2, ms=4, **style)
         axes.fill_between(shown, low[shown], high[shown], color=style["color"], alpha=0.15, lw=0)
-    axes.axvline(reach + 0.5, color="grey", lw=0.8)
-    axes.axhline(0, color="grey", lw=0.4)
     axes.set(xlabel="distance from the changed word, in positions", ylabel=label)
     axes.set_yscale("symlog", linthresh=0.01)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8)
+    _mark(axes, reach)
     return figure
 
 
@@ -155,11 +152,8 @@ def similarity(curves: Mapping[str, np.ndarray], radius: int, label: str) -> Fig
     figure, axes = _figure(COLUMN * 1.3, 3.0)
     for index, (name, curve) in enumerate(curves.items()):
         axes.plot(np.arange(len(curve)), curve, label=name, lw=1.2, ms=4, **_style(index))
-    axes.axvline(radius + 0.5, color="grey", lw=0.8)
-    axes.axhline(0, color="grey", lw=0.4)
     axes.set(xlabel="distance of the word from the frame, in positions", ylabel=label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8)
+    _mark(axes, radius)
     return figure
 
 
@@ -200,6 +194,14 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     axes = figure.add_subplot()
     _plain(axes)
     return figure, axes
+
+
+def _mark(axes: Axes, last: int) -> None:
+    """Zero, and the end of a range of whole distances."""
+    axes.axvline(last + 0.5, color="grey", lw=0.8)
+    axes.axhline(0, color="grey", lw=0.4)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(frameon=False, fontsize=8)
 
 
 def _plain(axes: Axes) -> None:
