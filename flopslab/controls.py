@@ -46,7 +46,7 @@ def heard(control: str, words: Sequence[Word], number: int) -> Sequence[Word]:
 
 @lru_cache(4096)
 def elsewhere(position: int, count: int, frames: range, seed: int) -> tuple[int, ...]:
-    """So many different frames at random for a position, the same for one seed everywhere, always.
+    """So many different frames, drawn for a position; the same for one seed, everywhere and always.
 
     A draw for each frame: with one permutation of all, what happens to stand near would be shown to
     a whole neighbourhood, and measured as if it had travelled.

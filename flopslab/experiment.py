@@ -12,7 +12,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from flopslab.changes import cone
 from flopslab.controls import CONTROLS
 from flopslab.errors import ParameterError
 from flopslab.generator import Generator
@@ -24,7 +23,7 @@ from flopslab.progress import NoProgress
 from flopslab.propagation import Intervention, Replace, interventions
 from flopslab.reading import open_run
 from flopslab.sequence import Word, read_sequence
-from flopslab.waves import Influence, everywhere, joined, specific, trace
+from flopslab.waves import Influence, everywhere, front, joined, specific, trace
 from flopslab.windows import positions
 
 
@@ -54,6 +53,8 @@ class Experiment:
             found = ", ".join(f"{name} = {count}" for name, count in counts.items())
             remedy = "give at least one of each, and no more of the others than changes"
             raise ParameterError("an experiment with these parameters", found, remedy)
+        if not self.new_words:
+            raise ParameterError("an experiment", "no new_word", "give a word, or a list of some")
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
@@ -86,12 +87,7 @@ class Experiment:
         `mixing.reach` where there is room; near an end a window that was moved inward has words
         from farther away.
         """
-        changes, length = self.planned(), len(self.words)
-        cones = [(change.position, cone(self.study, change, length)) for change in changes]
-        return [
-            max(abs(p - centre) for centre, reached in cones for p in reached[number])
-            for number in range(1, self.study.passes + 1)
-        ]
+        return front(self.predicted()).max(axis=0).tolist()
 
     @property
     def new_words(self) -> list[str]:
@@ -132,13 +128,10 @@ class Experiment:
         """The interventions under each control, by name."""
         return {name: self.control(name, generator) for name in CONTROLS}
 
-    def predicted(self, control: str = "none", shown: str = "none") -> Influence:
-        """What the weights predict for the changes that are made under a control.
-
-        `shown`: the control whose pictures are shown; "none" predicts for neighbours in place.
-        """
+    def predicted(self, control: str = "none") -> Influence:
+        """What the weights predict for the changes that are made under a control."""
         changes = self.planned(0 if control == "none" else self.control_changes)
-        own = self._own_studies(shown)
+        own = self._own_studies(control)
         return joined([predict(own[each], self.words, [each.position]) for each in changes])
 
     def shown_words(self, directory: str | Path, probe: Probe) -> np.ndarray:
@@ -165,8 +158,8 @@ class Experiment:
         """Each change in its own study, in the order of the changes."""
         own, found = self._own_studies(control), {}
         for study in self.studies(control):
-            turn = [change for change in changes if own[change] == study]
-            found |= zip(turn, interventions(study, turn, generator), strict=True)
+            if turn := [change for change in changes if own[change] == study]:
+                found |= zip(turn, interventions(study, turn, generator), strict=True)
         return [found[change] for change in changes]
 
 

@@ -218,4 +218,4 @@ def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_p
     assert len(shown(cells, "image/png")) == 8
     assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 8
     said = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
-    assert re.search(r"The front stood where it was predicted in [0-4] of 4 cases\.", said)
+    assert re.search(r"The front stood where it was predicted in 4 of 4 cases\.", said)

@@ -39,7 +39,7 @@ def test_influence_is_the_measure_between_the_same_frames_of_two_runs(study):
 
 
 class Reddish:
-    """A probe of two directions: how red and how green a picture is; words by their length."""
+    """A probe of two directions, red and green; every word but red is green."""
 
     def images(self, images):
         return np.array([np.asarray(image)[..., :2].mean(axis=(0, 1)) / 255 for image in images])
