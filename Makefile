@@ -37,7 +37,7 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab
 
 tiny: $(STAMP)
-	$(BIN)/python -m flopslab.tiny.train
+	$(BIN)/python -m training.train
 
 $(STAMP): pyproject.toml constraints.txt $(STALE)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -11,16 +11,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab import checks, refinement
-from flopslab.compositing import Context
+from flopslab import validation as checks
+from flopslab.backends import load_generator
+from flopslab.core import refinement
+from flopslab.core.compositing import Context
+from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.plan import Frame, plan
+from flopslab.core.study import Study
+from flopslab.core.windows import positions
 from flopslab.errors import FlopslabWarning, ModelError, RunError
-from flopslab.generator import FrameRequest, Generator, load_generator
-from flopslab.params import Study
-from flopslab.planning import Frame, plan
 from flopslab.progress import NoProgress, Progress
-from flopslab.sequence import Word, read_sequence
-from flopslab.store import Store
-from flopslab.windows import positions
+from flopslab.runs.store import Store
+from flopslab.words.sequence import Word, read_sequence
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. `flopslab.reading.open_run(run.directory)` reads its pictures."""
+    """A finished run. `flopslab.runs.reader.open_run(run.directory)` reads its pictures."""
 
     study: Study
     directory: Path

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from painted import PaintedGenerator, pixels, write_words
 
-from flopslab.params import Study
+from flopslab.core.study import Study
 from flopslab.passes import Run, run
 from flopslab.progress import NoProgress
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from flopslab.compositing import Context
-from flopslab.diffusion import DiffusersGenerator
-from flopslab.generator import FrameRequest, load_generator
-from flopslab.params import Study
-from flopslab.prompts import Prompt
+from flopslab.backends import load_generator
+from flopslab.backends.diffusers.pipeline import DiffusersGenerator
+from flopslab.core.compositing import Context
+from flopslab.core.generator import FrameRequest
+from flopslab.core.prompts import Prompt
+from flopslab.core.study import Study
 
 STEPS, BATCH = 3, 3
 

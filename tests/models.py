@@ -261,7 +261,7 @@ def save(build: object, directory: os.PathLike) -> None:
 
 
 def save_clip(directory: os.PathLike) -> None:
-    """A probe, always with the same weights, as `flopslab.probe` reads it."""
+    """A probe, always with the same weights, as `flopslab.analysis.embedder` reads it."""
     size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     parts = [tokenizer(), CLIPImageProcessorPil(**size)]
     with torch.random.fork_rng():

@@ -4,6 +4,7 @@ Small and exact, so that tests of the loop and the store can compare pixels thou
 """
 
 import hashlib
+import io
 import json
 import os
 import sys
@@ -14,11 +15,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab.generator import FrameRequest
-from flopslab.params import Study
+from flopslab.core.generator import FrameRequest
+from flopslab.core.study import Study
+from flopslab.experiments.sweep import Sweep
 from flopslab.passes import run
-from flopslab.progress import NoProgress
-from flopslab.reading import read_frame
+from flopslab.progress import NoProgress, WholeProgress
+from flopslab.runs.reader import read_frame
 
 WORDS = [
     "silence", "fire", "memory", "ocean", "stone", "river",
@@ -87,6 +89,29 @@ class PaintedGenerator:
             seen = sum(weight * _values(image) for image, weight in context.references)
             picture = picture + context.image_weight / 2 * (seen - picture)
         return picture.astype(np.float32)
+
+
+class Painters:
+    """Makes a painted generator for each run, and counts what they paint."""
+
+    def __init__(self) -> None:
+        self.made = []
+
+    def __call__(self, study: Study) -> PaintedGenerator:
+        self.made.append(
+            PaintedGenerator(study.batch_size or 2, negative_prompt=study.negative_prompt)
+        )
+        return self.made[-1]
+
+    @property
+    def frames(self) -> int:
+        return sum(generator.calls for generator in self.made)
+
+
+def silent(sweep: Sweep) -> WholeProgress:
+    """The progress of a sweep over twelve frames, which shows nothing."""
+    costs = [[1.0] * variant.study.passes for variant in sweep.variants]
+    return WholeProgress(costs, [12] * len(costs), file=io.StringIO())
 
 
 def _values(image: Image.Image) -> np.ndarray:

@@ -11,10 +11,10 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from flopslab.experiment import Experiment
-from flopslab.params import Study
-from flopslab.sequence import parse_sequence
-from flopslab.sweep import Sweep
+from flopslab.core.study import Study
+from flopslab.experiments.propagation import Experiment
+from flopslab.experiments.sweep import Sweep
+from flopslab.words.sequence import parse_sequence
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

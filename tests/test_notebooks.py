@@ -13,9 +13,9 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from flopslab.experiment import Experiment
-from flopslab.params import Study
-from flopslab.sweep import CELL
+from flopslab.core.study import Study
+from flopslab.experiments.propagation import Experiment
+from flopslab.experiments.sweep import CELL
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = [p for p in sorted(ROOT.glob("notebooks/*.ipynb")) if not p.name.startswith("out")]

@@ -9,13 +9,14 @@ from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image
 from skimage.color import rgb2lab
 
-from flopslab import compositing, passes, windows
-from flopslab.compositing import Neighbour, montage
+from flopslab import passes
+from flopslab.core import compositing, windows
+from flopslab.core.compositing import Neighbour, montage
+from flopslab.core.plan import frame_seed
+from flopslab.core.study import Study, steps_run
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
-from flopslab.params import Study, steps_run
-from flopslab.planning import frame_seed
 from flopslab.progress import NoProgress
-from flopslab.reading import open_run, read_frame
+from flopslab.runs.reader import open_run, read_frame
 
 
 class Recording(PaintedGenerator):

@@ -1,0 +1,232 @@
+"""Measures of pictures, of sequences of pictures, and of how sure a mean is.
+
+Pure functions. Pictures are PIL images in RGB, and pixel values count from 0 to 1. Embeddings are
+those of a probe (see `flopslab.analysis.embedder`): rows of unit length, one for each frame, in
+order. A mean over nothing, such as the coherence of a single frame, is nan.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from PIL import Image
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+from skimage.color import rgb2lab
+from skimage.metrics import structural_similarity
+
+from flopslab.errors import ParameterError
+
+CLIP_WEIGHT = 2.5  # of CLIPScore
+PALETTE = 16  # a palette is the colours of a picture reduced to so many pixels each way
+WINDOW = 11  # pixels that SSIM looks at together, each way
+
+
+# Two pictures
+
+
+def pixel_distance(a: Image.Image, b: Image.Image) -> float:
+    """Mean absolute difference of the pixels, 0 (equal) to 1 (black against white)."""
+    return float(np.abs(_difference(a, b)).mean())
+
+
+def rmse(a: Image.Image, b: Image.Image) -> float:
+    """Root of the mean squared difference of the pixels, 0 to 1; at least `pixel_distance`."""
+    return float(np.sqrt(np.square(_difference(a, b)).mean()))
+
+
+def ssim(a: Image.Image, b: Image.Image) -> float:
+    """Structural similarity, up to 1 (equal); near 0 or below it for unrelated structure.
+
+    The mean over the three channels, with the Gaussian window of Wang, Bovik, Sheikh and
+    Simoncelli, "Image quality assessment: from error visibility to structural similarity", 2004.
+    """
+    _check_alike(a, b)
+    side = min(WINDOW, *a.size)
+    return float(
+        structural_similarity(
+            _pixels(a),
+            _pixels(b),
+            win_size=side - 1 + side % 2,  # odd; smaller only for a picture smaller than a window
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1,
+            channel_axis=2,
+        )
+    )
+
+
+def colour_drift(frame: Image.Image, reference: Image.Image) -> float:
+    """Distance of the palette from the reference's, in units of CIE L*a*b*; about 2.3 is just seen.
+
+    The earth mover's distance between colours, wherever in the picture they are: the mean of
+    Euclidean distances in Lab when each of 16 x 16 colours of one picture is moved to one of the
+    other, with the least total. At least the distance between the mean colours.
+    (Rubner, Tomasi and Guibas, "The earth mover's distance as a metric for image retrieval", 2000.)
+    """
+    distances = cdist(_palette(frame), _palette(reference))
+    return float(distances[linear_sum_assignment(distances)].mean())
+
+
+def mean_colour_drift(frame: Image.Image, reference: Image.Image) -> float:
+    """Distance of the mean colour from the reference's, in units of CIE L*a*b*.
+
+    The whole picture's cast alone: unlike `colour_drift`, of which it is the lower bound, it
+    does not see that other things are shown. (The colour difference of CIE 15:2004, of 1976.)
+    """
+    return float(np.linalg.norm(_palette(frame).mean(0) - _palette(reference).mean(0)))
+
+
+# One picture
+
+
+def contrast(image: Image.Image) -> float:
+    """RMS contrast: the standard deviation of lightness L* (0 to 100), so 0 to 50.
+
+    (Peli, "Contrast in complex images", 1990, there of luminance.)
+    """
+    return float(_lightness(image).std())
+
+
+def sharpness(image: Image.Image) -> float:
+    """Variance of the Laplacian of lightness L*: 0 is flat, blur lowers it, noise raises it.
+
+    (Pech-Pacheco, Cristobal, Chamorro-Martinez and Fernandez-Valdivia, "Diatom autofocusing in
+    brightfield microscopy: a comparative study", 2000.)
+    """
+    light = _lightness(image)
+    beside = light[1:-1, :-2] + light[1:-1, 2:] + light[:-2, 1:-1] + light[2:, 1:-1]
+    return float((beside - 4 * light[1:-1, 1:-1]).var())
+
+
+# A sequence
+
+
+def frame_consistency(embeddings: np.ndarray) -> float:
+    """Mean cosine of the embeddings [n, d] of adjacent frames, up to 1.
+
+    (The frame consistency of Esser et al., "Structure and content-guided video synthesis with
+    diffusion models", 2023, and of later work on video.)
+    """
+    return _mean(cosine(embeddings[:-1], embeddings[1:]))
+
+
+def frame_ssim(images: Sequence[Image.Image]) -> float:
+    """Mean `ssim` of adjacent frames, up to 1: coherence of structure, where no probe is needed."""
+    return _mean([ssim(before, after) for before, after in itertools.pairwise(images)])
+
+
+def temporal_flickering(images: Sequence[Image.Image]) -> float:
+    """One minus the mean `pixel_distance` of adjacent frames: 1 does not flicker at all.
+
+    (Huang et al., "VBench: comprehensive benchmark suite for video generative models", 2024.)
+    """
+    return 1 - _mean(
+        [pixel_distance(before, after) for before, after in itertools.pairwise(images)]
+    )
+
+
+def diversity(embeddings: np.ndarray) -> float:
+    """Mean cosine distance between the embeddings [n, d] of any two frames, 0 (all alike) to 2."""
+    above = np.triu_indices(len(embeddings), k=1)
+    return _mean(1 - (embeddings @ embeddings.T)[above])
+
+
+def vendi_score(embeddings: np.ndarray) -> float:
+    """How many different pictures the embeddings [n, d] amount to, 1 to n.
+
+    The exponential of the entropy of the eigenvalues of K / n, where K holds the cosines.
+    (Friedman and Dieng, "The Vendi score: a diversity evaluation metric for machine learning",
+    2023.)
+    """
+    values = np.linalg.eigvalsh(embeddings.astype(float) @ embeddings.T / len(embeddings))
+    values = values[values > 1e-12]
+    return float(np.exp(-(values * np.log(values)).sum()))
+
+
+def similarity_by_distance(embeddings: np.ndarray, farthest: int) -> np.ndarray:
+    """[farthest + 1]: at index d, the mean cosine of frames that stand d places apart.
+
+    Index 0 is each frame with itself, 1; nan where no two frames are so far apart.
+    """
+    shifts = [
+        (embeddings[: max(len(embeddings) - d, 0)], embeddings[d:]) for d in range(farthest + 1)
+    ]
+    return np.array([_mean(cosine(before, after)) for before, after in shifts])
+
+
+# Embeddings
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """[...]: the cosines of unit vectors [..., d], pair by pair."""
+    return (a * b).sum(-1)
+
+
+def clip_score(image_embedding: np.ndarray, text_embedding: np.ndarray) -> float:
+    """CLIPScore, 0 to 2.5: of unit vectors [d], or the mean over pairs [n, d].
+
+    2.5 max(cosine, 0); the published scores are of CLIP ViT-B/32, other probes have their own
+    range. (Hessel et al., "CLIPScore: a reference-free evaluation metric for image captioning",
+    2021.)
+    """
+    scores = CLIP_WEIGHT * np.maximum(cosine(image_embedding, text_embedding), 0)
+    return _mean(scores)
+
+
+# Uncertainty
+
+
+def bootstrap(
+    values: Sequence[float] | np.ndarray,
+    random: np.random.Generator,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    level: float = 0.95,
+    samples: int = 2000,
+) -> tuple[float, float]:
+    """(low, high): the percentile bootstrap interval of a statistic of independent values [n, ...].
+
+    Whole rows are drawn again, with replacement: give one for each seed, not for each frame of
+    the same seed. (Efron, "Bootstrap methods: another look at the jackknife", 1979.)
+    """
+    values = np.asarray(values)
+    drawn = random.integers(len(values), size=(samples, len(values)))
+    low, high = np.quantile(
+        [statistic(values[rows]) for rows in drawn], [(1 - level) / 2, (1 + level) / 2]
+    )
+    return float(low), float(high)
+
+
+def _mean(values: Sequence[float] | np.ndarray) -> float:
+    return float(np.mean(values)) if np.size(values) else float("nan")
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """[height, width, 3] from 0 to 1."""
+    return np.asarray(image, dtype=float) / 255
+
+
+def _difference(a: Image.Image, b: Image.Image) -> np.ndarray:
+    _check_alike(a, b)
+    return _pixels(a) - _pixels(b)
+
+
+def _lightness(image: Image.Image) -> np.ndarray:
+    """[height, width]: L* from 0 to 100."""
+    return rgb2lab(_pixels(image))[..., 0]
+
+
+def _palette(image: Image.Image) -> np.ndarray:
+    """[256, 3]: the colours in Lab."""
+    small = image.resize((PALETTE, PALETTE), Image.Resampling.BOX)
+    return rgb2lab(_pixels(small)).reshape(-1, 3)
+
+
+def _check_alike(a: Image.Image, b: Image.Image) -> None:
+    if a.size != b.size or {a.mode, b.mode} != {"RGB"}:
+        raise ParameterError(
+            "a comparison of two pictures, pixel by pixel",
+            f"{a.mode} {a.size} and {b.mode} {b.size}",
+            "give two RGB pictures of one size",
+        )

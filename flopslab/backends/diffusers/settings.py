@@ -1,0 +1,124 @@
+"""What a model runs with: device, size, steps, scheduler, batch size, every default filled in."""
+
+import difflib
+import inspect
+import math
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+import diffusers
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
+
+from flopslab.core.study import Study
+from flopslab.errors import ParameterError
+
+SCHEDULERS = {
+    "ddim": "DDIMScheduler",
+    "ddpm": "DDPMScheduler",
+    "dpm++": "DPMSolverMultistepScheduler",
+    "euler": "EulerDiscreteScheduler",
+    "euler_a": "EulerAncestralDiscreteScheduler",
+    "heun": "HeunDiscreteScheduler",
+    "lcm": "LCMScheduler",
+    "pndm": "PNDMScheduler",
+    "unipc": "UniPCMultistepScheduler",
+}
+
+# bf16 has the range of fp32, so no VAE overflows in it; on Apple's GPUs fp16 would.
+DTYPES = {"cuda": torch.bfloat16, "mps": torch.float32, "cpu": torch.float32}
+
+_LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scikit-image")
+
+
+def best_device() -> torch.device:
+    """CUDA where there is one, else Apple's GPU, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def find_batch_size(pixels: int, device: torch.device) -> int:
+    """Frames of so many pixels to compute together.
+
+    CUDA: the power of two, at most 32, that takes no more than 60 % of the free memory at 4 KiB
+    a pixel (a VAE decoding in bf16 needs most of that). Else 2**19 pixels, 1 to 8 frames: 8 of
+    128 x 128, 2 of 512 x 512.
+    """
+    if device.type != "cuda":
+        return min(max(2**19 // pixels, 1), 8)
+    free, _ = torch.cuda.mem_get_info(device)
+    room = min(max(int(0.6 * free / (4096 * pixels)), 1), 32)
+    return 2 ** (room.bit_length() - 1)
+
+
+def make_scheduler(name: str, own: SchedulerMixin) -> SchedulerMixin:
+    """A scheduler with the configuration of the model's own, or that one itself if `name` is "".
+
+    `name` is one of `SCHEDULERS` or its class. Raises ParameterError if it is not, or if the
+    model cannot use it.
+    """
+    if not name:
+        return own
+    asked = f"scheduler {name!r}"
+    if name not in (*SCHEDULERS, *SCHEDULERS.values()):
+        near = difflib.get_close_matches(name.lower(), SCHEDULERS, n=1, cutoff=0.4)
+        remedy = f"use {near[0]}? " if near else ""
+        raise ParameterError(asked, "no such name", f"{remedy}There are {', '.join(SCHEDULERS)}")
+    wanted = getattr(diffusers, SCHEDULERS.get(name, name))
+    if "beta_schedule" not in own.config:  # flow matching, say: another kind of noise
+        remedy = "leave scheduler empty: the model's own"
+        raise ParameterError(asked, f"a model made for {type(own).__name__}", remedy)
+    plms = {"skip_prk_steps": True} if name in ("pndm", "PNDMScheduler") else {}  # as SD uses it
+    return wanted.from_config(own.config, **plms)
+
+
+def resolve(
+    study: Study, pipe: DiffusionPipeline, recommended: dict[str, Any], batch_size: int = 0
+) -> dict[str, Any]:
+    """The study's settings with every "what suits the model" filled in, JSON-ready.
+
+    What suits: first what the model's maker recommends, then the defaults of the pipeline's call.
+    `batch_size` is one that a run has frozen, or 0.
+    Raises ParameterError if the size does not fit the model.
+    """
+    call = inspect.signature(pipe.__call__).parameters
+    steps = recommended.get("steps", call["num_inference_steps"].default)
+    scale = recommended.get("guidance_scale", call["guidance_scale"].default)
+    width, height = _size(study, pipe)
+    return {
+        "model": study.model,
+        "width": width,
+        "height": height,
+        "steps": study.steps or steps,
+        "guidance_scale": scale if study.guidance_scale is None else study.guidance_scale,
+        "guidance_stop": study.guidance_stop,
+        "scheduler": type(pipe.scheduler).__name__,
+        "negative_prompt": study.negative_prompt,
+        "batch_size": batch_size
+        or study.batch_size
+        or find_batch_size(width * height, pipe.device),
+        "device": _device_name(pipe.device),
+        "dtype": str(pipe.dtype).removeprefix("torch."),
+        "versions": {library: version(library) for library in _LIBRARIES},
+    }
+
+
+def _size(study: Study, pipe: DiffusionPipeline) -> tuple[int, int]:
+    """(width, height) in pixels: the study's, or the model's own."""
+    denoiser = pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+    sample = getattr(pipe, "default_sample_size", None) or denoiser.config.sample_size
+    rows, columns = sample if isinstance(sample, Iterable) else (sample, sample)
+    scale = pipe.vae_scale_factor
+    width, height = study.width or columns * scale, study.height or rows * scale
+    unit = math.lcm(scale, 8)  # 8: diffusers' own condition
+    if width % unit or height % unit:
+        remedy = f"try {width // unit * unit} x {height // unit * unit}"
+        found = f"a model whose sizes are multiples of {unit}"
+        raise ParameterError(f"frames of {width} x {height}", found, remedy)
+    return width, height
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,60 @@
+"""What a generator is: requests in, pictures out. `flopslab.backends` loads one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from flopslab.core.compositing import Context
+from flopslab.core.prompts import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRequest:
+    """Everything that determines one frame, given a generator.
+
+    `seed` (0 to 2**63 - 1) is the frame's own; an empty `context` asks for text to image.
+    """
+
+    prompt: Prompt
+    seed: int
+    context: Context = field(default_factory=Context)
+
+
+class Generator(Protocol):
+    """A loaded diffusion model with its settings fixed.
+
+    A frame's pixels depend on its request, `strength` and `settings` alone: not on the other
+    requests, their number or their order.
+    """
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What was resolved, JSON-ready: model, model_digest, width, height, steps,
+        guidance_scale, scheduler, negative_prompt, batch_size, device, dtype, versions."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of every frame, in pixels."""
+
+    def tokens(self, prompt: Prompt) -> int:
+        """How many tokens the text encoder reads for this prompt, start and end not counted."""
+
+    def nearest_colour(self, words: tuple[str, ...]) -> str:
+        """The basic colour term whose text embedding is nearest to the mean of the words'."""
+
+    def generate(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> list[Image.Image]:
+        """RGB images, one for each request, in order.
+
+        `strength` in (0, 1] is the share of the steps that is run on an init image; a request
+        without one runs them all. Always computes whole batches of `settings["batch_size"]`.
+        """
+
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        """The same images, and what each was decoded from: float32 [channels, height, width]."""

@@ -1,0 +1,166 @@
+"""Rows of measures: what a run's pictures come to, means with intervals, CSV and Markdown."""
+
+import csv
+import io
+import math
+
+import models
+import numpy as np
+import pytest
+
+from flopslab.analysis import evaluation, metrics
+from flopslab.analysis.embedder import load_probe
+from flopslab.analysis.evaluation import (
+    MEASURES,
+    evaluate,
+    last_passes,
+    summarise,
+    to_csv,
+    to_markdown,
+)
+from flopslab.errors import RunError
+from flopslab.runs.reader import open_run
+
+
+class Levels:
+    """A probe that knows only how bright a picture is; every text is bright."""
+
+    def images(self, images):
+        angles = np.array([np.asarray(image).mean() / 255 for image in images]) * np.pi / 2
+        return np.stack([np.sin(angles), np.cos(angles)], -1)
+
+    def texts(self, texts):
+        self.asked = list(texts)
+        return np.tile([1.0, 0.0], (len(texts), 1))
+
+
+def row(seed: int, number: int = 1, **measures: float) -> dict:
+    return {"method": "grid", "seed": seed, "pass": number} | measures
+
+
+def test_there_is_a_row_for_each_pass_with_every_measure(paint):
+    rows = evaluate(paint(passes=3).directory, Levels())
+    assert [found["pass"] for found in rows] == [1, 2, 3]
+    assert {found["frames"] for found in rows} == {12}
+    assert [list(found)[2:] for found in rows] == [list(MEASURES)] * 3
+    assert all(math.isfinite(value) for found in rows for value in found.values())
+
+
+def test_the_first_pass_has_not_drifted_and_later_ones_are_compared_with_it(paint):
+    directory = paint(passes=2, method="blend").directory
+    first, second = evaluate(directory)
+    assert (first["colour_drift"], first["contrast"], first["sharpness"]) == (0, 1, 1)
+    run = open_run(directory)
+    pairs = [[run.frame(n, position)[0] for n in (1, 2)] for position in run.positions]
+    drift = np.mean([metrics.colour_drift(after, before) for before, after in pairs])
+    sharp = np.mean([[metrics.sharpness(image) for image in pair] for pair in pairs], axis=0)
+    assert second["colour_drift"] == pytest.approx(drift)
+    assert 0 < second["mean_colour_drift"] < drift
+    assert second["sharpness"] == pytest.approx(sharp[1] / sharp[0])
+    assert second["sharpness"] < 1  # a mean of noise is smoother
+
+
+def test_what_is_left_of_a_larger_run_has_no_part_in_the_rows(paint):
+    paint(passes=1)
+    rows = evaluate(paint(passes=2, limit=5).directory)
+    assert [(found["pass"], found["frames"]) for found in rows] == [(1, 5), (2, 5)]
+    assert [found["pass"] for found in evaluate(paint(passes=1, limit=5).directory)] == [1]
+
+
+def test_coherence_is_of_frames_in_order(paint):
+    directory = paint().directory
+    run = open_run(directory)
+    images = [run.frame(2, position)[0] for position in run.positions]
+    found = evaluate(directory, Levels(), [2])[0]
+    assert found["frame_ssim"] == pytest.approx(metrics.frame_ssim(images))
+    assert found["temporal_flickering"] == pytest.approx(metrics.temporal_flickering(images))
+    embeddings = Levels().images(images)
+    assert found["frame_consistency"] == pytest.approx(metrics.frame_consistency(embeddings))
+    assert found["diversity"] == pytest.approx(metrics.diversity(embeddings))
+
+
+def test_pictures_are_compared_with_the_words_of_their_window(paint):
+    probe = Levels()
+    evaluate(paint().directory, probe, [1])
+    assert probe.asked[:2] == ["silence fire memory"] * 2
+    assert probe.asked[5] == "stone river light"
+
+
+def test_without_a_probe_what_needs_one_is_nan(paint):
+    found = evaluate(paint().directory)[1]
+    assert {name for name in MEASURES if math.isnan(found[name])} == {
+        "frame_consistency", "clip_score", "diversity",
+    }  # fmt: skip
+
+
+def test_a_real_clip_measures_a_run(paint, tmp_path):
+    models.save_clip(tmp_path / "clip")
+    found = evaluate(paint().directory, load_probe(str(tmp_path / "clip")), [2])[0]
+    assert -1 <= found["frame_consistency"] <= 1
+    assert 0 <= found["clip_score"] <= 2.5
+
+
+def test_a_directory_without_a_run_is_an_error(tmp_path):
+    with pytest.raises(RunError):
+        evaluate(tmp_path)
+
+
+def test_a_frame_that_is_missing_is_an_error_and_not_left_out(paint):
+    directory = paint().directory
+    open_run(directory).path(2, 5).unlink()
+    with pytest.raises(RunError, match="frame_000005"):
+        evaluate(directory)
+
+
+def test_the_cost_is_the_median_time_of_a_frame_as_its_recipe_has_it(paint):
+    directory = paint().directory
+    run = open_run(directory)
+    times = [run.frame(2, position)[1].generation_time_s for position in run.positions]
+    assert evaluate(directory, passes=[2])[0]["seconds"] == pytest.approx(np.median(times))
+
+
+def test_seeds_become_one_row_with_a_mean_and_its_interval():
+    rows = [row(seed, contrast=1.0 + seed) for seed in range(3)] + [row(0, 2, contrast=5.0)]
+    first, second = summarise(rows, np.random.default_rng(0))
+    assert first["contrast"] == 2 and first["seeds"] == 3 and "seed" not in first
+    assert 1 <= first["contrast_low"] < 2 < first["contrast_high"] <= 3
+    assert second["contrast"] == 5 and "contrast_low" not in second
+
+
+def test_without_seeds_rows_stay_as_they_are():
+    rows = [{"method": "grid", "pass": 1, "contrast": 1.0}]
+    assert summarise(rows, np.random.default_rng(0)) == rows
+
+
+def test_values_that_are_lists_tell_rows_apart():
+    rows = [row(seed, contrast=1.0) | {"method": each} for seed in (0, 1) for each in ([1], [2])]
+    assert len(summarise(rows, np.random.default_rng(0))) == 2
+
+
+def test_the_last_passes_are_one_for_each_combination():
+    rows = [row(seed, number, contrast=number) for seed in (0, 1) for number in (1, 2, 3)]
+    assert last_passes(rows) == [rows[2], rows[5]]
+
+
+def test_csv_keeps_every_number_in_full():
+    rows = [row(0, contrast=1 / 3), row(1, sharpness=2.0)]
+    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert float(read[0]["contrast"]) == 1 / 3
+    assert read[1]["contrast"] == "" and read[1]["sharpness"] == "2.0"
+
+
+def test_markdown_is_rounded_with_intervals_and_every_line_has_all_cells():
+    rows = [row(0, contrast=1.23456, contrast_low=1.2, contrast_high=1.3), row(1)]
+    rows[1] |= {"method": "a|b\nc", "contrast": math.nan}
+    lines = to_markdown(rows).splitlines()
+    assert lines[0] == "| method | seed | pass | contrast |"
+    assert lines[2] == "| grid | 0 | 1 | 1.23 [1.2, 1.3] |"
+    assert lines[3] == r"| a\|b c | 1 | 1 | nan |"
+
+
+def test_a_report_names_conditions_and_meanings():
+    page = evaluation.report("Title", {"passes": 3}, [row(0, contrast=1.0)])
+    assert page.startswith("# Title\n\nIn all rows: `passes` 3.\n")
+    assert to_markdown([row(0, contrast=1.0)]) in page
+    assert f"`contrast`: {MEASURES['contrast']}" in page
+    assert "sharpness" not in page and "bootstrap" not in page

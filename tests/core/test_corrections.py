@@ -1,0 +1,141 @@
+"""Against drift: a new frame has the colours of its first, what it started from has detail."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from pytest import approx
+from skimage.color import rgb2lab
+
+from flopslab.core import corrections
+from flopslab.core.compositing import Context
+from flopslab.core.refinement import anchored, context
+from flopslab.core.study import Study
+
+MATCHES = list(corrections.MATCHES)
+
+
+def picture(seed: int, low: int = 60, high: int = 190) -> Image.Image:
+    """Noise of 24 x 16 whose colours are all well inside sRGB."""
+    pixels = np.random.default_rng(seed).integers(low, high, (16, 24, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def latents(seed: int, mean: float = 0.0, spread: float = 1.0) -> np.ndarray:
+    values = np.random.default_rng(seed).standard_normal((4, 16, 16))
+    return (mean + spread * values).astype(np.float32)
+
+
+def lab(image: Image.Image) -> np.ndarray:
+    return rgb2lab(np.asarray(image) / 255).reshape(-1, 3)
+
+
+FADED, ANCHOR = picture(1, 100, 140), picture(2)
+
+
+def test_reinhard_gives_mean_and_spread_of_the_anchor_in_lab():
+    matched = corrections.anchor_image(FADED, ANCHOR, "reinhard", 1.0)
+    assert lab(matched).mean(0) == approx(lab(ANCHOR).mean(0), abs=0.3)
+    assert lab(matched).std(0) == approx(lab(ANCHOR).std(0), rel=0.05)
+    assert np.abs(lab(FADED).std(0) - lab(ANCHOR).std(0)).min() > 3
+
+
+def test_a_histogram_gives_the_whole_distribution():
+    matched = corrections.anchor_image(FADED, ANCHOR, "histogram", 1.0)
+    shares = np.linspace(0.05, 0.95, 19)
+    found, expected = (np.quantile(lab(image), shares, axis=0) for image in (matched, ANCHOR))
+    assert np.abs(found - expected).max() < 4
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_a_partial_strength_goes_a_part_of_the_way(match):
+    spreads = [
+        lab(corrections.anchor_image(FADED, ANCHOR, match, share)).std(0).mean()
+        for share in (0.0, 0.25, 0.5, 0.75, 1.0)
+    ]
+    assert spreads == sorted(spreads)
+    assert spreads[2] == approx((spreads[0] + spreads[4]) / 2, rel=0.1)
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_an_anchor_of_the_same_colours_changes_nothing_that_can_be_seen(match):
+    matched = corrections.anchor_image(ANCHOR, ANCHOR, match, 1.0)
+    assert np.abs(np.subtract(matched, ANCHOR, dtype=int)).max() <= 1
+
+
+def test_a_flat_picture_has_no_spread_to_enlarge():
+    flat = Image.new("RGB", (24, 16), (90, 90, 90))
+    matched = corrections.anchor_image(flat, ANCHOR, "reinhard", 1.0)
+    assert lab(matched).mean(0) == approx(lab(ANCHOR).mean(0), abs=0.5)
+    assert lab(matched).std(0).max() < 1
+
+
+@pytest.mark.parametrize("match", MATCHES)
+def test_latents_take_each_channels_mean_and_spread(match):
+    matched = corrections.anchor_latents(latents(1, 2, 0.5), latents(2), match, 1.0)
+    assert matched.mean((1, 2)) == approx(latents(2).mean((1, 2)), abs=1e-5)
+    assert matched.std((1, 2)) == approx(latents(2).std((1, 2)), rel=1e-4)
+    assert matched.dtype == np.float32 and matched.shape == (4, 16, 16)
+
+
+def test_sharpening_adds_what_a_blur_takes_away():
+    edge = Image.fromarray(np.repeat([[100] * 8 + [150] * 8], 8, 0).astype(np.uint8)).convert("RGB")
+    row = np.asarray(corrections.sharpen_image(edge, 1.0))[4, :, 0].astype(int)
+    assert row[7] < 100 and row[8] > 150, "contrast at the edge"
+    assert row[0] == 100 and row[15] == 150, "and nowhere else"
+    assert corrections.sharpen_image(edge, 0.0).tobytes() == edge.tobytes()
+
+
+def test_sharpening_works_on_every_row_and_channel_alike():
+    sharp = corrections.sharpen_latents(latents(1), 0.5)
+    one = corrections.sharpen_latents(latents(1)[2:3, ::-1], 0.5)
+    np.testing.assert_allclose(sharp[2], one[0, ::-1], atol=1e-6)
+    assert (sharp.std((1, 2)) > 1.2 * latents(1).std((1, 2))).all()
+
+
+class Frames:
+    """Pass 1 has other colours than pass 2."""
+
+    def image(self, number: int, position: int) -> Image.Image:
+        return ANCHOR if number == 1 else picture(number + position, 100, 140)
+
+    def latents(self, number: int, position: int) -> np.ndarray:
+        return latents(position) if number == 1 else latents(position, 1, 0.5)
+
+
+def composed(**parameters) -> Context:
+    return context(Study(**parameters), Frames(), 3, 5, {4: 0.25, 5: 0.5, 6: 0.25})
+
+
+@pytest.mark.parametrize("method", ["grid", "blend", "ip_adapter"])
+def test_an_init_image_is_sharpened(method):
+    plain, sharp = composed(method=method).init, composed(method=method, detail=0.4).init
+    assert sharp.tobytes() == corrections.sharpen_image(plain, 0.4).tobytes()
+
+
+def test_latents_to_start_from_are_sharpened_as_latents():
+    plain = composed(method="latent").latents
+    found = composed(method="latent", detail=0.4).latents
+    assert (found == corrections.sharpen_latents(plain, 0.4)).all()
+
+
+def test_a_new_frame_and_its_latents_are_anchored_to_those_of_the_first_pass():
+    study = Study(colour_anchor=0.7, colour_match="histogram")
+    image, z = anchored(study, Frames(), 5, FADED, latents(1, 2, 0.5))
+    expected = corrections.anchor_image(FADED, ANCHOR, "histogram", 0.7)
+    assert image.tobytes() == expected.tobytes() != FADED.tobytes()
+    assert (z == corrections.anchor_latents(latents(1, 2, 0.5), latents(5), "histogram", 0.7)).all()
+    assert anchored(study, Frames(), 5, FADED, None)[1] is None
+    assert anchored(Study(), Frames(), 5, FADED, z) == (FADED, z)
+
+
+def test_references_are_shown_as_they_are():
+    given = {"method": "ip_adapter", "denoising_strength": 1.0, "detail": 0.4}
+    assert composed(**given).init is None
+    references = composed(**given).references
+    assert [image.tobytes() for image, _ in references] == [
+        Frames().image(2, position).tobytes() for position in (4, 5, 6)
+    ]
+
+
+def test_without_neighbours_there_is_nothing_to_correct():
+    assert context(Study(colour_anchor=1.0), Frames(), 1, 5, {}) == Context()

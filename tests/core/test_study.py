@@ -1,0 +1,275 @@
+"""Parameters: checked before any work, explained in our own words."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pydantic
+from pytest import mark, raises
+
+from flopslab.core import compositing, corrections, kernels, prompts, windows
+from flopslab.core.study import Study, steps_run
+from flopslab.errors import ParameterError
+
+SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
+SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
+PROPERTIES = Study.model_json_schema()["properties"]
+NAMES = [
+    "sequence", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
+    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method", "kernel",
+    "image_context_multiplier", "image_weight", "ip_adapter", "denoising_strength",
+    "colour_anchor", "colour_match", "detail", "model", "width", "height", "steps",
+    "guidance_scale", "guidance_stop", "scheduler", "seed", "seed_policy", "batch_size",
+    "control", "limit",
+]  # fmt: skip
+
+
+def refusal(**names):
+    with raises(ParameterError) as caught:
+        Study.of(**names)
+    assert "pydantic" not in str(caught.value)
+    return caught.value
+
+
+def write(tmp_path, text):
+    path = tmp_path / "study.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_the_parameters_are_these_in_this_order():
+    assert list(Study.model_fields) == NAMES
+
+
+def test_the_defaults_are_three_passes_over_the_demo_on_the_embedded_model():
+    study = Study.of()
+    assert (study.sequence, study.passes, study.model) == ("demo", 3, "tiny")
+    assert (study.context_diameter, study.image_context_multiplier) == (10, 2)
+    assert (study.denoising_strength, study.image_weight) == (0.5, 0.5)
+    assert (study.boundary, study.prompt_style, study.method) == ("shift", "weighted", "grid")
+    assert study.guidance_scale is None
+
+
+@mark.parametrize(
+    ("mistyped", "meant"),
+    [("frame_intervall", "frame_interval"), ("num_passes", "passes"), ("SEED", "seed")],
+)
+def test_an_unknown_name_is_an_error_that_offers_the_nearest(mistyped, meant):
+    error = refusal(**{mistyped: 4})
+    assert f"{mistyped} = 4" in error.found
+    assert f"use {meant} instead of {mistyped}" in error.remedy
+
+
+def test_a_name_that_is_near_to_none_is_answered_with_all_names():
+    assert all(name in refusal(zzz=1).remedy for name in NAMES)
+
+
+def test_several_problems_come_in_one_message():
+    error = refusal(passes=0, widht=512, method="gird")
+    assert error.found == "passes = 0; method = 'gird'; widht = 512, which is not a parameter"
+    assert error.remedy == (
+        "passes must be a whole number of at least 1; method must be one of grid, blend, latent, "
+        "ip_adapter; "
+        "use width instead of widht"
+    )
+
+
+@mark.parametrize(
+    ("name", "value", "remedy"),
+    [
+        ("passes", 0, "a whole number of at least 1"),
+        ("passes", 1.5, "a whole number"),
+        ("passes", "3", "a whole number"),
+        ("passes", True, "a whole number"),
+        ("context_diameter", -1, "at least 0"),
+        ("frame_interval", 0, "at least 1"),
+        ("boundary", "wrap", "one of shift, clamp"),
+        ("prompt_style", "wighted", "one of simple, weighted, themed"),
+        ("method", "", "one of grid, blend, latent, ip_adapter"),
+        ("kernel", "cosine", "one of flat, triangle, gaussian or a list"),
+        ("kernel", [], "a list of one or more"),
+        ("kernel", [1, 0], "each a number above 0"),
+        ("denoising_strength", [0.5, 2], "a list of one or more, each a number above 0 and at"),
+        ("denoising_strength", [], "a list of one or more"),
+        ("colour_anchor", 1.1, "at most 1"),
+        ("colour_match", "lab", "one of reinhard, histogram"),
+        ("detail", -0.1, "at least 0"),
+        ("guidance_stop", 0, "above 0"),
+        ("seed_policy", "same", "one of per_pass, fixed"),
+        ("image_context_multiplier", -1, "at least 0"),
+        ("image_weight", 1.01, "at least 0 and at most 1"),
+        ("image_weight", -0.01, "at least 0 and at most 1"),
+        ("image_weight", float("nan"), "a number"),
+        ("denoising_strength", 0, "above 0 and at most 1"),
+        ("denoising_strength", 1.01, "above 0 and at most 1"),
+        ("guidance_scale", float("inf"), "a number of at least 0 or none"),
+        ("guidance_scale", "high", "a number of at least 0 or none"),
+        ("width", 500, "a multiple of 8"),
+        ("height", -8, "at least 0"),
+        ("steps", -1, "at least 0"),
+        ("seed", -1, "at least 0"),
+        ("seed", 2**63, "at most 9223372036854775807"),
+        ("batch_size", -1, "at least 0"),
+        ("limit", -1, "at least 0"),
+        ("model", "", "not empty"),
+        ("output_dir", Path("out"), "text"),
+        ("prompt_prefix", "a\0", "readable text"),
+        ("prompt_suffix", "\ud800", "readable text"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_with_what_is_allowed(name, value, remedy):
+    error = refusal(**{name: value})
+    assert error.found.startswith(f"{name} = ")
+    assert error.remedy.startswith(f"{name} must be ") and remedy in error.remedy
+
+
+@mark.parametrize(
+    ("name", "value"),
+    [
+        ("image_weight", 0),
+        ("image_weight", 1),
+        ("denoising_strength", 1),
+        ("denoising_strength", 1e-9),
+        ("denoising_strength", [0.7, 0.3]),
+        ("kernel", [1, 0.5, 0.25]),
+        ("guidance_stop", 1),
+        ("seed", 2**63 - 1),
+        ("context_diameter", 0),
+        ("image_context_multiplier", 0),
+        ("width", 520),
+        ("guidance_scale", 0),
+        ("prompt_suffix", "🔥\n(a:1.2)"),
+    ],
+)
+def test_a_value_at_the_edge_of_its_range_is_taken(name, value):
+    assert getattr(Study.of(**{name: value}), name) == value
+
+
+def test_a_study_is_frozen():
+    with raises(pydantic.ValidationError):
+        Study.of().passes = 4
+
+
+@mark.parametrize(
+    ("name", "table"),
+    [
+        ("boundary", windows.BOUNDARIES),
+        ("prompt_style", prompts.STYLES),
+        ("method", compositing.METHODS),
+        ("kernel", kernels.KERNELS),
+        ("colour_match", corrections.MATCHES),
+    ],
+)
+def test_the_named_choices_are_those_that_are_implemented(name, table):
+    choices = PROPERTIES[name].get("anyOf", [PROPERTIES[name]])
+    assert choices[0]["enum"] == list(table)
+
+
+@mark.parametrize("name", NAMES)
+def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
+    assert PROPERTIES[name]["description"].endswith(".")
+    assert "default" in PROPERTIES[name]
+
+
+def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
+    assert set(NAMES) - set(Study.of().pixel_parameters()) == {"output_dir", "limit", "passes"}
+
+
+def test_a_yaml_file_maps_names_to_values(tmp_path):
+    study = Study.read(write(tmp_path, "passes: 2  # fewer\nprompt_prefix: 'né #1'\n"))
+    assert study == Study.of(passes=2, prompt_prefix="né #1")
+
+
+def test_an_empty_yaml_file_is_the_default_study(tmp_path):
+    assert Study.read(write(tmp_path, "# nothing\n")) == Study.of()
+
+
+@mark.parametrize(
+    ("text", "found"),
+    [
+        ("passes: 2\nseed: 1\npasses: 3\n", "line 3, column 1: passes is given twice"),
+        ("passes: [2\n", "line 2, column 1"),
+        ("passes:\n\t2\n", "line 2, column 1"),
+        ("passes: 2\n---\npasses: 3\n", "line 2"),
+        ("passes: !!python/object/apply:os.getcwd []\n", "line 1"),
+        ("passes: *nothing\n", "line 1"),
+        ("- passes\n", r"no mapping of names, but \['passes'\]"),
+        ("7: 2\n", "no mapping of names"),
+        ("[" * 1_000, "no readable YAML"),
+        (b"passes: \xff\xff", "no readable YAML"),
+        ("passes: 0\n", "passes = 0"),
+        ("passes: '3'\n", "passes = '3'"),
+        ("? [passes]\n: 3\n", "line 1"),
+    ],
+)
+def test_a_broken_yaml_file_is_named_with_the_place(tmp_path, text, found):
+    path = write(tmp_path, text)
+    with raises(ParameterError, match=found) as caught:
+        Study.read(path)
+    assert caught.value.asked == f"parameters from {path}"
+
+
+@mark.parametrize("name", ["missing.yaml", "."])
+def test_a_yaml_file_that_cannot_be_read_is_named(tmp_path, name):
+    with raises(ParameterError, match="give the path of a YAML file"):
+        Study.read(tmp_path / name)
+
+
+@mark.parametrize("path", SETS, ids=lambda path: path.name)
+def test_every_shipped_parameter_set_is_a_study(path):
+    assert Study.read(path) != Study.of()
+
+
+def test_there_are_shipped_parameter_sets():
+    assert {"quick.yaml", "production.yaml"} <= {path.name for path in SETS}
+    assert {"seed-faithful.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
+
+
+@mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_parameter_set_says_what_it_is_for(path):
+    assert path.read_text().startswith("# ")
+
+
+def cell(**names):
+    """A notebook's globals: the names of the cell and all that a notebook has besides."""
+    plumbing = {"In": ["..."], "Out": {}, "exit": 0, "quit": 0, "open": open, "_": 1, "_i1": "x"}
+    return {"__name__": "__main__", "get_ipython": len, "json": pydantic, "Study": Study} | (
+        plumbing | names
+    )
+
+
+def test_a_notebooks_cell_is_read_without_its_plumbing():
+    assert Study.from_cell(cell(passes=2, guidance_scale=None)) == Study.of(passes=2)
+
+
+def test_a_mistyped_name_in_a_notebook_is_an_error_that_offers_the_nearest():
+    with raises(ParameterError, match="use frame_interval instead of frame_intervall") as caught:
+        Study.from_cell(cell(frame_intervall=4))
+    assert caught.value.asked == "parameters from this notebook"
+
+
+def test_a_parameter_hidden_by_a_module_is_not_overlooked():
+    with raises(ParameterError, match="sequence must be readable text"):
+        Study.from_cell(cell(sequence=windows))
+
+
+@mark.parametrize("strength", [0.01, 0.29, 0.3, 0.5, 0.999, 1.0])
+@mark.parametrize("steps", [1, 2, 10, 12, 50, 100])
+def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):
+    from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
+
+    scheduler = DDIMScheduler()
+    scheduler.set_timesteps(steps)
+    pipeline = SimpleNamespace(scheduler=scheduler)
+    _, run = StableDiffusionImg2ImgPipeline.get_timesteps(pipeline, steps, strength, "cpu")
+    assert steps_run(steps, strength) == run
+
+
+def test_a_list_of_strengths_gives_each_refinement_pass_its_own_and_the_last_holds_on():
+    study = Study.of(denoising_strength=[0.7, 0.5, 0.3])
+    assert [study.strength(number) for number in range(1, 7)] == [1.0, 0.7, 0.5, 0.3, 0.3, 0.3]
+    assert [Study.of().strength(number) for number in (1, 2, 9)] == [1.0, 0.5, 0.5]
+
+
+def test_half_the_strength_is_half_the_steps():
+    assert steps_run(12, 0.5) == 6
+    assert steps_run(12, 0.05) == 0

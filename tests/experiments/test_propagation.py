@@ -1,0 +1,172 @@
+"""The experiment: where words are changed, and what the runs under controls are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from painted import WORDS, PaintedGenerator
+
+from flopslab.core.controls import CONTROLS
+from flopslab.core.study import Study
+from flopslab.errors import ParameterError
+from flopslab.experiments.influence import influence
+from flopslab.experiments.linear_model import predict
+from flopslab.experiments.propagation import Experiment
+from flopslab.passes import run
+from flopslab.progress import NoProgress
+from flopslab.runs.reader import open_run
+
+FULL = Path(__file__).parents[2] / "params" / "propagation-full.yaml"
+
+
+@pytest.fixture
+def experiment(study: Study) -> Experiment:
+    return Experiment(study, new_word="comet", changes=3, control_changes=2)
+
+
+def places(**names) -> list[int]:
+    own = {key: names.pop(key) for key in ("changes", "new_word", "seeds") if key in names}
+    study = Study.of(**{"context_diameter": 4} | names)
+    return [change.position for change in Experiment(study, **own).planned()]
+
+
+def test_changes_stand_where_their_wave_meets_no_end():
+    assert places(changes=28, new_word="comet") == list(range(11, 39))
+    spread = places(changes=6)
+    assert len(spread) == 6 and spread[0] >= 11 and spread[-1] <= 38
+    assert np.ptp(np.diff(spread)) <= 1
+
+
+def test_where_every_wave_meets_an_end_they_are_spread_over_all():
+    assert places(changes=3, limit=8) == [2, 5, 7]
+    assert places(changes=100, limit=2) == [1, 2]
+
+
+def test_a_front_is_predicted_as_far_as_the_cones_reach():
+    roomy = Experiment(Study(context_diameter=4), new_word="comet")
+    assert roomy.reaches == [2, 6, 10]
+    narrow = Experiment(Study(context_diameter=10, limit=16, passes=2), new_word="comet")
+    assert [change.position for change in narrow.planned()] == [3, 9, 14]
+    assert narrow.reaches == [8, 13]  # frame 1 reads words 1 to 11; there are 16 frames
+
+
+def test_changes_stand_at_frames_and_never_put_a_word_in_its_own_place():
+    assert all(place % 3 == 1 for place in places(changes=5, frame_interval=3))
+    assert 23 in places(changes=28) and 23 not in places(changes=28, new_word="sun")
+
+
+def test_several_new_words_take_turns_and_stand_in_no_place_of_their_own():
+    experiment = Experiment(Study(context_diameter=4), ["comet", "fish"], changes=4)
+    assert [change.word for change in experiment.planned()] == ["comet", "fish"] * 2
+    assert experiment.planned(2) == [experiment.planned()[1], experiment.planned()[3]]
+    assert 23 not in places(changes=28, new_word=["comet", "sun"])
+
+
+def test_no_word_is_tied_to_a_seed():
+    experiment = Experiment(Study(context_diameter=4), ["comet", "fish"], changes=8, seeds=2)
+    own = experiment._own_studies("none")
+    assert {(change.word, study.seed) for change, study in own.items()} == {
+        ("comet", 0), ("fish", 0), ("comet", 1), ("fish", 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "control_changes", "seeds"), [(0, 0, 1), (2, 3, 1), (2, 0, 1), (2, 1, 3), (2, 1, 0)]
+)
+def test_numbers_that_make_no_sense_are_refused(changes, control_changes, seeds):
+    with pytest.raises(ParameterError, match=f"changes = {changes}") as caught:
+        Experiment(Study(), changes=changes, control_changes=control_changes, seeds=seeds)
+    assert f"seeds = {seeds}" in caught.value.found
+
+
+def test_an_experiment_needs_a_word_to_put_in():
+    with pytest.raises(ParameterError, match="no new_word"):
+        Experiment(Study(), new_word=[])
+
+
+def test_a_cell_is_read_like_that_of_a_study():
+    found = Experiment.from_cell({"passes": 2, "changes": 7, "probe": "a/clip", "np": np})
+    assert found == Experiment(Study(passes=2), changes=7, probe="a/clip")
+    with pytest.raises(ParameterError, match="use frame_interval instead"):
+        Experiment.from_cell({"frame_intervall": 2, "changes": 7})
+
+
+def test_the_full_form_is_an_experiment_on_every_inner_word():
+    full = Experiment.from_cell(yaml.safe_load(FULL.read_text()))
+    assert len(full.planned()) == full.changes == 27
+    assert len(full.frames) == len(full.words) == 48
+
+
+def test_controls_measure_some_changes_under_each_and_another_seed(experiment):
+    generator = PaintedGenerator()
+    run(experiment.study, generator, NoProgress())
+    found = experiment.controls(generator)
+    assert list(found) == [*CONTROLS]
+    assert all([one.change for one in each] == experiment.planned(2) for each in found.values())
+    seed = experiment.seed_only(generator)
+    assert seed.centres.tolist() == [change.position for change in experiment.planned(2)]
+    assert seed.differs.all() and not influence(found["no_images"]).differs.all()
+
+
+def test_a_control_takes_its_first_pass_from_the_base_run(experiment):
+    run(experiment.study, PaintedGenerator(), NoProgress())
+    generator = PaintedGenerator()
+    (found, _) = experiment.control("no_images", generator)
+    assert generator.calls == 12 + 2 * (3 + 3), "pass 2 of all, and two changes of three frames"
+    assert found.base == Path(experiment.studies("no_images")[0].output_dir)
+
+
+def test_seeds_take_turns_and_every_change_keeps_its_own(study):
+    experiment = Experiment(study, "comet", changes=4, control_changes=2, seeds=2)
+    generator = PaintedGenerator()
+    found = experiment.interventions(generator)
+    assert [each.change for each in found] == experiment.planned()
+    assert [seed_of(each.base) for each in found] == [0, 1, 0, 1]
+    assert [seed_of(each.directory) for each in found] == [0, 1, 0, 1]
+    assert len({each.base for each in found}) == 2
+    controlled = experiment.control("shuffled", generator)
+    assert [each.change for each in controlled] == [found[1].change, found[3].change]
+    assert [seed_of(each.base) for each in controlled] == [1, 1]
+    assert seed_of(Path(f"{study.output_dir}-seeds/2")) is None
+    experiment.seed_only(generator)
+    assert seed_of(Path(f"{study.output_dir}-seeds/2")) == 2, "one that no change has"
+
+
+def seed_of(directory: Path) -> int | None:
+    """The run seed; None if there is no run."""
+    if not directory.exists():
+        return None
+    return open_run(directory).manifest["parameters"]["seed"]
+
+
+def test_what_is_predicted_for_a_control_is_in_its_order_and_layout(study):
+    experiment = Experiment(study, "comet", changes=4, control_changes=3, seeds=2)
+    whole, own = experiment.predicted(), experiment.predicted("shuffled")
+    assert whole.centres.tolist() == [change.position for change in experiment.planned()]
+    assert own.centres.tolist() == [change.position for change in experiment.planned(3)]
+    for row, change in enumerate(experiment.planned(3)):
+        turn = experiment.planned().index(change)
+        asked = study.model_copy(update={"control": "shuffled", "seed": turn % 2})
+        expected = predict(asked, experiment.words, [change.position])
+        assert (own.values[row] == expected.values[0]).all()
+        assert (own.values[row] != whole.values[turn]).any()
+
+
+def test_shown_words_are_those_of_the_last_pass(experiment):
+    class Spelling:
+        """A point for each word, and for each picture what it is asked in turn."""
+
+        def images(self, images):
+            self.seen = [image.tobytes() for image in images]
+            return np.eye(12)[: len(images)]
+
+        def texts(self, texts):
+            assert list(texts) == WORDS
+            return np.eye(12)
+
+    finished, probe = run(experiment.study, PaintedGenerator(), NoProgress()), Spelling()
+    shown = experiment.shown_words(finished.directory, probe)
+    opened = open_run(finished.directory)
+    assert probe.seen == [opened.frame(2, p)[0].tobytes() for p in range(1, 13)]
+    assert shown.argmax(axis=1).tolist() == list(range(12))

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+from painted import PaintedGenerator, pixels
+from PIL import Image
+
+from flopslab.errors import RunError
+from flopslab.runs import reader as reading
+from flopslab.runs.cache import ImageCache
+
+
+def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypatch):
+    paint(passes=1)
+    decoded = []
+    decode = reading.decode
+    for module in ("store", "reader"):
+        monkeypatch.setattr(
+            f"flopslab.runs.{module}.decode", lambda data: decoded.append(data) or decode(data)
+        )
+    run = paint()
+    assert len(decoded) == len(set(decoded)) == 12
+    assert pixels(run.directory) == undisturbed
+
+
+def test_with_little_memory_frames_come_from_the_disk(paint, undisturbed, monkeypatch):
+    monkeypatch.setattr("flopslab.runs.store.ImageCache", lambda: ImageCache(3 * 8 * 12 * 3))
+    assert pixels(paint().directory) == undisturbed
+
+
+def test_the_image_cache_keeps_what_was_used_last():
+    cache = ImageCache(2 * 12)
+    images = {name: Image.new("RGB", (2, 2), (ord(name), 0, 0)) for name in "abc"}
+    cache.put("a", images["a"])
+    cache.put("b", images["b"])
+    cache.put("b", images["b"])
+    assert cache.get("a") is images["a"]
+    cache.put("c", images["c"])
+    assert [cache.get(name) for name in "abc"] == [images["a"], None, images["c"]]
+
+
+def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, monkeypatch):
+    monkeypatch.setattr("flopslab.runs.store.ImageCache", lambda: ImageCache(0))
+
+    class Meddler(PaintedGenerator):
+        def generate(self, requests, strength=1.0):
+            if strength < 1:
+                first, second = (
+                    Path(study.output_dir) / "pass1" / f"frame_00000{n}.png" for n in (3, 5)
+                )
+                first.write_bytes(second.read_bytes())
+            return super().generate(requests, strength)
+
+    with pytest.raises(RunError, match="another picture"):
+        paint(Meddler())

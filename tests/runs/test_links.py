@@ -1,0 +1,48 @@
+import errno
+import os
+
+import pytest
+from painted import files
+
+from flopslab.runs import filesystem as disk
+
+
+def test_final_links_relatively_to_the_last_pass(paint):
+    run = paint()
+    link = run.directory / "final" / "frame_000003.png"
+    assert os.readlink(link) == "../pass2/frame_000003.png"
+    assert link.read_bytes() == (run.directory / "pass2" / "frame_000003.png").read_bytes()
+
+
+def _refuse(*_arguments):
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@pytest.mark.parametrize("missing", [["symlink"], ["symlink", "hard_link"]])
+def test_final_holds_hard_links_or_copies_where_links_cannot_be_made(paint, monkeypatch, missing):
+    for name in missing:
+        monkeypatch.setattr(disk, name, _refuse)
+    run = paint()
+    final, source = (run.directory / name / "frame_000003.png" for name in ("final", "pass2"))
+    assert not final.is_symlink()
+    assert final.samefile(source) == (missing == ["symlink"])
+    assert final.read_bytes() == source.read_bytes()
+    before = files(run.directory)
+    paint()
+    assert files(run.directory) == before
+    paint(limit=1)
+    assert [path.name for path in (run.directory / "final").iterdir()] == ["frame_000001.png"]
+
+
+def test_foreign_files_in_final_are_never_lost(paint, tmp_path):
+    final = tmp_path / "run" / "final"
+    final.mkdir(parents=True)
+    (final / "notes.txt").write_text("mine")
+    (final / "frame_000002.png").write_text("mine")
+    (final / "frame_000099.png").symlink_to("/somewhere/else.png")
+    paint()
+    assert (final / "notes.txt").read_text() == "mine"
+    assert (final / "frame_000002.png").is_symlink()
+    assert (tmp_path / "run/aside/final.frame_000002.1.png").read_text() == "mine"
+    aside = tmp_path / "run/aside/final.frame_000099.1.png"
+    assert os.readlink(aside) == "/somewhere/else.png"

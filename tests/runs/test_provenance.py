@@ -1,0 +1,277 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from painted import WORDS, PaintedGenerator
+from PIL import Image, ImageFile
+
+from flopslab.core.plan import Frame, plan
+from flopslab.core.study import Study
+from flopslab.runs import latents as latent_files
+from flopslab.runs.provenance import (
+    Conditions,
+    Recipe,
+    canonical,
+    decode,
+    encode,
+    json_digest,
+    peek,
+    pixel_digest,
+)
+from flopslab.words.sequence import Word
+
+TIMES = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
+DIGESTS = {position: f"{position * 5 % 13:064x}" for position in range(1, 13)}  # in no order
+LATENTS = {position: f"{position * 7 % 13:064x}" for position in range(1, 13)}
+
+
+def image(seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8))
+
+
+def conditions(words=WORDS, settings=None, **parameters) -> Conditions:
+    study = Study.of(**({"context_diameter": 2} | parameters))
+    settings = PaintedGenerator().settings | (settings or {})
+    return Conditions(study, settings, tuple(Word(word) for word in words))
+
+
+def made(digests=DIGESTS, latents=LATENTS, anchor=""):
+    """The frames that others look at: of pass 1 and, with the same digests, of pass 2.
+
+    `anchor` is the digest of frame 5 of pass 1, if it is to be another.
+    """
+    inputs = {
+        (number, p): SimpleNamespace(digest=digests[p], latents=latents[p])
+        for p in digests
+        for number in (1, 2)
+    }
+    return inputs | ({(1, 5): SimpleNamespace(digest=anchor, latents=None)} if anchor else {})
+
+
+def frame_of(given: Conditions, position: int, number: int) -> Frame:
+    frames = plan(given.study, given.words, number, PaintedGenerator())
+    return next(frame for frame in frames if frame.position == position)
+
+
+def key(
+    position: int = 5, number: int = 2, digests=DIGESTS, latents=LATENTS, anchor="", **options
+) -> str:
+    given, frames = conditions(**options), made(digests, latents, anchor)
+    return json_digest(given.pixels(frame_of(given, position, number), frames))
+
+
+def recipe(number: int = 2, latents: np.ndarray | None = None, **options) -> Recipe:
+    given = conditions(**options)
+    return given.recipe(frame_of(given, 5, number), image(), latents, made(), **TIMES)
+
+
+def test_a_picture_and_its_recipe_come_back_as_they_were_written():
+    words = ['say "hi"', "(fire:1.4)", "ab\u0301", "\U0001f525\n\u202eשלום", *WORDS]
+    written = recipe(words=words)
+    read_image, read_recipe = decode(encode(image(), written))
+    assert read_image.tobytes() == image().tobytes()
+    assert read_recipe == written
+
+
+@pytest.mark.parametrize("truncated_allowed", [False, True])
+def test_no_bit_of_a_picture_can_flip_unnoticed(monkeypatch, truncated_allowed):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)
+    data = encode(image(), recipe())
+    for at in range(0, len(data), 11):
+        with pytest.raises(ValueError):
+            decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+
+
+@pytest.mark.parametrize("truncated_allowed", [False, True])
+def test_no_picture_that_is_cut_or_longer_is_taken_for_whole(monkeypatch, truncated_allowed):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)
+    data = encode(image(), recipe())
+    for length in [*range(0, len(data), 101), *range(len(data) - 13, len(data))]:
+        with pytest.raises(ValueError):
+            decode(data[:length])
+    with pytest.raises(ValueError):
+        decode(data + b"\0")
+
+
+def test_a_picture_with_the_recipe_of_another_is_refused():
+    with pytest.raises(ValueError, match="pixels"):
+        decode(encode(image(seed=1), recipe()))
+
+
+def test_a_recipe_edited_with_a_right_checksum_is_refused(monkeypatch):
+    forged = replace(recipe(), created="2030-01-01T00:00:00Z")
+    seal = json_digest(None)
+    monkeypatch.setattr("flopslab.runs.provenance.json_digest", lambda value: seal)
+    data = encode(image(), forged)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="edited"):
+        peek(data)
+
+
+def test_the_pixel_digest_tells_sizes_with_equal_bytes_apart():
+    wide, high = Image.new("RGB", (4, 2)), Image.new("RGB", (2, 4))
+    assert wide.tobytes() == high.tobytes()
+    assert pixel_digest(wide) != pixel_digest(high)
+
+
+def test_canonical_json_has_one_spelling_and_no_nan():
+    assert canonical({"b": 1.5, "a": ["é"]}) == canonical({"a": ("é",), "b": 1.5})
+    assert canonical({"b": 1, "a": "é"}) == b'{"a":"\\u00e9","b":1}'
+    with pytest.raises(ValueError):
+        canonical(float("nan"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 1},
+        {"prompt_prefix": "photo of"},
+        {"words": [*WORDS[:5], "comet", *WORDS[6:]]},
+        *({"method": method} for method in ("blend", "latent", "ip_adapter")),
+        {"denoising_strength": 0.75},
+        {"denoising_strength": [0.75, 0.5]},
+        {"colour_anchor": 0.5},
+        {"detail": 0.5},
+        {"seed_policy": "fixed"},
+        {"image_context_multiplier": 1},
+        {"digests": DIGESTS | {3: "f" * 64}},
+        {"digests": DIGESTS | {3: DIGESTS[4], 4: DIGESTS[3]}},
+        {"position": 6},
+        {"number": 3},
+        *({"settings": {name: "other"}} for name in ("model_digest", "dtype", "batch_size")),
+        *({"settings": {name: 7}} for name in ("width", "height", "steps", "guidance_scale")),
+        {"settings": {"guidance_stop": 0.5}},
+        *({"settings": {name: "other"}} for name in ("scheduler", "negative_prompt")),
+    ],
+    ids=str,
+)
+def test_the_key_changes_with_everything_that_determines_pixels(change):
+    assert key(**change) != key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"passes": 7},
+        {"output_dir": "elsewhere"},
+        {"limit": 7},
+        {"words": [*WORDS[:6], "comet", *WORDS[7:]]},
+        {"words": [*WORDS, "comet"]},
+        {"digests": DIGESTS | {2: "f" * 64, 8: "f" * 64}},
+        {"image_weight": 0.9},
+        {"kernel": "flat"},
+        {"ip_adapter": "another.safetensors"},
+        {"settings": {"ip_adapter_digest": "0" * 64}},
+        {"colour_match": "histogram"},
+        {"latents": LATENTS | {3: "f" * 64}},
+        {"denoising_strength": [0.5, 0.75]},
+        {"settings": {"model": "another name"}},
+        {"settings": {"device": "another"}},
+        {"settings": {"versions": {}}},
+    ],
+    ids=str,
+)
+def test_the_key_does_not_change_with_anything_else(change):
+    assert key(**change) == key()
+
+
+@pytest.mark.parametrize(
+    ("counts", "change"),
+    [
+        ({"method": "ip_adapter"}, {"image_weight": 0.9}),
+        ({"method": "ip_adapter"}, {"settings": {"ip_adapter_digest": "0" * 64}}),
+        ({"method": "blend"}, {"kernel": "flat"}),
+        ({"method": "latent"}, {"kernel": [1, 0.5, 0.25]}),
+        ({"method": "latent"}, {"latents": LATENTS | {3: "f" * 64}}),
+        ({"colour_anchor": 0.5}, {"colour_match": "histogram"}),
+        ({"colour_anchor": 0.5, "number": 3}, {"anchor": "f" * 64}),
+    ],
+    ids=str,
+)
+def test_what_counts_only_with_another_parameter_counts_then(counts, change):
+    """Without it, `test_the_key_does_not_change_with_anything_else` holds."""
+    assert key(**counts | change) != key(**counts)
+
+
+def test_a_parameter_without_a_meaning_is_not_recorded():
+    grid, blend = (recipe(method=method).made_with for method in ("grid", "blend"))
+    looking = recipe(method="ip_adapter", colour_anchor=0.5).made_with
+    assert {"kernel", "image_weight", "colour_match", "ip_adapter_digest"} & set(grid) == set()
+    assert {"kernel", "image_weight", "ip_adapter_digest"} & set(blend) == {"kernel"}
+    assert {"kernel", "image_weight", "ip_adapter_digest", "colour_match"} <= set(looking)
+
+
+def test_each_pass_records_its_own_share_of_the_steps():
+    strengths = [
+        recipe(number, denoising_strength=[0.7, 0.3]).pixels["refinement"]["denoising_strength"]
+        for number in (2, 3)
+    ]
+    assert strengths == [0.7, 0.3]
+
+
+def test_a_colour_anchor_is_the_first_pass_frame_at_the_same_position():
+    given = conditions(colour_anchor=0.5)
+    pixels = given.pixels(frame_of(given, 5, 3), made(anchor="a" * 64))
+    assert pixels["anchor"] == {"digest": "a" * 64}
+    assert "anchor" not in recipe(3).pixels
+    assert key(number=3, anchor="a" * 64) == key(number=3)
+
+
+def test_the_latents_beside_a_picture_are_recorded_outside_its_key():
+    z = np.zeros((4, 2, 2), np.float32)
+    assert recipe(latents=z).latents == latent_files.digest(z)
+    assert recipe(latents=z).key == recipe().key
+    assert recipe(latents=z, method="latent").pixels["inputs"][0]["latents"] == LATENTS[3]
+
+
+def test_pass_one_knows_nothing_of_refinement():
+    refinement = {
+        "method": "ip_adapter",
+        "kernel": "flat",
+        "denoising_strength": [0.75, 0.25],
+        "image_weight": 0.9,
+        "image_context_multiplier": 1,
+        "colour_anchor": 0.5,
+        "colour_match": "histogram",
+        "detail": 0.5,
+        "seed_policy": "fixed",
+        "settings": {"ip_adapter_digest": "0" * 64},
+    }
+    assert key(number=1, **refinement) == key(number=1)
+    assert recipe(number=1, **refinement).made_with == recipe(number=1).made_with
+
+
+def test_inputs_enter_in_order_with_offset_and_digest():
+    shares = {-2: 1 / 9, -1: 2 / 9, 0: 3 / 9, 1: 2 / 9, 2: 1 / 9}
+    assert recipe(method="blend").pixels["inputs"] == [
+        {"offset": offset, "weight": round(share, 9), "digest": DIGESTS[5 + offset]}
+        for offset, share in shares.items()
+    ]
+    assert recipe().input_positions == [3, 4, 5, 6, 7]
+
+
+def test_the_recipe_tells_all_that_the_frame_was_made_with():
+    made_with = recipe().made_with
+    everything = Study().pixel_parameters() | PaintedGenerator().settings
+    left_out = {"model", "device", "versions", "ip_adapter", "kernel", "image_weight"}
+    left_out |= {"colour_match"}  # without a meaning here
+    assert set(made_with) == set(everything) - left_out | {"algorithm", "given"}
+    assert made_with["steps"] == 4 and made_with["guidance_scale"] == 3.0, "resolved values"
+
+
+def test_two_sequences_are_told_apart_by_words_and_sizes_alone():
+    given = conditions()
+    timed = tuple(replace(word, start_ms=0, end_ms=1) for word in given.words)
+    large = (replace(given.words[0], size=7), *given.words[1:])
+    sequences = [
+        replace(given, words=words).made_with()["sequence"] for words in (given.words, timed, large)
+    ]
+    assert sequences[0] == sequences[1] != sequences[2]
+
+
+def test_a_picture_of_another_program_has_no_recipe(tmp_path):
+    path = tmp_path / "foreign.png"
+    image().save(path)
+    with pytest.raises(ValueError, match="no recipe"):
+        peek(path.read_bytes())
