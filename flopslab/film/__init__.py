@@ -1,0 +1,1 @@
+"""A finished run as a film and as a page that plays it."""
