@@ -40,15 +40,16 @@ class Film:
     path: Path
     beside: tuple[Path, ...]  # captions, poster, list of pictures, preview, tones
     duration_ms: int
-    sound: Sound | None  # as it was, before it was padded or cut
+    sound: Path | None
+    sound_ms: int | None  # before it was padded or cut
     shots: int
     frames: int  # coded
     remarks: tuple[str, ...]
 
     def __str__(self) -> str:
-        sound = f", sound {self.sound.duration_ms / 1000:.1f} s" if self.sound else ", no sound"
+        sound = f"sound {self.sound_ms / 1000:.1f} s" if self.sound_ms else "no sound"
         length = f"{self.duration_ms / 1000:.1f} s"
-        return f"{self.path}: {self.shots} pictures, {self.frames} frames, {length}{sound}"
+        return f"{self.path}: {self.shots} pictures, {self.frames} frames, {length}, {sound}"
 
 
 @dataclass(frozen=True)
@@ -107,17 +108,22 @@ def make_film(
     form, run = format_of(path), finished_run(run_dir)
     with Drafts(path, _suffixes(path, settings, sound), sound) as drafts:
         if sound == TONES:
-            sound = write_tones(drafts[".wav"], spoken(run.manifest, settings.frame_ms))
-        script = _script(form, run, settings, open_sound(sound) if sound else None, distance)
+            words = spoken(run.manifest, settings.frame_ms)
+            heard = open_sound(write_tones(drafts[".wav"], words))
+        else:
+            heard = open_sound(sound) if sound else None
+        script = _script(form, run, settings, heard, distance)
         for remark in script.remarks:
             warnings.warn(remark, FlopslabWarning, stacklevel=2)
-        frames = _encode(script, drafts[path.suffix], progress or PassBars(1, 0, names=["film"]))
+        bar = progress or PassBars(1, 0, names=["film"])
+        frames = _encode(script, drafts[path.suffix], bar)
         _write_beside(script, drafts)
     return Film(
         path=path,
         beside=drafts.beside,
         duration_ms=script.plan.end_ms,
-        sound=script.sound,
+        sound=path.with_suffix(".wav") if sound == TONES else heard and heard.path,
+        sound_ms=heard and heard.duration_ms,
         shots=len(script.shots),
         frames=frames,
         remarks=script.remarks,

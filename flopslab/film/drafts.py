@@ -17,7 +17,7 @@ class Drafts:
     a file that would be replaced is no film's: it is `source`, or was there before any film.
     """
 
-    def __init__(self, film: Path, suffixes: Iterable[str], source: str | Path = "") -> None:
+    def __init__(self, film: Path, suffixes: Iterable[str] = (), source: str | Path = "") -> None:
         self.film = film
         self._places = {suffix: film.with_suffix(suffix) for suffix in [film.suffix, *suffixes]}
         self._refuse(Path(source))

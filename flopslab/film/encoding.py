@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -227,15 +228,15 @@ def _timed_text(text: str) -> bytes:
 
 
 def _chapters(words: Sequence[Caption]) -> list["Chapter"]:
-    """A chapter for each word, from its start to that of the next."""
-    stops = [*(word.start_ms for word in words[1:]), words[-1].end_ms]
+    """A chapter for each word, from its start to that of the next; the first one begins at 0."""
+    edges = [0, *(word.start_ms for word in words[1:]), words[-1].end_ms]
     return [
         {
             "id": number,
-            "start": word.start_ms,
+            "start": start,
             "end": stop,
             "time_base": MILLISECOND,
             "metadata": {"title": plain(word.text)},
         }
-        for number, (word, stop) in enumerate(zip(words, stops, strict=True), 1)
+        for number, (word, (start, stop)) in enumerate(zip(words, pairwise(edges), strict=True), 1)
     ]

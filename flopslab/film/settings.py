@@ -11,6 +11,8 @@ from pydantic_core import ErrorDetails
 from flopslab.errors import ParameterError
 
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
+TwoLengths = Annotated[list[Milliseconds], Field(min_length=2, max_length=2)]
+Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 _LITERALS = (str, int, float, list, tuple, dict, set, type(None))
 _NOTEBOOK = {"In", "Out", "exit", "quit", "get_ipython", "open"}
 
@@ -37,8 +39,7 @@ class FilmSettings(BaseModel):
     """How a picture gives way to the next: at once, by mixing, through black, or by following the
     motion that an optical flow sees between the two."""
 
-    transition_ms: Milliseconds | Annotated[list[Milliseconds], Field(min_length=2, max_length=2)]
-    transition_ms = 200
+    transition_ms: Milliseconds | TwoLengths = 200
     """How long a transition takes; it ends as the new word begins and takes at most half of the old
     picture's time. A list of two: from the shortest, between words that are alike, to the longest,
     between words that are not."""
@@ -60,8 +61,7 @@ class FilmSettings(BaseModel):
     quality: int = Field(20, ge=0, le=51)
     """The encoder's constant rate factor: less is better and larger."""
 
-    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
-    preset = "veryfast"
+    preset: Preset = "veryfast"
     """How hard the encoder of an MP4 tries to make the file small."""
 
     captions: bool = True

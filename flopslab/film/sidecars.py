@@ -18,6 +18,8 @@ PREVIEW_SIDE = 256  # pixels, the longer side of the moving picture
 PREVIEW_MOST = 60  # pictures in it
 PREVIEW_MS = 250  # on the screen, each
 
+_CLOCK = "option framerate 1000"  # FFmpeg would count the time of a picture in 1/25 s
+
 
 def vtt(captions: Sequence[Caption]) -> str:
     """A WebVTT file, https://www.w3.org/TR/webvtt1/."""
@@ -43,8 +45,8 @@ def concat(shots: Sequence[Shot], paths: Mapping[FrameKey, str]) -> str:
     files = [_quoted(paths[FrameKey(shot.passes[-1], shot.position)]) for shot in shots]
     durations = [(shot.end_ms - shot.start_ms) / 1000 for shot in shots]
     pairs = zip(files, durations, strict=True)
-    entries = [f"file {file}\nduration {duration:.3f}" for file, duration in pairs]
-    return "\n".join(["ffconcat version 1.0", *entries, f"file {files[-1]}", ""])
+    entries = [f"file {file}\n{_CLOCK}\nduration {duration:.3f}" for file, duration in pairs]
+    return "\n".join(["ffconcat version 1.0", *entries, f"file {files[-1]}\n{_CLOCK}", ""])
 
 
 def plain(text: str) -> str:

@@ -42,6 +42,9 @@ class CodedGenerator:
     def tokens(self, prompt: object) -> int:
         return 1
 
+    def nearest_colour(self, words: tuple[str, ...]) -> str:
+        return "grey"
+
     def generate(self, requests: Sequence[FrameRequest], strength: float = 1.0) -> list:
         return [self._paint(int(re.findall(r"\d+", r.prompt.text)[0])) for r in requests]
 
@@ -111,9 +114,3 @@ def sound_of(path: Path) -> np.ndarray:
     with av.open(str(path)) as film:
         frames = list(film.decode(audio=0))
     return np.concatenate([frame.to_ndarray() for frame in frames], axis=1).mean(axis=0)
-
-
-def streams(path: Path) -> dict[str, str]:
-    """The codec of each kind of stream."""
-    with av.open(str(path)) as film:
-        return {stream.type: stream.codec.name for stream in film.streams if stream.codec}
