@@ -55,10 +55,8 @@ def captions_in(path):
     for packet in packets:
         data = bytes(packet)
         text = data[2 : 2 + int.from_bytes(data[:2], "big")] if path.suffix == ".mp4" else data
-        start = round(packet.pts * packet.time_base * 1000)
-        rows.append(
-            (start, start + round(packet.duration * packet.time_base * 1000), text.decode())
-        )
+        ends = (packet.pts, packet.pts + packet.duration)
+        rows.append((*(round(end * packet.time_base * 1000) for end in ends), text.decode()))
     return [row for row in rows if row[2]]
 
 
@@ -123,6 +121,5 @@ def test_ffmpeg_reads_the_list_of_pictures(three, film, tmp_path):
 
 def test_a_film_of_every_third_word_has_captions_for_all(tmp_path, film):
     run_dir = make_run(tmp_path / "run", words(7), frame_interval=3)
-    assert [text for _, _, text in captions_in(film(run_dir).path)] == [
-        f"w{k}" for k in range(1, 8)
-    ]
+    texts = [text for _, _, text in captions_in(film(run_dir).path)]
+    assert texts == [f"w{k}" for k in range(1, 8)]

@@ -1,6 +1,7 @@
 """When each picture is seen, and what is remarked about it."""
 
 from fractions import Fraction
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -153,7 +154,7 @@ def shots(lengths, transition_ms):
     edges = [sum(lengths[:k]) for k in range(len(lengths) + 1)]
     return [
         Shot(start, stop, k, (1,), "w", min(transition_ms, (stop - start) // 2))
-        for k, (start, stop) in enumerate(zip(edges, edges[1:], strict=False))
+        for k, (start, stop) in enumerate(pairwise(edges))
     ]
 
 
@@ -167,7 +168,7 @@ def test_the_frames_of_a_film_follow_each_other_without_a_gap(lengths, transitio
     parts = shots(lengths, transition_ms)
     frames = list(instants(parts, settings))
     assert frames[0].pts == 0
-    for frame, following in zip(frames, frames[1:], strict=False):
+    for frame, following in pairwise(frames):
         assert frame.duration > 0 and frame.pts + frame.duration == following.pts
     end = sum(lengths) if timing == "exact" else max(1, frame_at(sum(lengths), settings.rate))
     assert frames[-1].pts + frames[-1].duration == end
