@@ -217,3 +217,11 @@ def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
     _, shown = papermill
     assert "pass 1/2" in shown
     assert "pass 2/2" in shown
+
+
+def test_a_bar_that_has_not_begun_ignores_frames():
+    bars, file = watch(1, 3, Clock())
+    bars.advance(1, "sea")
+    bars.keep(1)
+    bars.end()
+    assert file.getvalue() == ""

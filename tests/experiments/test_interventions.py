@@ -327,3 +327,24 @@ def test_the_cone_reaches_r_and_for_each_further_pass_the_image_reach(diameter, 
     for number, positions in affected_frames(study, Remove(100), 200).items():
         far = radius + (number - 1) * reach
         assert positions == tuple(range(100 - far, 101 + far))
+
+
+def test_an_intervention_has_one_identity_wherever_its_words_lie(study, tmp_path):
+    copy = tmp_path / "copy.json"
+    copy.write_text(json.dumps({"sequence": [{"word": word} for word in WORDS]}))
+    change = Replace(6, "comet")
+    here, there = study, study.replace(sequence=str(copy))
+    directory = interventions.intervention_directory(here, change)
+    assert interventions.intervention_directory(there, change) == directory
+    assert intervene(there, change).directory == directory
+    others = [
+        interventions.intervention_directory(here, Replace(6, "moon")),
+        interventions.intervention_directory(here.replace(seed=1), change),
+        interventions.intervention_directory(here, Insert(6, "comet")),
+    ]
+    assert len({directory, *others}) == 4
+
+
+def test_an_empty_word_is_refused_in_plain_words(study):
+    with pytest.raises(SequenceError, match="a word, ''"):
+        intervene(study, Replace(6, ""))
