@@ -9,8 +9,8 @@ PAGE = Path(__file__).parent / "parameters.md"
 HEAD = """# Parameters
 
 The names are the same in the notebook's parameters cell, in `params/*.yaml`, in `flopslab.Study`
-and in the manifest. Those marked with * act on refinement passes alone. This page is written from the
-study itself by `python docs/make_parameters.py`.
+and in the manifest. Those marked with * act on refinement passes alone. This page is written from
+the study itself by `python docs/make_parameters.py`.
 
 | name | default | meaning |
 |---|---|---|

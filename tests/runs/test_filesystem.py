@@ -95,7 +95,7 @@ def test_a_file_reaches_the_disk_before_its_name_and_the_name_before_all_that_fo
 ):
     rename, order = filesystem.rename, []
     monkeypatch.setattr(
-        disk, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
+        filesystem, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
     )
     filesystem.replace({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     files_then_directory = [tmp_path / "a", tmp_path / "b", tmp_path]
