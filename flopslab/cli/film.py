@@ -1,16 +1,15 @@
 """`flopslab film`: a finished run to a film, and to a page that plays it."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flopslab.analysis.embedder import load_embedder
 from flopslab.cli.output import AsJson, print_result
 from flopslab.film.assembly import TONES, make_film
 from flopslab.film.player import write_player
 from flopslab.film.settings import FilmSettings
-from flopslab.film.transitions import distances
 
 
 def _option(name: str, *flags: str) -> Any:
@@ -62,7 +61,9 @@ def film(
         chapters=chapters,
         preview=preview,
     )
-    made = make_film(run, output or "", sound=sound, settings=settings, distance=_distance)
+    by_distance = isinstance(settings.transition_ms, list)
+    embed = load_embedder().texts if by_distance else None
+    made = make_film(run, output or "", sound=sound, settings=settings, embed=embed)
     files = [made.path, *made.beside]
     if player:
         files.append(write_player(run, made.sound or "", frame_ms))
@@ -86,9 +87,3 @@ def _numbers(text: str) -> int | str | list[int | str]:
     numbers = [_number(part) for part in text.split("-")]
     return numbers if len(numbers) > 1 else numbers[0]
 
-
-def _distance(words: Sequence[str]) -> list[float]:
-    """How far each word is from the next, by the embedded CLIP's text encoder."""
-    from flopslab.analysis.embedder import load_probe
-
-    return distances(load_probe().texts(words))

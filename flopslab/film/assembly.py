@@ -22,11 +22,10 @@ from flopslab.film.timeline import (
     Shot,
     Timeline,
     instants,
-    spoken,
     timeline,
     too_short,
 )
-from flopslab.film.transitions import TRANSITIONS, Distance, with_transitions
+from flopslab.film.transitions import TRANSITIONS, Embed, with_transitions
 from flopslab.progress import PassBars, Progress
 from flopslab.runs.reader import RunDirectory, finished_run
 
@@ -92,14 +91,14 @@ def make_film(
     *,
     sound: str | Path = "",
     settings: FilmSettings | None = None,
-    distance: Distance | None = None,
+    embed: Embed | None = None,
     progress: Progress | None = None,
 ) -> Film:
     """The film of a finished run, written to `output` (.mp4 or .webm; default: in the run).
 
-    `sound`: a sound file, "tones" for a soft tone with each word, or empty. `distance`: how far
-    each word is from the next, for transitions whose length depends on it. `progress`: by default
-    a bar. What works, but probably not as intended, is a FlopslabWarning. Raises RunError and
+    `sound`: a sound file, "tones" for a soft tone with each word, or empty. `embed`: what gives
+    words their embeddings, for transitions whose length depends on them. `progress`: by default a
+    bar. What works, but probably not as intended, is a FlopslabWarning. Raises RunError and
     ParameterError; no file is left half written, and an older film stays until the new one is
     whole.
     """
@@ -107,12 +106,8 @@ def make_film(
     path, settings = Path(output or Path(run_dir) / "film.mp4"), settings or FilmSettings()
     form, run = format_of(path), finished_run(run_dir)
     with Drafts(path, _suffixes(path, settings, sound), sound) as drafts:
-        if sound == TONES:
-            words = spoken(run.manifest, settings.frame_ms)
-            heard = open_sound(write_tones(drafts[".wav"], words))
-        else:
-            heard = open_sound(sound) if sound else None
-        script = _script(form, run, settings, heard, distance)
+        heard = _open_sound(sound, drafts, run, settings)
+        script = _script(form, run, settings, heard, embed)
         for remark in script.remarks:
             warnings.warn(remark, FlopslabWarning, stacklevel=2)
         bar = progress or PassBars(1, 0, names=["film"])
@@ -130,15 +125,26 @@ def make_film(
     )
 
 
+def _open_sound(
+    sound: str | Path, drafts: Drafts, run: RunDirectory, settings: FilmSettings
+) -> Sound | None:
+    """The sound, measured; tones are made first, for the words that are in the film."""
+    if sound == TONES:
+        end = "longest" if settings.end == "sound" else settings.end
+        once = settings.model_copy(update={"passes": 1, "end": end})
+        sound = write_tones(drafts[".wav"], timeline(run.manifest, once).captions)
+    return open_sound(sound) if sound else None
+
+
 def _script(
     form: Format,
     run: RunDirectory,
     settings: FilmSettings,
     sound: Sound | None,
-    distance: Distance | None,
+    embed: Embed | None,
 ) -> _Script:
     plan = timeline(run.manifest, settings, sound and sound.duration_ms)
-    shots = with_transitions(plan.shots, settings, distance)
+    shots = with_transitions(plan.shots, settings, embed)
     pictures = Pictures(run, shots, settings.height)
     return _Script(form, settings, run, plan, shots, pictures, sound)
 

@@ -243,7 +243,7 @@ def _sections(settings: FilmSettings, last: int) -> list[tuple[int, ...]]:
 
 def _remarks(shots: Sequence[Shot], lengths: Lengths, end: int) -> Iterator[str]:
     sound, words = lengths.sound, lengths.words
-    if sound is not None and abs(sound - words) > CLOSE_MS:
+    if sound is not None and min(abs(sound - words), abs(sound - lengths.pictures)) > CLOSE_MS:
         yield f"the sound lasts {_seconds(sound)}, the words {_seconds(words)}"
     standing = [min(shot.end_ms, lengths.pictures) - shot.start_ms for shot in shots]
     if long := [time for time in standing if time > LONG_MS]:
@@ -256,7 +256,7 @@ def _unpainted(
     positions: Sequence[int], words: Sequence[Caption], lengths: Lengths, end: int
 ) -> str:
     """A remark if words without pictures are in the film."""
-    if lengths.pictures == lengths.words or end <= lengths.pictures:
+    if lengths.pictures == lengths.words or end <= lengths.pictures + CLOSE_MS:
         return ""
     count = f"{len(positions)} pictures for {len(words)} words"
     return f"{count}: the last picture is held from {_seconds(lengths.pictures)} on"

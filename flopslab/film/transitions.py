@@ -11,8 +11,8 @@ from flopslab.errors import ParameterError
 from flopslab.film.settings import FilmSettings
 from flopslab.film.timeline import Shot
 
-Distance = Callable[[Sequence[str]], Sequence[float]]
-"""Words to the distance of each from the next, 0 (alike) to 1."""
+Embed = Callable[[Sequence[str]], np.ndarray]
+"""Words to their embeddings, [n, d]: near means alike."""
 
 Transition = Callable[[np.ndarray, np.ndarray, Sequence[float]], Iterator[np.ndarray]]
 """Old picture, new picture, how far it has come (0 to 1, rising) to the pictures in between."""
@@ -22,16 +22,16 @@ BLOCK = 64  # pixels: a picture in which motion is looked for is made of whole b
 
 
 def with_transitions(
-    shots: Sequence[Shot], settings: FilmSettings, distance: Distance | None = None
+    shots: Sequence[Shot], settings: FilmSettings, embed: Embed | None = None
 ) -> tuple[Shot, ...]:
     """The shots with the length of the transition at the end of each; the last has none.
 
     A transition takes at most half of its shot, so that every picture stands alone for a while.
-    ParameterError if lengths go by distance and there is no `distance`.
+    ParameterError if lengths go by the distance of the words and there is no `embed`.
     """
     if settings.transition == "cut":
         return tuple(shots)
-    lengths = _lengths(shots, settings, distance)
+    lengths = _lengths(shots, settings, embed)
     fitting = [
         min(length, (shot.end_ms - shot.start_ms) // 2) if shot.passes == following.passes else 0
         for length, (shot, following) in zip(lengths, pairwise(shots), strict=True)
@@ -129,14 +129,14 @@ TRANSITIONS: Mapping[str, Transition] = {
 }
 
 
-def _lengths(shots: Sequence[Shot], settings: FilmSettings, distance: Distance | None) -> list[int]:
+def _lengths(shots: Sequence[Shot], settings: FilmSettings, embed: Embed | None) -> list[int]:
     """The length of the transition between each shot and the next."""
     if isinstance(settings.transition_ms, int):
         return [settings.transition_ms] * (len(shots) - 1)
-    if distance is None:
-        actual = "no distances between the words"
-        hint = "set transition_ms to one number, or give a function that measures distance"
+    if embed is None:
+        actual = "no embeddings of the words"
+        hint = "set transition_ms to one number, or pass a function that embeds words"
         raise ParameterError(f"transitions of {settings.transition_ms} ms", actual, hint)
     shortest, longest = settings.transition_ms
-    by_distance = distance([shot.word for shot in shots])
-    return [round(shortest + value * (longest - shortest)) for value in by_distance]
+    values = distances(embed([shot.word for shot in shots]))
+    return [round(shortest + value * (longest - shortest)) for value in values]

@@ -28,9 +28,9 @@ def picture(luma: int, width: int = 32, height: int = 16) -> np.ndarray:
     return image
 
 
-def lengths(distance=None, **parameters):
+def lengths(embed=None, **parameters):
     settings = FilmSettings(transition="crossfade", **parameters)
-    return [shot.transition_ms for shot in with_transitions(SHOTS, settings, distance)]
+    return [shot.transition_ms for shot in with_transitions(SHOTS, settings, embed)]
 
 
 def test_a_transition_takes_at_most_half_of_its_picture_and_none_follows_the_last():
@@ -48,8 +48,12 @@ def test_between_two_passes_there_is_a_cut():
 
 
 def test_the_length_goes_by_the_distance_of_the_words():
-    assert lengths(lambda words: [0.25, 0], transition_ms=[100, 500]) == [200, 100, 0]
-    with pytest.raises(ParameterError, match="no distances"):
+    vectors = {"a": [1, 0], "b": [0.75, (1 - 0.75**2) ** 0.5], "c": [1, 0]}
+    embedded = lengths(
+        lambda words: np.array([vectors[w] for w in words]), transition_ms=[100, 500]
+    )
+    assert embedded == [200, 100, 0]
+    with pytest.raises(ParameterError, match="no embeddings"):
         lengths(transition_ms=[100, 500])
 
 
