@@ -46,36 +46,23 @@ def film(
     as_json: AsJson = False,
 ) -> None:
     """Cut the pictures of a finished run to the times of its words."""
-    settings = FilmSettings(
-        timing=timing,
-        fps=fps,
-        transition=transition,
-        transition_ms=_numbers(transition_ms),
-        frame_ms=frame_ms,
-        end=end,
-        passes=_number(passes),
-        height=height,
-        quality=quality,
-        preset=preset,
-        captions=captions,
-        chapters=chapters,
-        preview=preview,
-    )
-    by_distance = isinstance(settings.transition_ms, list)
-    embed = load_embedder().texts if by_distance else None
+    options = dict(locals())
+    names = {name: options[name] for name in FilmSettings.model_fields}
+    names |= {"transition_ms": _numbers(transition_ms), "passes": _number(passes)}
+    settings = FilmSettings(**names)
+    embed = load_embedder().texts if isinstance(settings.transition_ms, list) else None
     made = make_film(run, output or "", sound=sound, settings=settings, embed=embed)
-    files = [made.path, *made.beside]
-    if player:
-        files.append(write_player(run, made.sound or "", frame_ms))
+    pages = [write_player(run, made.sound or "", frame_ms)] if player else []
+    files = [str(path) for path in (made.path, *made.beside, *pages)]
     result = {
         "film": str(made.path),
-        "files": [str(path) for path in files],
+        "files": files,
         "duration_ms": made.duration_ms,
         "sound_ms": made.sound_ms,
         "pictures": made.shots,
         "frames": made.frames,
     }
-    print_result(result, "\n".join([str(made), *map(str, files[1:])]), as_json)
+    print_result(result, "\n".join([str(made), *files[1:]]), as_json)
 
 
 def _number(text: str) -> int | str:
@@ -86,4 +73,3 @@ def _numbers(text: str) -> int | str | list[int | str]:
     """A number, or two with a hyphen between them: 100-500."""
     numbers = [_number(part) for part in text.split("-")]
     return numbers if len(numbers) > 1 else numbers[0]
-

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from flopslab.errors import ParameterError, RunError
 from flopslab.film.settings import FilmSettings
@@ -36,6 +36,9 @@ class Caption:
     start_ms: int
     end_ms: int
     text: str
+
+
+Timed = TypeVar("Timed", Shot, Caption)
 
 
 @dataclass(frozen=True)
@@ -89,15 +92,11 @@ def timeline(
     remarks = [remark, *_remarks(shots, lengths, end), _unpainted(positions, words, lengths, end)]
     return Timeline(
         tuple(
-            replace(s, start_ms=s.start_ms + k * end, end_ms=s.end_ms + k * end, passes=passes)
-            for k, passes in enumerate(sections)
-            for s in shots
+            replace(shot, passes=passes)
+            for passes, part in zip(sections, _repeated(shots, end, len(sections)), strict=True)
+            for shot in part
         ),
-        tuple(
-            replace(c, start_ms=c.start_ms + k * end, end_ms=c.end_ms + k * end)
-            for k in range(len(sections))
-            for c in captions
-        ),
+        tuple(word for part in _repeated(captions, end, len(sections)) for word in part),
         len(sections),
         tuple(filter(None, remarks)),
     )
@@ -162,6 +161,12 @@ def _constant(shots: Sequence[Shot], rate: Fraction) -> Iterator[Instant]:
             fade = shot.transition_ms
             mix = (middle - shot.end_ms + fade) / fade if fade else 0.0
             yield Instant(number, 1, index, min(max(mix, 0.0), 1.0))
+
+
+def _repeated(entries: Sequence[Timed], length: int, times: int) -> Iterator[list[Timed]]:
+    """The entries again and again, each time `length` later."""
+    for delay in range(0, times * length, length):
+        yield [replace(e, start_ms=e.start_ms + delay, end_ms=e.end_ms + delay) for e in entries]
 
 
 def _cuts(starts: Sequence[int]) -> tuple[list[int], str]:

@@ -103,10 +103,13 @@ def cuts(path: Path) -> list[tuple[float, int]]:
 
 
 def video_end(path: Path) -> float:
-    """Milliseconds at which the last picture ends."""
+    """Milliseconds at which the last picture ends; an MP4 must say the same in its header."""
     with av.open(str(path)) as film:
+        header = film.streams.video[0].duration
         packets = [p for p in film.demux(video=0) if p.pts is not None]
-    return max(float((p.pts + p.duration) * p.time_base) * 1000 for p in packets)
+    end, unit = max(p.pts + p.duration for p in packets), packets[0].time_base
+    assert header in (None, end)
+    return float(end * unit) * 1000
 
 
 def sound_of(path: Path) -> np.ndarray:
