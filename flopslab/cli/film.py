@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from flopslab.analysis.embedder import load_embedder
 from flopslab.cli.output import AsJson, print_result
 from flopslab.film.assembly import TONES, make_film
 from flopslab.film.player import write_player
 from flopslab.film.settings import FilmSettings
+from flopslab.film.transitions import Embed
 
 
 def _option(name: str, *flags: str) -> Any:
@@ -50,7 +50,7 @@ def film(
     names = {name: options[name] for name in FilmSettings.model_fields}
     names |= {"transition_ms": _numbers(transition_ms), "passes": _number(passes)}
     settings = FilmSettings(**names)
-    embed = load_embedder().texts if isinstance(settings.transition_ms, list) else None
+    embed = _embedder() if isinstance(settings.transition_ms, list) else None
     made = make_film(run, output or "", sound=sound, settings=settings, embed=embed)
     pages = [write_player(run, made.sound or "", frame_ms)] if player else []
     files = [str(path) for path in (made.path, *made.beside, *pages)]
@@ -63,6 +63,13 @@ def film(
         "frames": made.frames,
     }
     print_result(result, "\n".join([str(made), *files[1:]]), as_json)
+
+
+def _embedder() -> Embed:
+    """The text encoder of the embedded CLIP; torch is loaded only when it is needed."""
+    from flopslab.analysis.embedder import load_embedder
+
+    return load_embedder().texts
 
 
 def _number(text: str) -> int | str:
