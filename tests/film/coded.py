@@ -19,10 +19,10 @@ BITS = 16  # a square of four by four blocks
 
 
 class CodedGenerator:
-    """Paints the number in a word (w12) as blocks, the lowest bit first; 1 is white."""
+    """Paints the number in a word (w12) as blocks, the lowest bit first; 0 and 1 have `colours`."""
 
-    def __init__(self, size: tuple[int, int] = (16, 16)) -> None:
-        self.size = size
+    def __init__(self, size: tuple[int, int], colours: Sequence[tuple[int, int, int]]) -> None:
+        self.size, self._colours = size, np.array(colours, np.uint8)
         self.settings = {
             "model": "coded",
             "model_digest": hashlib.sha256(b"coded").hexdigest(),
@@ -52,9 +52,9 @@ class CodedGenerator:
         return self.generate(requests, strength), [np.zeros((4, 1, 1), np.float32)] * len(requests)
 
     def _paint(self, number: int) -> Image.Image:
-        blocks = [255 * (number >> bit & 1) for bit in range(BITS)]
-        image = Image.fromarray(np.array(blocks, np.uint8).reshape(4, 4))
-        return image.resize(self.size, Image.Resampling.NEAREST).convert("RGB")
+        bits = [number >> bit & 1 for bit in range(BITS)]
+        image = Image.fromarray(self._colours[bits].reshape(4, 4, 3))
+        return image.resize(self.size, Image.Resampling.NEAREST)
 
 
 def words(count: int, *, step: int = 600, spread: int = 0, length: int = 400) -> list[dict]:
@@ -68,7 +68,11 @@ def words(count: int, *, step: int = 600, spread: int = 0, length: int = 400) ->
 
 
 def make_run(
-    directory: Path, entries: Sequence[dict | str], size: tuple[int, int] = (16, 16), **parameters
+    directory: Path,
+    entries: Sequence[dict | str],
+    size: tuple[int, int] = (16, 16),
+    colours: Sequence[tuple[int, int, int]] = ((0, 0, 0), (255, 255, 255)),
+    **parameters: object,
 ) -> Path:
     """A finished run of coded pictures; those of later passes are the same."""
     sequence = directory.with_suffix(".json")
@@ -76,7 +80,7 @@ def make_run(
     sequence.write_text(json.dumps({"sequence": list(entries)} if timed else list(entries)))
     names = {"passes": 1, "context_diameter": 0, "method": "blend"} | parameters
     study = Study(sequence=str(sequence), output_dir=str(directory), **names)
-    return run(study, CodedGenerator(size), NullProgress()).directory
+    return run(study, CodedGenerator(size, colours), NullProgress()).directory
 
 
 def luma(path: Path) -> list[tuple[float, np.ndarray]]:

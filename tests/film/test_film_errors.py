@@ -39,21 +39,39 @@ def test_a_directory_without_a_run(tmp_path, fails):
 
 def test_a_missing_picture(run_dir, fails):
     (run_dir / "pass2" / "frame_000007.png").unlink()
-    fails(RunError, "frame_000007.png", run_dir)
+    fails(RunError, r"frame_000007\.png", run_dir)
 
 
 def test_a_picture_that_is_cut_off(run_dir, fails):
     path = run_dir / "pass2" / "frame_000007.png"
     path.write_bytes(path.read_bytes()[:-20])
-    fails(RunError, "frame_000007.png", run_dir)
+    fails(RunError, r"frame_000007\.png", run_dir)
 
 
-def test_a_damaged_picture(run_dir, fails):
-    path = run_dir / "pass2" / "frame_000007.png"
+class Counter(NullProgress):
+    def __init__(self):
+        self.total, self.done, self.words, self.ended = 0, 0, [], False
+
+    def begin(self, pass_number, total, kept):
+        self.total = total
+
+    def advance(self, count, words):
+        self.done += count
+        self.words.append(words)
+
+    def end(self):
+        self.ended = True
+
+
+def test_a_damaged_picture_is_noticed_before_the_first_frame(run_dir, tmp_path):
+    path = run_dir / "pass2" / "frame_000012.png"
     data = bytearray(path.read_bytes())
     data[-30] ^= 1
     path.write_bytes(data)
-    fails(RunError, "frame_000007.png", run_dir)
+    progress = Counter()
+    with pytest.raises(RunError, match=r"frame_000012\.png"):
+        make_film(run_dir, tmp_path / "a.mp4", progress=progress)
+    assert progress.total == 0 and not list(tmp_path.glob("*a.*"))
 
 
 def test_a_picture_of_the_run_in_the_place_of_another(run_dir, fails):
@@ -64,7 +82,7 @@ def test_a_picture_of_the_run_in_the_place_of_another(run_dir, fails):
 
 def test_a_picture_of_another_program(run_dir, fails):
     Image.new("RGB", (16, 16)).save(run_dir / "pass2" / "frame_000007.png")
-    fails(RunError, "frame_000007.png", run_dir)
+    fails(RunError, r"frame_000007\.png", run_dir)
 
 
 def test_a_damaged_picture_of_a_pass_that_is_not_shown_does_not_matter(run_dir, film):
@@ -166,21 +184,6 @@ def test_a_remark_is_a_warning_and_stands_in_the_result(tmp_path, film):
     with pytest.warns(FlopslabWarning, match="2 pictures for 8 words") as seen:
         made = film(run_dir, end="words")
     assert [str(warning.message) for warning in seen] == list(made.remarks)
-
-
-class Counter(NullProgress):
-    def __init__(self):
-        self.total, self.done, self.words, self.ended = 0, 0, [], False
-
-    def begin(self, pass_number, total, kept):
-        self.total = total
-
-    def advance(self, count, words):
-        self.done += count
-        self.words.append(words)
-
-    def end(self):
-        self.ended = True
 
 
 def test_progress_counts_every_frame_and_names_every_word(twelve, tmp_path):

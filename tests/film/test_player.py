@@ -160,6 +160,14 @@ def test_while_it_plays_the_picture_is_that_of_the_sound(page):
 
 
 @in_browser
+def test_a_click_on_a_word_while_it_plays_jumps_in_the_sound(page):
+    page.locator("#play").click()
+    page.locator("#words bdi").nth(29).click()
+    start = WORDS[29]["start_ms"]
+    until(page, f"sound.currentTime * 1000 > {start} && !sound.paused")
+
+
+@in_browser
 def test_a_click_on_a_word_and_the_arrow_keys_go_to_words(page):
     lit = "document.querySelector('#words .lit')?.textContent"
     page.locator("#words bdi").nth(9).click()
