@@ -38,11 +38,11 @@ _NO_CHECKER = {"safety_checker": None, "feature_extractor": None, "requires_safe
 def tokenizer() -> CLIPTokenizer:
     """CLIP's byte-level tokenizer without merges: a token for each byte of a word."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    symbols = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
+    rest = [byte for byte in range(256) if byte not in printable]
+    symbols = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(rest))]
     vocabulary = [*symbols, *(symbol + "</w>" for symbol in symbols), START, END]
-    numbered = {token: number for number, token in enumerate(vocabulary)}
-    return CLIPTokenizer(vocab=numbered, merges=[], model_max_length=77)
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    return CLIPTokenizer(vocab=ids, merges=[], model_max_length=77)
 
 
 def text_encoder(kind: type = CLIPTextModel) -> CLIPTextModel | CLIPTextModelWithProjection:
@@ -65,7 +65,7 @@ def text_config() -> CLIPTextConfig:
 
 
 def clip() -> CLIPModel:
-    """Like CLIP ViT-B/32, with eyes of 32 x 32 pixels."""
+    """Like CLIP ViT-B/32, for images of 32 x 32 pixels."""
     vision = CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=64,
@@ -86,7 +86,7 @@ def clip() -> CLIPModel:
     )
 
 
-def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
+def unet(width: int = WIDTH, **options: object) -> diffusers.UNet2DConditionModel:
     return diffusers.UNet2DConditionModel(
         sample_size=4,
         block_out_channels=(32, 64),
@@ -96,17 +96,17 @@ def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
         cross_attention_dim=width,
         attention_head_dim=8,
         norm_num_groups=8,
-        **more,
+        **options,
     )
 
 
-def vae(levels: int = 4, **more: object) -> diffusers.AutoencoderKL:
+def vae(levels: int = 4, **options: object) -> diffusers.AutoencoderKL:
     return diffusers.AutoencoderKL(
         block_out_channels=(16,) * levels,
         down_block_types=("DownEncoderBlock2D",) * levels,
         up_block_types=("UpDecoderBlock2D",) * levels,
         norm_num_groups=8,
-        **more,
+        **options,
     )
 
 
@@ -118,7 +118,7 @@ def tiny_vae() -> diffusers.AutoencoderTiny:
         num_decoder_blocks=(1,) * 4,
     )
     with torch.no_grad():
-        autoencoder.decoder.layers[-1].weight *= 30  # pictures with some contrast
+        autoencoder.decoder.layers[-1].weight *= 30  # more contrast
     return autoencoder
 
 
@@ -226,16 +226,16 @@ def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tens
         "image_proj.norm.bias": torch.zeros(width),
     }
     order = [name for name in denoiser.attn_processors if name.endswith("attn2.processor")]
-    for number, name in enumerate(order):
+    for index, name in enumerate(order):
         layer = denoiser.get_submodule(name.removesuffix(".processor"))
         for kind in ("to_k", "to_v"):
             weight = torch.randn_like(getattr(layer, kind).weight) / width**0.5
-            tensors[f"ip_adapter.{2 * number + 1}.{kind}_ip.weight"] = weight
+            tensors[f"ip_adapter.{2 * index + 1}.{kind}_ip.weight"] = weight
     return tensors
 
 
 def save_with_adapter(build: object, directory: os.PathLike) -> None:
-    """The same pipeline as `save` makes, and the adapter that its flopslab.json names."""
+    """The pipeline as `save` writes it, and the adapter that its flopslab.json names."""
     save(build, directory)
     root = Path(directory)
     with torch.random.fork_rng():
@@ -249,8 +249,8 @@ def save_with_adapter(build: object, directory: os.PathLike) -> None:
     index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
     index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
     (root / "model_index.json").write_text(json.dumps(index))
-    own = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
-    (root / "flopslab.json").write_text(json.dumps({"ip_adapter": own}))
+    entry = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
+    (root / "flopslab.json").write_text(json.dumps({"ip_adapter": entry}))
 
 
 def save(build: object, directory: os.PathLike) -> None:
@@ -261,7 +261,7 @@ def save(build: object, directory: os.PathLike) -> None:
 
 
 def save_clip(directory: os.PathLike) -> None:
-    """A probe, always with the same weights, as `flopslab.analysis.embedder` reads it."""
+    """A CLIP, always with the same weights, as `flopslab.analysis.embedder` reads it."""
     size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     parts = [tokenizer(), CLIPImageProcessorPil(**size)]
     with torch.random.fork_rng():

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab.analysis.embedder import Probe
+from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.metrics import bootstrap, pixel_distance
 from flopslab.experiments.interventions import Intervention
 from flopslab.runs.provenance import peek
@@ -54,7 +54,7 @@ def influence(found: Sequence[Intervention], measure: Measure = pixel_distance) 
     return joined([_of(each, measure) for each in found])
 
 
-def arrival(found: Sequence[Intervention], words: Sequence[Word], probe: Probe) -> Influence:
+def arrival(found: Sequence[Intervention], words: Sequence[Word], probe: Embedder) -> Influence:
     """How much more each frame shows the new word than before: what arrives is that word.
 
     Measured is the gain in the probe's cosine with the new word beyond the mean gain with all
@@ -83,7 +83,7 @@ def _of(found: Intervention, measure: Measure) -> Influence:
     return Influence(centres, _positions(found.base), values[None], differs[None])
 
 
-def _gain(probe: Probe, towards: np.ndarray, before: Image.Image, after: Image.Image) -> float:
+def _gain(probe: Embedder, towards: np.ndarray, before: Image.Image, after: Image.Image) -> float:
     """How far a picture moved in this direction, in the probe's space."""
     then, now = probe.images([before, after])
     return float((now - then) @ towards)
@@ -186,7 +186,7 @@ def half_life(values: np.ndarray, first: int = 0) -> float:
     return float(-1 / slope) if slope < -1e-9 else float("inf")
 
 
-def trace(images: Sequence[Image.Image], words: Sequence[Word], probe: Probe) -> np.ndarray:
+def trace(images: Sequence[Image.Image], words: Sequence[Word], probe: Embedder) -> np.ndarray:
     """[frames, words]: the probe's cosine of each frame and each word of the sequence."""
     return probe.images(images) @ probe.texts([word.text for word in words]).T
 

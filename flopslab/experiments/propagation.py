@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from flopslab.analysis.embedder import Probe
+from flopslab.analysis.embedder import Embedder
 from flopslab.core.controls import CONTROLS
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
@@ -134,7 +134,7 @@ class Experiment:
         own = self._own_studies(control)
         return joined([predict(own[each], self.words, [each.position]) for each in changes])
 
-    def shown_words(self, directory: str | Path, probe: Probe) -> np.ndarray:
+    def shown_words(self, directory: str | Path, probe: Embedder) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
         opened = open_run(directory)
         images = [opened.frame(self.study.passes, p)[0] for p in self.frames]

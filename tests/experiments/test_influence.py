@@ -6,7 +6,7 @@ import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
-from flopslab.analysis.embedder import load_probe
+from flopslab.analysis.embedder import load_embedder
 from flopslab.analysis.metrics import pixel_distance
 from flopslab.experiments import influence as waves
 from flopslab.experiments import interventions as propagation
@@ -150,7 +150,7 @@ def test_similarity_by_word_distance():
 
 def test_a_trace_is_the_probes_cosine_of_each_frame_and_word(tmp_path):
     models.save_clip(tmp_path)
-    probe = load_probe(str(tmp_path))
+    probe = load_embedder(str(tmp_path))
     images = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(2)]
     traced = waves.trace(images, [Word("sea"), Word("fire"), Word("sea")], probe)
     assert traced.shape == (2, 3)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from generators import refused
+from generators import explains
 from painted import PaintedGenerator, Painters, pixels, silent
 
 from flopslab.core.study import Study
@@ -187,7 +187,7 @@ def test_a_cell_names_axes_and_common_parameters():
 def test_a_cell_with_a_mistake_is_refused():
     with pytest.raises(ParameterError) as raised:
         Sweep.from_cell({"x_axis": "method", "x_values": "grid, [blend"})
-    assert refused(raised, "method", "[blend")
+    assert explains(raised, "method", "[blend")
     with pytest.raises(ParameterError, match="method twice"):
         Sweep.from_cell(
             {"x_axis": "method", "x_values": "grid", "y_axis": "method", "y_values": "blend"}
