@@ -93,7 +93,7 @@ class ClipEmbedder:
     def _concatenate(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
         """[n, d]: unit vectors; without batches [0, d]."""
         empty = torch.empty(0, self._model.visual_projection.out_features)
-        vectors = torch.cat([empty, *batches]).cpu()
+        vectors = torch.cat([empty, *(batch.cpu() for batch in batches)])
         return torch.nn.functional.normalize(vectors, dim=-1).numpy()
 
 

@@ -64,6 +64,25 @@ def test_more_than_a_batch_of_any_sizes_and_modes_is_read(embedder):
     assert embedder.texts(texts)[-1:] == pytest.approx(embedder.texts(texts[-1:]), abs=1e-5)
 
 
+class DeviceTensor(torch.Tensor):
+    """Stands for a tensor on a GPU: until `cpu` copies it, no other operation may use it."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is not torch.Tensor.cpu:
+            raise RuntimeError(f"{function.__name__} of tensors on two devices")
+        return args[0].as_subclass(torch.Tensor)
+
+
+def test_embeddings_come_from_the_device_before_they_are_concatenated(directory):
+    embedder = load_embedder(str(directory))
+    expected = embedder.images([picture(0)]), embedder.texts(["sea"])
+    for projection in (embedder._model.visual_projection, embedder._model.text_projection):
+        projection.register_forward_hook(lambda *args: args[2].as_subclass(DeviceTensor))
+    actual = embedder.images([picture(0)]), embedder.texts(["sea"])
+    assert all(map(np.array_equal, actual, expected))
+
+
 def test_no_images_and_no_texts_give_no_rows(embedder):
     assert embedder.images([]).shape == embedder.texts([]).shape == (0, models.WIDTH)
 
