@@ -3,6 +3,7 @@
 import functools
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import models
 import numpy as np
@@ -32,10 +33,12 @@ def directory(family: str) -> Path:
     return path
 
 
-def load(family: str = "embedded", **parameters: object) -> DiffusersGenerator:
+def load(family: str = "embedded", **parameters: Any) -> DiffusersGenerator:
     """A new generator; by default with three steps and batches of three."""
     defaults = {"model": str(directory(family)), "steps": STEPS, "batch_size": BATCH}
-    return load_generator(Study(**defaults | parameters))
+    generator = load_generator(Study(**defaults | parameters))
+    assert isinstance(generator, DiffusersGenerator)
+    return generator
 
 
 load_once = functools.cache(load)  # for tests that do not change the generator
@@ -46,7 +49,7 @@ def prompt(*texts: str, weight: float = 1.0) -> Prompt:
 
 
 def request_of(
-    text: str = "sea", seed: int = 0, init: Image.Image | None = None, **context: object
+    text: str = "sea", seed: int = 0, init: Image.Image | None = None, **context: Any
 ) -> FrameRequest:
     return FrameRequest(prompt(text), seed, Context(init=init, **context))
 
@@ -63,7 +66,7 @@ def same(a: Image.Image, b: Image.Image) -> bool:
 
 def nearly_same(a: Image.Image, b: Image.Image) -> bool:
     """At most one level of 255 apart: a batch of three prompts may round differently."""
-    return a.size == b.size and np.abs(np.subtract(a, b, dtype=int)).max() <= 1
+    return a.size == b.size and np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1
 
 
 def explains(error: pytest.ExceptionInfo, *parts: str) -> bool:

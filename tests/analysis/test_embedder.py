@@ -10,7 +10,7 @@ import torch
 from generators import explains, picture
 from PIL import Image
 
-from flopslab.analysis.clip import BATCH_SIZE, TINY_CLIP
+from flopslab.analysis.clip import BATCH_SIZE, TINY_CLIP, ClipEmbedder
 from flopslab.analysis.embedder import Embedder, load_embedder
 from flopslab.errors import FlopslabWarning, ModelError
 from training.painter import paint
@@ -75,7 +75,7 @@ class DeviceTensor(torch.Tensor):
 
 
 def test_embeddings_come_from_the_device_before_they_are_concatenated(directory):
-    embedder = load_embedder(str(directory))
+    embedder = ClipEmbedder.load(str(directory))
     expected = embedder.images([picture(0)]), embedder.texts(["sea"])
     for projection in (embedder._model.visual_projection, embedder._model.text_projection):
         projection.register_forward_hook(lambda *args: args[2].as_subclass(DeviceTensor))

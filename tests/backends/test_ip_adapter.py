@@ -45,7 +45,7 @@ def test_one_reference_gives_the_picture_of_the_pipeline_itself(family, generato
     shutil.copytree(generators.directory(family) / "image_encoder", tmp_path / "a/image_encoder")
     pipe.load_ip_adapter(str(tmp_path), subfolder="a", weight_name="adapter.safetensors")
     pipe.set_ip_adapter_scale(0.7)
-    expected = pipe(
+    expected = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         "sea",
         ip_adapter_image=picture(1),
         generator=torch.Generator().manual_seed(0),
@@ -207,11 +207,13 @@ def test_a_model_without_a_unet_has_no_adapter():
 def test_embeddings_are_cached_without_their_images(monkeypatch):
     monkeypatch.setattr(ip_adapter, "CACHE_SIZE", 2)
     generator = generators.load(method="ip_adapter")
+    adapter = generator._adapter
+    assert adapter is not None
     image = picture(1)
     reference, contexts = weakref.ref(image), [Context(references=((image, 1.0),))]
-    calls = [generator._adapter.arguments(contexts) for _ in range(2)]
+    calls = [adapter.arguments(contexts) for _ in range(2)]
     del image, contexts
     assert torch.equal(*(call["ip_adapter_image_embeds"][0] for call in calls))
     assert reference() is None, "the cache holds no images"
-    generator._adapter.arguments([Context(references=((picture(s), 1.0),)) for s in (2, 3, 4)])
-    assert len(generator._adapter._cache) == 2
+    adapter.arguments([Context(references=((picture(s), 1.0),)) for s in (2, 3, 4)])
+    assert len(adapter._cache) == 2

@@ -97,7 +97,7 @@ def test_a_plain_prompt_gives_the_picture_of_the_pipeline_itself(generator):
 
 def test_image_to_image_gives_the_picture_of_the_pipeline_itself():
     generator, init = generators.load_once("embedded"), picture(3)
-    expected = generator._image_to_image(
+    expected = generator._image_to_image(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         prompt=["sea"] * BATCH,
         image=[init] * BATCH,
         strength=0.7,

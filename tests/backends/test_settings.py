@@ -46,7 +46,7 @@ def test_a_size_of_the_study_gives_the_pipelines_frames_of_that_size(family):
     images = generator.generate([request_of(), request_of(init=picture(1))], 0.5)
     assert generator.size == (48, 32) and {image.size for image in images} == {(48, 32)}
     noise = [torch.Generator().manual_seed(0) for _ in range(BATCH)]
-    expected = generator._text_to_image(
+    expected = generator._text_to_image(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         ["sea"] * BATCH, width=48, height=32, generator=noise, num_inference_steps=STEPS
     ).images[0]
     assert nearly_same(images[0], expected)
