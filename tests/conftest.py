@@ -1,6 +1,13 @@
-"""What the tests of the loop and the store share: a small study, run by a painted generator."""
+"""What the tests share: the tiers, and a small study run by a painted generator.
+
+The fast tier is `-m "not torch and not browser"`: it imports no torch. A test belongs to `torch`
+by its mark, or with its whole file if that is in tests/backends or imports a heavy library at its
+head; it belongs to `browser` if its file imports playwright.
+"""
 
 import os
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +19,52 @@ from flopslab.core.study import Study
 from flopslab.passes import Run, run
 from flopslab.progress import NoProgress
 
+TESTS = Path(__file__).parent
+TORCH = re.compile(
+    r"^(?:import|from) (?:torch|diffusers|transformers|models|flopslab\.backends\.diffusers)\b",
+    re.M,
+)
+BROWSER = re.compile(r"^(?:import|from) playwright\b", re.M)
+
+# jsonschema's check of IRIs compiles grammars for two seconds, and nothing here has an IRI.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # A busy machine is slow, not wrong.
 settings.register_profile("flopslab", deadline=None)
 settings.load_profile("flopslab")
+
+
+def tiers(path: Path) -> list[str]:
+    """The marks that a whole test file gets."""
+    source = path.read_text(encoding="utf-8")
+    heavy = TESTS / "backends" in path.parents or TORCH.search(source)
+    return ["torch"] * bool(heavy) + ["browser"] * bool(BROWSER.search(source))
+
+
+def leaves_out(config: pytest.Config, tier: str) -> bool:
+    return f"not {tier}" in config.option.markexpr
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the torch tier there is no torch, here and in every process that a test starts."""
+    if leaves_out(config, "torch"):
+        paths = [str(TESTS / "without_torch"), os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        sys.path.insert(0, paths[0])
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the files of a tier that is left out."""
+    if collection_path.suffix == ".py":
+        return any(leaves_out(config, tier) for tier in tiers(collection_path)) or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for tier in tiers(item.path):
+            item.add_marker(tier)
 
 
 @pytest.fixture(autouse=True)

@@ -3,18 +3,20 @@
 import functools
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import models
 import numpy as np
 import pytest
 from PIL import Image
 
 from flopslab.backends import load_generator
-from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
+
+if TYPE_CHECKING:  # torch is loaded with the first model
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 
 STEPS, BATCH = 3, 3
 
@@ -24,6 +26,8 @@ _root = tempfile.TemporaryDirectory()  # removed when the tests end
 @functools.cache
 def directory(family: str) -> Path:
     """Where the family's pipeline is saved, its adapter with it; nothing there may be changed."""
+    import models
+
     path = Path(_root.name) / family
     if family in models.FAMILIES:
         models.save_with_adapter(models.ALL[family], path)
@@ -32,7 +36,7 @@ def directory(family: str) -> Path:
     return path
 
 
-def load(family: str = "embedded", **parameters: object) -> DiffusersGenerator:
+def load(family: str = "embedded", **parameters: object) -> "DiffusersGenerator":
     """A generator of one's own, of three steps and batches of three unless told otherwise."""
     defaults = {"model": str(directory(family)), "steps": STEPS, "batch_size": BATCH}
     return load_generator(Study(**defaults | parameters))
@@ -74,7 +78,7 @@ def refused(error: pytest.ExceptionInfo, *parts: str) -> bool:
 class Decoded(list):
     """What the VAE decodes while this listens, a tensor for each row: exact, not yet rounded."""
 
-    def __init__(self, generator: DiffusersGenerator) -> None:
+    def __init__(self, generator: "DiffusersGenerator") -> None:
         self._decoder = generator._text_to_image.vae.decoder
 
     def __enter__(self) -> "Decoded":

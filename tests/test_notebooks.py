@@ -7,7 +7,6 @@ import types
 import typing
 from pathlib import Path
 
-import models
 import nbformat
 import papermill
 import pytest
@@ -109,7 +108,10 @@ def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path)
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.torch
 def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path):
+    import models
+
     models.save(models.embedded, tmp_path / "model")
     (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
     names = {
@@ -150,7 +152,10 @@ def test_a_second_comparison_in_the_same_kernel_takes_nothing_for_a_parameter():
     assert public - set(Study.model_fields) - set(CELL) == {"sweep"}
 
 
+@pytest.mark.torch
 def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tmp_path):
+    import models
+
     models.save(models.embedded, tmp_path / "model")
     models.save_clip(tmp_path / "clip")
     names = {
@@ -201,7 +206,10 @@ def test_a_second_experiment_in_the_same_kernel_takes_nothing_for_a_parameter():
     assert public - set(Study.model_fields) - OWN == objects
 
 
+@pytest.mark.torch
 def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path):
+    import models
+
     models.save(models.embedded, tmp_path / "model")
     models.save_clip(tmp_path / "clip")
     names = {

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 
-import models
 import numpy as np
 import pytest
 
@@ -93,7 +92,10 @@ def test_without_a_probe_what_needs_one_is_nan(paint):
     }  # fmt: skip
 
 
+@pytest.mark.torch
 def test_a_real_clip_measures_a_run(paint, tmp_path):
+    import models
+
     models.save_clip(tmp_path / "clip")
     found = evaluate(paint().directory, load_probe(str(tmp_path / "clip")), [2])[0]
     assert -1 <= found["frame_consistency"] <= 1

@@ -252,6 +252,7 @@ def test_a_parameter_hidden_by_a_module_is_not_overlooked():
         Study.from_cell(cell(sequence=windows))
 
 
+@mark.torch
 @mark.parametrize("strength", [0.01, 0.29, 0.3, 0.5, 0.999, 1.0])
 @mark.parametrize("steps", [1, 2, 10, 12, 50, 100])
 def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):

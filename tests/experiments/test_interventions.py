@@ -310,6 +310,7 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
     assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
 
 
+@pytest.mark.torch
 def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path):
     study = Study.of(
         output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,
