@@ -29,7 +29,8 @@ run fast test slow notebooks: export OMP_NUM_THREADS := 1
 run: $(LAB)
 	mkdir -p output
 	$(BIN)/papermill notebooks/run.ipynb output/run.ipynb
-	$(BIN)/jupyter nbconvert --log-level WARN --to html output/run.ipynb
+	$(BIN)/jupyter nbconvert --log-level WARN --to html --template page \
+		--TemplateExporter.extra_template_basedirs=notebooks output/run.ipynb
 	@echo "Look at output/run.html. Pictures: output/demo/final, every pass: output/demo/pass1, ..."
 
 test: lint fast slow notebooks
