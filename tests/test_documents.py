@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import flopslab
 from flopslab.core.study import Study
 from flopslab.experiments.propagation import Experiment
 from flopslab.experiments.sweep import Sweep
@@ -149,3 +150,20 @@ def test_every_dependency_is_locked_at_a_version_that_it_allows():
 def test_nothing_brings_torchvision_in():
     named = [ROOT / name for name in ("constraints.txt", "pyproject.toml", "environment.yml")]
     assert [path.name for path in named if "torchvision" in path.read_text()] == []
+
+
+def test_every_path_and_target_that_the_guide_for_contributors_names_exists():
+    guide = (ROOT / "CONTRIBUTING.md").read_text()
+    quoted = [name.rstrip(":") for name in re.findall(r"`([^`\n]+)`", guide)]
+    paths = [name for name in quoted if FILE.fullmatch(name)]
+    rooms = [name for name in paths if (ROOT / "flopslab" / name).exists()]
+    assert [name for name in paths if not (ROOT / name).exists() and name not in rooms] == []
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert {words[1] for words in commands(guide) if words[0] == "make"} <= targets
+
+
+def test_the_citation_is_of_this_version_and_licence():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == flopslab.__version__
+    assert citation["license"] == project["license"]
