@@ -36,10 +36,10 @@ run: $(LAB)
 test: lint fast slow notebooks
 
 fast: $(DEV)
-	$(BIN)/python -m pytest -m "not torch and not browser"
+	$(BIN)/python -m pytest -m "not torch and not browser and not slow"
 
 slow: $(DEV)
-	$(BIN)/python -m pytest -m "torch or browser"
+	$(BIN)/python -m pytest -m "torch or browser or slow"
 
 notebooks: $(DEV)
 	rm -rf build/notebooks

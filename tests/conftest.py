@@ -1,8 +1,8 @@
 """What the tests share: the tiers, and a small study run by a painted generator.
 
-The fast tier is `-m "not torch and not browser"`: it imports no torch. A test belongs to `torch`
-by its mark, or with its whole file if that is in tests/backends or imports a heavy library at its
-head; it belongs to `browser` if its file imports playwright.
+The fast tier is `-m "not torch and not browser and not slow"`: it imports no torch. A test belongs
+to `torch` by its mark, or with its whole file if that is in tests/backends or imports a heavy
+library at its head; it belongs to `browser` if its file imports playwright.
 """
 
 import os

@@ -100,6 +100,7 @@ def test_the_parameters_cell_makes_the_default_study():
     assert Study.from_cell(namespace) == Study()
 
 
+@pytest.mark.slow
 def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path):
     names = {"frame_intervall": 4, "output_dir": str(tmp_path / "run")}
     with pytest.raises(PapermillExecutionError, match="use frame_interval instead") as raised:
