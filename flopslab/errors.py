@@ -1,15 +1,19 @@
-"""What can go wrong, said so that the reader knows what to do next."""
+"""What can go wrong, explained so that the reader knows what to do next."""
 
 
 class FlopslabError(Exception):
-    """An error in three parts: what was asked, what was found, what to do."""
+    """An error in three parts: what was expected, what was there, what to do."""
 
-    def __init__(self, asked: str, found: str, remedy: str) -> None:
-        self.asked, self.found, self.remedy = asked, found, remedy
-        super().__init__(f"{asked}\n  found: {found}\n  to do: {remedy}")
+    def __init__(self, expected: str, actual: str, hint: str) -> None:
+        self.expected, self.actual, self.hint = expected, actual, hint
+        super().__init__(f"{expected}\n  found: {actual}\n  to do: {hint}")
 
-    def __reduce__(self):
-        return type(self), (self.asked, self.found, self.remedy)
+    def __reduce__(self) -> tuple[type["FlopslabError"], tuple[str, str, str]]:
+        return type(self), (self.expected, self.actual, self.hint)
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows under a cell: the three lines, without the traceback."""
+        return f"{type(self).__name__}: {self}".splitlines()
 
 
 class SequenceError(FlopslabError):

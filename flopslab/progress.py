@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from tqdm.std import tqdm
 
@@ -21,23 +21,40 @@ MADE = "{desc} {bar:12} {n_fmt}/{total_fmt} in {elapsed}, {rate_noinv_fmt}{postf
 KEPT = "{desc} {bar:12} {n_fmt}/{total_fmt} kept"
 
 
-class NoProgress:
-    """Shows nothing; also the interface of every progress."""
+class TextFile(Protocol):
+    """Where a bar is drawn."""
 
-    def begin(self, number: int, total: int, kept: int) -> None:
-        """Pass `number` (from 1) begins: `total` frames, of which `kept` exist already."""
+    def isatty(self) -> bool: ...
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> None: ...
+
+
+class Progress(Protocol):
+    """How far a run has come, for somebody who watches it."""
+
+    def begin(self, pass_number: int, total: int, kept: int) -> None:
+        """This pass (from 1) begins: `total` frames, of which `kept` exist already."""
 
     def advance(self, count: int, words: str) -> None:
         """`count` more frames are made, the last one from these words."""
 
     def keep(self, count: int) -> None:
-        """`count` more frames were found, which cost nothing."""
+        """`count` more frames exist already and cost nothing."""
 
     def end(self) -> None:
-        """The pass is over, or was broken off."""
+        """The pass is over, or was interrupted."""
 
 
-class Progress(NoProgress):
+class NullProgress:
+    """A progress that shows nothing."""
+
+    def begin(self, pass_number: int, total: int, kept: int) -> None: ...
+    def advance(self, count: int, words: str) -> None: ...
+    def keep(self, count: int) -> None: ...
+    def end(self) -> None: ...
+
+
+class PassBars:
     """A bar for each pass, on the terminal or under the notebook's running cell.
 
     `passes` and `frames` (per pass) are those of the whole run; `costs` is what a frame costs in
@@ -51,7 +68,7 @@ class Progress(NoProgress):
         passes: int,
         frames: int,
         costs: Sequence[float] | None = None,
-        file: TextIO | None = None,
+        file: TextFile | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         names: Sequence[str] | None = None,
@@ -59,16 +76,17 @@ class Progress(NoProgress):
         self._costs = list(costs or [1.0] * passes)
         self._names = names or [f"pass {number}/{passes}" for number in range(1, passes + 1)]
         self._frames, self._file, self._every, self._clock = frames, file, every, clock
-        self._seconds = self._spent = 0.0
+        self._seconds = self._work = 0.0
+        self._pass_number, self._last = 1, clock()
         self._bar: tqdm | None = None
 
-    def begin(self, number: int, total: int, kept: int) -> None:
+    def begin(self, pass_number: int, total: int, kept: int) -> None:
         self.end()
-        self._number, self._last = number, self._clock()
+        self._pass_number, self._last = pass_number, self._clock()
         file, columns = (self._file, WIDTH) if self._file else _open()
         every = 0.2 if file.isatty() else 10
         self._bar = tqdm(
-            desc=self._names[number - 1],
+            desc=self._names[pass_number - 1],
             total=total,
             initial=kept,
             unit=" frames",
@@ -80,16 +98,19 @@ class Progress(NoProgress):
         )
 
     def advance(self, count: int, words: str) -> None:
-        now, cost = self._clock(), self._costs[self._number - 1]
+        if self._bar is None:
+            return
+        now, cost = self._clock(), self._costs[self._pass_number - 1]
         self._seconds, self._last = self._seconds + now - self._last, now
-        self._spent += count * cost
-        left = tqdm.format_interval(self._left(count))
-        self._bar.set_postfix_str(f"{left} left in all: {_shown(words)}", refresh=False)
+        self._work += count * cost
+        left = tqdm.format_interval(self._seconds_left(self._bar.total - self._bar.n - count))
+        self._bar.set_postfix_str(f"{left} left in all: {_shorten(words)}", refresh=False)
         self._bar.update(count)
 
     def keep(self, count: int) -> None:
-        self._bar.update(count)
-        self._last = self._clock()
+        if self._bar is not None:
+            self._bar.update(count)
+            self._last = self._clock()
 
     def end(self) -> None:
         if self._bar is not None:
@@ -97,36 +118,36 @@ class Progress(NoProgress):
             self._bar.close()
             self._bar = None
 
-    def _left(self, count: int) -> float:
-        """Seconds until the last pass is over, if nothing of the later passes exists yet."""
-        here = (self._bar.total - self._bar.n - count) * self._costs[self._number - 1]
-        later = self._frames * sum(self._costs[self._number :])
-        return (here + later) * self._seconds / self._spent
+    def _seconds_left(self, frames: int) -> float:
+        """Until the last pass is over, if nothing of the later passes exists yet."""
+        here = frames * self._costs[self._pass_number - 1]
+        later = self._frames * sum(self._costs[self._pass_number :])
+        return (here + later) * self._seconds / self._work
 
 
-class WholeProgress(NoProgress):
+class OverallBar:
     """One bar for many runs, with the time left for all of them: `start` each in turn, `close`.
 
     `costs`: for each run what a frame costs in each of its passes, relative to one another;
-    `frames`, `file`, `every` and `clock` as in `Progress`.
+    `frames`, `file`, `every` and `clock` as in `PassBars`.
     """
 
     def __init__(
         self,
         costs: Sequence[Sequence[float]],
         frames: Sequence[int],
-        file: TextIO | None = None,
+        file: TextFile | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._costs, self._frames, self._clock = costs, frames, clock
-        self._left = sum(sum(c) * n for c, n in zip(costs, frames, strict=True))
-        self._seconds = self._spent = 0.0
-        self._run, self._name = -1, ""
+        self._costs, self._clock = costs, clock
+        self._left = sum(sum(row) * n for row, n in zip(costs, frames, strict=True))
+        self._seconds = self._work = 0.0
+        self._run, self._name, self._cost, self._last = -1, "", 1.0, clock()
         file, columns = (file, WIDTH) if file else _open()
         rhythm = 0.2 if file.isatty() else 10
         self._bar = tqdm(
-            total=sum(len(c) * n for c, n in zip(costs, frames, strict=True)),
+            total=sum(len(row) * n for row, n in zip(costs, frames, strict=True)),
             file=file,
             ncols=columns,
             mininterval=rhythm if every is None else every,
@@ -139,35 +160,39 @@ class WholeProgress(NoProgress):
         self._run, self._name = self._run + 1, name
         self._bar.set_description_str(f"run {self._run + 1}/{len(self._costs)}", refresh=False)
 
-    def begin(self, number: int, total: int, kept: int) -> None:
-        self._cost = self._costs[self._run][number - 1]
+    def begin(self, pass_number: int, total: int, kept: int) -> None:
+        self._cost = self._costs[self._run][pass_number - 1]
         self._last = self._clock()
-        self._step(kept, f"{self._name}, pass {number}")
+        self._step(kept, f"{self._name}, pass {pass_number}")
 
     def advance(self, count: int, words: str) -> None:
         now = self._clock()
         self._seconds, self._last = self._seconds + now - self._last, now
-        self._spent += count * self._cost
-        left = (self._left - count * self._cost) * self._seconds / self._spent
+        self._work += count * self._cost
+        left = (self._left - count * self._cost) * self._seconds / self._work
         self._step(count, f"{tqdm.format_interval(left)} left in all: {self._name}")
 
+    def keep(self, count: int) -> None: ...
+    def end(self) -> None: ...
+
     def close(self) -> None:
+        """The last run is over, or was interrupted."""
         self._bar.set_postfix_str("", refresh=False)
         self._bar.close()
 
-    def _step(self, count: int, said: str) -> None:
+    def _step(self, count: int, text: str) -> None:
         self._left -= count * self._cost
-        self._bar.set_postfix_str(said, refresh=False)
+        self._bar.set_postfix_str(text, refresh=False)
         self._bar.update(count)
 
 
-def _shown(words: str) -> str:
+def _shorten(words: str) -> str:
     """Words cut to fit, without characters that would move a terminal's cursor."""
     words = "".join(letter if letter.isprintable() else " " for letter in words)
     return words if len(words) <= WORDS else words[: WORDS - 1] + "…"
 
 
-def _open() -> tuple[TextIO, int]:
+def _open() -> tuple[TextFile, int]:
     """(where a bar is drawn, its width in columns)."""
     if _kernel():
         terminal = _starting_terminal()

@@ -7,6 +7,7 @@ from math import isqrt
 import numpy as np
 from PIL import Image
 
+from flopslab.core.study import MethodName
 from flopslab.errors import ParameterError
 
 
@@ -47,13 +48,13 @@ class Method:
 
     compose: Callable[[Sequence[Neighbour], tuple[int, int]], Context]
     summary: str
-    weighs_neighbours: bool = True  # whether the neighbours' weights, `kernel`, have a meaning
+    weighs_neighbours: bool = True  # whether `distance_weights` has a meaning
     weighs_images: bool = False  # whether `image_weight` has one
     takes_latents: bool = False  # whether it reads the neighbours' latents
 
 
 def compose(
-    method: str,
+    method: MethodName,
     neighbours: Sequence[Neighbour],
     size: tuple[int, int],
     strength: float = 0.5,
@@ -72,8 +73,8 @@ def compose(
         return Context()
     sizes = {neighbour.image.size for neighbour in neighbours}
     if len(sizes) > 1:
-        remedy = "give frames of one pass, which all have one size"
-        raise ParameterError("a context from neighbours", f"images of sizes {sizes}", remedy)
+        hint = "give frames of one pass, which all have one size"
+        raise ParameterError("a context from neighbours", f"images of sizes {sizes}", hint)
     in_order = sorted(neighbours, key=lambda neighbour: neighbour.offset)
     context = METHODS[method].compose(in_order, size)
     if not context.references:
@@ -119,13 +120,14 @@ def blend(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
 
 def latent(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
     """Latents to start from: the weighted mean of the neighbours', with their variance."""
-    if any(neighbour.latents is None for neighbour in neighbours):
-        remedy = "give every neighbour the latents that it was decoded from"
-        raise ParameterError("a mean in latent space", "neighbours without latents", remedy)
-    if len(neighbours) == 1:
-        return Context(latents=neighbours[0].latents)
-    stack = np.stack([neighbour.latents for neighbour in neighbours])
-    return Context(latents=mean_latents(stack, [neighbour.weight for neighbour in neighbours]))
+    stack = [neighbour.latents for neighbour in neighbours if neighbour.latents is not None]
+    if len(stack) < len(neighbours):
+        hint = "give every neighbour the latents that it was decoded from"
+        raise ParameterError("a mean in latent space", "neighbours without latents", hint)
+    if len(stack) == 1:
+        return Context(latents=stack[0])
+    weights = [neighbour.weight for neighbour in neighbours]
+    return Context(latents=mean_latents(np.stack(stack), weights))
 
 
 def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
@@ -138,8 +140,10 @@ def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     is the weighted mean of the neighbours' own (statistics matched as by Huang and Belongie,
     AdaIN, 2017), and at most by 1 / s. Equal latents stay as they are.
     """
-    mean = sum(w * z.astype(np.float64) for w, z in zip(weights, stack, strict=True))
-    spread = sum(w * _spread(z) for w, z in zip(weights, stack, strict=True))
+    mean, spread = np.zeros(stack.shape[1:]), np.zeros((stack.shape[1], 1, 1))
+    for weight, latents in zip(weights, stack, strict=True):
+        mean = mean + weight * latents.astype(np.float64)
+        spread = spread + weight * _spread(latents)
     most = 1 / np.sqrt(np.square(weights).sum())
     gain = np.divide(spread, _spread(mean), out=np.ones_like(spread), where=_spread(mean) > 0)
     centre = mean.mean(axis=(1, 2), keepdims=True)
@@ -148,8 +152,9 @@ def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
 
 def ip_adapter(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
     """All neighbours to look at, each by its weight, and the frame's own predecessor to start."""
-    own = next((_fit(each.image, size) for each in neighbours if each.offset == 0), None)
-    return Context(own, tuple((each.image, each.weight) for each in neighbours))
+    predecessors = (_fit(item.image, size) for item in neighbours if item.offset == 0)
+    references = tuple((item.image, item.weight) for item in neighbours)
+    return Context(next(predecessors, None), references)
 
 
 def to_linear(image: Image.Image) -> np.ndarray:
@@ -181,13 +186,15 @@ def _spread(latents: np.ndarray) -> np.ndarray:
     return latents.std(axis=(1, 2), keepdims=True, dtype=np.float64)
 
 
-METHODS: dict[str, Method] = {
+METHODS: dict[MethodName, Method] = {
     "grid": Method(
-        grid, "the neighbours side by side, as one image to start from", weighs_neighbours=False
+        grid,
+        "the neighbours, tiled into one image that initialises img2img",
+        weighs_neighbours=False,
     ),
-    "blend": Method(blend, "the neighbours' distance-weighted mean, to start from"),
+    "blend": Method(blend, "the distance-weighted mean of the neighbours, as an init image"),
     "latent": Method(
-        latent, "the same in latent space, with the variance of one frame", takes_latents=True
+        latent, "the same mean in latent space, with one frame's variance", takes_latents=True
     ),
     "ip_adapter": Method(
         ip_adapter, "the neighbours as image embeddings beside the words", weighs_images=True

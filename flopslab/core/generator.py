@@ -34,16 +34,20 @@ class Generator(Protocol):
     def settings(self) -> dict[str, Any]:
         """What was resolved, JSON-ready: model, model_digest, width, height, steps,
         guidance_scale, scheduler, negative_prompt, batch_size, device, dtype, versions."""
+        ...
 
     @property
     def size(self) -> tuple[int, int]:
         """(width, height) of every frame, in pixels."""
+        ...
 
     def tokens(self, prompt: Prompt) -> int:
         """How many tokens the text encoder reads for this prompt, start and end not counted."""
+        ...
 
     def nearest_colour(self, words: tuple[str, ...]) -> str:
         """The basic colour term whose text embedding is nearest to the mean of the words'."""
+        ...
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
@@ -53,8 +57,10 @@ class Generator(Protocol):
         `strength` in (0, 1] is the share of the steps that is run on an init image; a request
         without one runs them all. Always computes whole batches of `settings["batch_size"]`.
         """
+        ...
 
     def generate_with_latents(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
         """The same images, and what each was decoded from: float32 [channels, height, width]."""
+        ...

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from flopslab.core.study import PromptStyle
 from flopslab.errors import ParameterError
 from flopslab.words.sequence import Word
 
@@ -63,7 +64,7 @@ def themed(words: Sequence[Word], nearest_colour: NearestColour | None = None) -
     return ((", ".join(part for part in parts if part), 1.0),)
 
 
-STYLES: dict[str, Callable[[Sequence[Word], NearestColour | None], Fragments]] = {
+STYLES: dict[PromptStyle, Callable[[Sequence[Word], NearestColour | None], Fragments]] = {
     "simple": simple,
     "weighted": weighted,
     "themed": themed,
@@ -72,7 +73,7 @@ STYLES: dict[str, Callable[[Sequence[Word], NearestColour | None], Fragments]] =
 
 def compose(
     words: Sequence[Word],
-    style: str,
+    style: PromptStyle,
     prefix: str = "",
     suffix: str = "",
     nearest_colour: NearestColour | None = None,
@@ -87,5 +88,5 @@ def compose(
             "a prompt", f"prompt_style = {style!r}", f"use one of {', '.join(STYLES)}"
         )
     before, after = (((text, 1.0),) if text else () for text in (prefix, suffix))
-    heard = [word for word in words if not word.silent]
-    return Prompt((*before, *STYLES[style](heard, nearest_colour), *after))
+    audible = [word for word in words if not word.silent]
+    return Prompt((*before, *STYLES[style](audible, nearest_colour), *after))

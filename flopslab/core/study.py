@@ -1,13 +1,16 @@
-"""Every parameter of a run: its name, its meaning, its range."""
+"""Every parameter of a run: its name, its meaning, its range, and what it acts on."""
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as short
-from typing import Annotated, Literal, Self
+from reprlib import repr as abbreviate
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from flopslab.core.parameters_cell import cell_parameters
 from flopslab.errors import ParameterError
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -15,9 +18,30 @@ Name = Annotated[Text, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
-_NOT_PIXELS = {"output_dir", "limit", "passes"}
-_IPYTHON = {"In", "Out", "exit", "quit", "get_ipython", "open"}
-_LITERALS = (str, int, float, list, tuple, dict, set, type(None))
+Boundary = Literal["shift", "clamp"]
+PromptStyle = Literal["simple", "weighted", "themed"]
+MethodName = Literal["grid", "blend", "latent", "ip_adapter"]
+WeightShape = Literal["flat", "triangle", "gaussian"]
+ColourMatch = Literal["reinhard", "histogram"]
+SeedPolicy = Literal["per_pass", "fixed"]
+Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
+
+
+@dataclass(frozen=True)
+class ActsOn:
+    """What a parameter acts on; without this mark it acts on the pixels of every pass.
+
+    `refinement`: on refinement passes alone. `directly`: it is itself part of a frame's recipe; if
+    not, it acts through the frame's neighbours, words and seed, which are.
+    """
+
+    refinement: bool = True
+    directly: bool = True
+
+
+RUN = ActsOn(refinement=False, directly=False)  # which frames there are and where: on no pixel
+REFINEMENT = ActsOn()
+NEIGHBOURS = ActsOn(directly=False)
 
 
 class Study(BaseModel):
@@ -38,12 +62,12 @@ class Study(BaseModel):
     sequence: Name = "demo"
     """The words: a shipped sequence (demo, full), or the path of a JSON or text file."""
 
-    output_dir: Name = "output/demo"
+    output_dir: Annotated[Name, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
 
-    passes: int = Field(3, ge=1)
+    passes: Annotated[int, RUN] = Field(3, ge=1)
     """How many passes. The first sees words alone; in each later one every frame also looks at its
-    neighbours' frames of the pass before."""
+    neighbours' frames of the previous pass."""
 
     context_diameter: int = Field(10, ge=0)
     """Width of the word window: this many words around a position, half on either side, enter its
@@ -52,11 +76,11 @@ class Study(BaseModel):
     frame_interval: int = Field(1, ge=1)
     """Positions from one frame to the next; 1 makes a frame for every word."""
 
-    boundary: Literal["shift", "clamp"] = "shift"
+    boundary: Boundary = "shift"
     """At the ends of the sequence the word window moves inward and keeps its size (shift), or is
     cut (clamp)."""
 
-    prompt_style: Literal["simple", "weighted", "themed"] = "weighted"
+    prompt_style: PromptStyle = "weighted"
     """The words alone (simple), with emphasis by size (weighted), or as '<colour> toned, <words>,
     ethereal, dreamlike' with the basic colour nearest to the words (themed)."""
 
@@ -69,21 +93,21 @@ class Study(BaseModel):
     negative_prompt: Text = ""
     """What no frame should show."""
 
-    method: Literal["grid", "blend", "latent", "ip_adapter"] = "grid"
-    """How neighbouring frames enter a new one: side by side in one image to start from (grid), as
-    their distance-weighted mean (blend), as the same in latent space (latent), or as image
+    method: Annotated[MethodName, REFINEMENT] = "grid"
+    """How neighbouring frames enter a new one: tiled into one init image (grid), as their
+    distance-weighted mean (blend), as the same mean in latent space (latent), or as image
     embeddings beside the words (ip_adapter)."""
 
-    kernel: (
-        Literal["flat", "triangle", "gaussian"] | Annotated[list[Positive], Field(min_length=1)]
-    ) = "triangle"
+    distance_weights: Annotated[
+        WeightShape | Annotated[list[Positive], Field(min_length=1)], NEIGHBOURS
+    ] = "triangle"
     """How a neighbour's weight falls with its distance in frames: flat, triangle, gaussian, or a
-    list of weights from the centre outwards; grid shows all alike."""
+    list of weights from the centre outwards; grid weighs all alike."""
 
-    image_context_multiplier: int = Field(2, ge=0)
+    image_context_multiplier: Annotated[int, NEIGHBOURS] = Field(2, ge=0)
     """How many times farther than words images reach; 0: a frame sees only its predecessor."""
 
-    image_weight: float = Field(0.5, ge=0, le=1)
+    image_weight: Annotated[float, REFINEMENT] = Field(0.5, ge=0, le=1)
     """Weight of images against words, all neighbours together, in ip_adapter; the other methods
     have none."""
 
@@ -91,18 +115,20 @@ class Study(BaseModel):
     """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
     hub; empty: the one that comes with the model."""
 
-    denoising_strength: Share | Annotated[list[Share], Field(min_length=1)] = 0.5
+    denoising_strength: Annotated[
+        Share | Annotated[list[Share], Field(min_length=1)], REFINEMENT
+    ] = 0.5
     """Share of the steps that a refinement pass runs: a small one stays close to the image it
     starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
 
-    colour_anchor: float = Field(0.0, ge=0, le=1)
-    """How far a refined frame's colours are led back to those of its first-pass frame; 0: not at
-    all, 1: all the way."""
+    colour_anchor: Annotated[float, REFINEMENT] = Field(0.0, ge=0, le=1)
+    """How far a refined frame's colours are matched to those of the pass-1 frame at the same
+    position; 0: not at all, 1: all the way."""
 
-    colour_match: Literal["reinhard", "histogram"] = "reinhard"
+    colour_match: Annotated[ColourMatch, REFINEMENT] = "reinhard"
     """What colour_anchor matches: mean and spread in Lab (reinhard) or the whole histogram."""
 
-    detail: float = Field(0.0, ge=0)
+    detail: Annotated[float, REFINEMENT] = Field(0.0, ge=0)
     """Amount of sharpening (unsharp mask) of what a refinement starts from; 0: none."""
 
     model: Name = "tiny"
@@ -118,7 +144,7 @@ class Study(BaseModel):
     """Denoising steps of a whole generation; 0: what suits the model."""
 
     guidance_scale: float | None = Field(None, ge=0)
-    """How strongly the prompt pulls (classifier-free guidance); none: what suits the model."""
+    """Scale of classifier-free guidance; none: what suits the model."""
 
     guidance_stop: Share = 1.0
     """Share of the steps that are guided, from the first; those after it run without guidance, at
@@ -131,72 +157,100 @@ class Study(BaseModel):
     seed: int = Field(0, ge=0, le=2**63 - 1)
     """The run's seed; every frame of every pass derives its own from it."""
 
-    seed_policy: Literal["per_pass", "fixed"] = "per_pass"
+    seed_policy: Annotated[SeedPolicy, NEIGHBOURS] = "per_pass"
     """Whether a frame's seed changes with the pass (per_pass) or not (fixed: burns artefacts in, a
     known failure, for experiments)."""
 
     batch_size: int = Field(0, ge=0)
     """Frames computed together; 0: found once, then kept for the run."""
 
-    control: Literal["none", "shuffled", "constant", "no_images", "no_text"] = "none"
-    """A refinement that is wrong on purpose, to compare with: neighbours from elsewhere (shuffled),
-    all neighbours one and the same frame (constant), no pictures or no words for refinement."""
+    control: Annotated[Control, NEIGHBOURS] = "none"
+    """A refinement that is wrong on purpose, to compare with: neighbours drawn from the whole
+    sequence (shuffled), all neighbours the same frame (constant), no neighbours (no_images) or no
+    words (no_text) in refinement."""
 
-    limit: int = Field(0, ge=0)
+    limit: Annotated[int, RUN] = Field(0, ge=0)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
 
-    def __init__(self, **names: object) -> None:
+    def __init__(self, **parameters: Any) -> None:
         try:
-            super().__init__(**names)
+            super().__init__(**parameters)
         except ValidationError as error:
-            problems = dict.fromkeys(_problem(found, names) for found in error.errors())
-            found, remedies = ("; ".join(parts) for parts in zip(*problems, strict=True))
-            raise ParameterError("a study with these parameters", found, remedies) from None
+            problems = dict.fromkeys(_describe(fault, parameters) for fault in error.errors())
+            actual, hints = ("; ".join(parts) for parts in zip(*problems, strict=True))
+            raise ParameterError("a study with these parameters", actual, hints) from None
 
     @classmethod
-    def of(cls, **names: object) -> Self:
+    def of(cls, **parameters: Any) -> Self:
         """The study with these parameters and defaults for the rest."""
-        return cls(**names)
+        return cls(**parameters)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """The study of a YAML file that maps parameter names to values."""
-        return cls._from(f"parameters from {path}", _load(path))
+        return cls.from_mapping(_load(path), f"parameters from {path}")
 
     @classmethod
-    def from_cell(cls, namespace: dict[str, object]) -> Self:
-        """The study of a notebook's parameters cell: pass `globals()` right after it.
-
-        Takes the parameters and every other public name with a literal value, so that a mistyped
-        parameter is noticed; ignores modules, functions, classes and IPython's own names.
-        """
-        public = {
-            name: value
-            for name, value in namespace.items()
-            if name in cls.model_fields
-            or (not name.startswith("_") and name not in _IPYTHON and isinstance(value, _LITERALS))
-        }
-        return cls._from("parameters from this notebook", public)
-
-    @classmethod
-    def _from(cls, asked: str, names: dict[str, object]) -> Self:
+    def from_mapping(cls, parameters: Mapping[str, Any], source: str) -> Self:
+        """The study with these parameters; an error names their `source`."""
         try:
-            return cls(**names)
+            return cls(**parameters)
         except ParameterError as error:
-            raise ParameterError(asked, error.found, error.remedy) from None
+            raise ParameterError(source, error.actual, error.hint) from None
 
-    def strength(self, number: int) -> float:
-        """The share of the steps that pass `number` (from 1) runs; all of them in pass 1."""
-        if number == 1 or not isinstance(self.denoising_strength, list):
-            return 1.0 if number == 1 else self.denoising_strength
-        return self.denoising_strength[: number - 1][-1]
+    @classmethod
+    def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
+        """The study of a notebook's parameters cell: pass `globals()`.
 
-    def pixel_parameters(self) -> dict[str, object]:
+        A mistyped parameter is an error; the user's own variables are left alone.
+        """
+        parameters = cell_parameters(namespace, cls.model_fields)
+        return cls.from_mapping(parameters, "parameters from this notebook")
+
+    def replace(self, **parameters: Any) -> Self:
+        """The study with these parameters changed, checked like any other."""
+        return type(self)(**self.model_dump() | parameters)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The same as `replace`: pydantic's own would check nothing."""
+        return self.replace(**update or {})
+
+    def strength(self, pass_number: int) -> float:
+        """The share of the steps that this pass (from 1) runs; all of them in pass 1."""
+        if pass_number == 1:
+            return 1.0
+        if isinstance(self.denoising_strength, list):
+            return self.denoising_strength[: pass_number - 1][-1]
+        return self.denoising_strength
+
+    def pixel_parameters(self) -> dict[str, Any]:
         """Every parameter that changes pixels, by name, JSON-ready."""
-        return self.model_dump(exclude=_NOT_PIXELS)
+        return self.model_dump(exclude={name for name, act in _ACTS.items() if act == RUN})
+
+    def refinement_parameters(self) -> dict[str, Any]:
+        """The parameters that act on refinement passes alone, by name, JSON-ready."""
+        return self.model_dump(include=set(refinement_names()))
 
 
-def steps_run(steps: int, strength: float) -> int:
+def refinement_names() -> list[str]:
+    """The names of the parameters that act on refinement passes alone."""
+    return [name for name, act in _ACTS.items() if act.refinement]
+
+
+def acts_directly(name: str) -> bool:
+    """Whether a parameter of refinement is itself part of a frame's recipe."""
+    return name not in _ACTS or _ACTS[name].directly
+
+
+_ACTS: dict[str, ActsOn] = {
+    name: act
+    for name, field in Study.model_fields.items()
+    for act in field.metadata
+    if isinstance(act, ActsOn)
+}
+
+
+def step_count(steps: int, strength: float) -> int:
     """How many of `steps` an image-to-image pass at this strength runs; may be 0, a mistake.
 
     The rule of diffusers, float rounding included.
@@ -204,25 +258,53 @@ def steps_run(steps: int, strength: float) -> int:
     return min(int(steps * strength), steps)
 
 
-def _problem(error: dict, given: dict[str, object]) -> tuple[str, str]:
-    """(what was found, what to do) for one of pydantic's errors, in our words."""
+# Names that other tools, or earlier versions, have for a parameter.
+_SYNONYMS = {
+    "kernel": "distance_weights",
+    "cfg": "guidance_scale",
+    "cfg_scale": "guidance_scale",
+    "strength": "denoising_strength",
+    "denoise": "denoising_strength",
+    "sampler": "scheduler",
+    "sampler_name": "scheduler",
+    "num_inference_steps": "steps",
+    "sampling_steps": "steps",
+    "num_passes": "passes",
+    "negative": "negative_prompt",
+    "checkpoint": "model",
+    "ckpt": "model",
+    "words": "sequence",
+    "n_iter": "passes",
+    "output": "output_dir",
+}
+
+
+def nearest_name(name: str, names: list[str]) -> str | None:
+    """The one of `names` that `name` most likely means; None if nothing is near."""
+    lower = name.lower()
+    if _SYNONYMS.get(lower) in names:
+        return _SYNONYMS[lower]
+    near = difflib.get_close_matches(lower, names, n=1, cutoff=0.75)
+    return near[0] if near else None
+
+
+def _describe(error: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, str]:
+    """(what was there, what to do) for one of pydantic's errors, in our words."""
     name = error["loc"][0]
-    found = f"{name} = {short(given[name])}"
+    actual = f"{name} = {abbreviate(parameters[name])}"
     if error["type"] == "extra_forbidden":
-        return f"{found}, which is not a parameter", _nearest(name)
+        return f"{actual}, which is not a parameter", _correction(name)
     schema = Study.model_json_schema()["properties"][name]
-    return found, f"{name} must be {_allowed(schema)}"
+    return actual, f"{name} must be {_allowed(schema)}"
 
 
-def _nearest(name: str) -> str:
+def _correction(name: str) -> str:
     names = list(Study.model_fields)
-    near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.5)
-    return (
-        f"use {near[0]} instead of {name}" if near else f"drop {name}; there are {', '.join(names)}"
-    )
+    near = nearest_name(name, names)
+    return f"use {near} instead of {name}" if near else f"drop {name}; there are {', '.join(names)}"
 
 
-def _allowed(schema: dict) -> str:
+def _allowed(schema: dict[str, Any]) -> str:
     """What a JSON Schema allows, in words."""
     if "anyOf" in schema:
         return " or ".join(_allowed(choice) for choice in schema["anyOf"])
@@ -238,37 +320,42 @@ def _allowed(schema: dict) -> str:
         "maximum": "and at most {}",
         "multipleOf": "and a multiple of {}",
     }
-    said = [text.format(schema[key]) for key, text in limits.items() if key in schema]
-    return " ".join([kinds.get(schema["type"], "readable text"), *said])
+    phrases = [text.format(schema[key]) for key, text in limits.items() if key in schema]
+    return " ".join([kinds.get(schema["type"], "readable text"), *phrases])
 
 
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key given twice, where PyYAML keeps the last."""
 
-    def construct_mapping(self, node, deep=False):
-        seen = []
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = []
         for key, _ in node.value:
-            if key.value in seen:
+            if key.value in keys:
                 problem = f"{key.value} is given twice"
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            seen.append(key.value)
+            keys.append(key.value)
         return super().construct_mapping(node, deep)
 
 
-def _load(path: str | Path) -> dict[str, object]:
-    asked, remedy = f"parameters from {path}", "write one 'name: value' a line, as in params/"
+def _load(path: str | Path) -> dict[str, Any]:
+    """The names and values of a YAML file. ParameterError if it holds anything else."""
+    expected, hint = f"parameters from {path}", "write one 'name: value' a line, as in params/"
     try:
-        names = yaml.load(Path(path).read_bytes(), _Loader)
+        values = yaml.load(Path(path).expanduser().read_bytes(), _Loader)
     except OSError as error:
-        raise ParameterError(asked, error.strerror, "give the path of a YAML file") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        found = f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-        raise ParameterError(asked, found, remedy) from None
+        actual = str(error.strerror)
+        raise ParameterError(expected, actual, "give the path of a YAML file") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ParameterError(asked, f"no readable YAML: {error}", remedy) from None
-    if names is None:
+        raise ParameterError(expected, _yaml_problem(error), hint) from None
+    if values is None:
         return {}
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names):
-        raise ParameterError(asked, f"no mapping of names, but {short(names)}", remedy)
-    return names
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ParameterError(expected, f"no mapping of names, but {abbreviate(values)}", hint)
+    return values
+
+
+def _yaml_problem(error: Exception) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return f"no readable YAML: {error}"

@@ -1,71 +1,76 @@
-"""Which positions a frame reads: index arithmetic on 1-based positions, without any dependency."""
+"""Which words and which frames a frame sees: arithmetic on positions, which count from 1."""
 
 from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
-from flopslab.errors import ParameterError
-
-BOUNDARIES = ("shift", "clamp")
-
-
-def positions(length: int, interval: int = 1, limit: int = 0) -> range:
-    """The positions that get a frame: 1, 1 + interval, ... <= length; the first `limit` of them.
-
-    A limit of 0 means all.
-    """
-    frames = range(1, length + 1, interval)
-    return frames[:limit] if limit else frames
+from flopslab.core.study import Study
 
 
-def word_window(position: int, length: int, diameter: int, boundary: str = "shift") -> range:
-    """The positions of the words that make a frame's prompt, `position` among them.
+class FrameKey(NamedTuple):
+    """One frame of a run: its pass (from 1), then the position of its centre word (from 1)."""
 
-    In the interior these are `diameter // 2` words on either side. At an edge the window is moved
-    inward and keeps its size (`shift`) or is cut (`clamp`); it never leaves 1..length.
-    """
-    if boundary not in BOUNDARIES:
-        raise ParameterError(
-            "a word window", f"boundary = {boundary!r}", f"use one of {', '.join(BOUNDARIES)}"
-        )
-    radius = diameter // 2
-    first, last = position - radius, position + radius
-    if boundary == "shift":
-        first = max(1, min(first, length - 2 * radius))
-        last = first + 2 * radius
-    return range(max(1, first), min(last, length) + 1)
+    pass_number: int
+    position: int
 
 
-def image_reach(diameter: int, multiplier: int) -> int:
-    """How many positions away a refinement pass still sees frames of the pass before it."""
-    return diameter // 2 * multiplier
+@dataclass(frozen=True)
+class Windowing:
+    """The windows of a study in a sequence of `length` words."""
 
+    study: Study
+    length: int
 
-def image_window(position: int, frames: range, reach: int) -> range:
-    """Those of `frames` that lie at most `reach` positions from `position`, cut at the edges."""
-    return _between(frames, position - reach, position + reach)
+    @cached_property
+    def positions(self) -> range:
+        """The positions that get a frame: 1, 1 + K, 1 + 2K, ...; the first `limit` of them."""
+        everywhere = range(1, self.length + 1, self.study.frame_interval)
+        return everywhere[: self.study.limit] if self.study.limit else everywhere
 
+    @property
+    def word_radius(self) -> int:
+        """How many words on either side of its own a frame's prompt has."""
+        return self.study.context_diameter // 2
 
-def cone(
-    position: int,
-    number: int,
-    length: int,
-    frames: range,
-    diameter: int,
-    multiplier: int,
-    boundary: str = "shift",
-) -> frozenset[int]:
-    """The positions of all words that can have influenced this frame of pass `number` (from 1).
+    @property
+    def image_reach(self) -> int:
+        """How many positions away a refinement pass still sees frames of the pass before it."""
+        return self.word_radius * self.study.image_context_multiplier
 
-    A word outside the cone cannot change the frame: not by one bit. In the interior the cone
-    reaches `r + (number - 1) * R` to either side (word radius r, image reach R) if every position
-    has a frame.
-    """
-    reach = image_reach(diameter, multiplier)
-    ancestors = range(position, position + 1)
-    for _ in range(number - 1):  # windows of neighbouring frames overlap: always one run of frames
-        ancestors = _between(frames, ancestors[0] - reach, ancestors[-1] + reach) or ancestors
-    readers = {position, *ancestors}
-    return frozenset().union(*(word_window(p, length, diameter, boundary) for p in readers))
+    def reach(self, pass_number: int) -> int:
+        """r + (k - 1) R: how far a word can reach in pass k, in the interior, in positions."""
+        return self.word_radius + (pass_number - 1) * self.image_reach
 
+    def words(self, position: int) -> range:
+        """The positions of the words that make a frame's prompt, `position` among them.
 
-def _between(frames: range, first: int, last: int) -> range:
-    return frames[bisect_left(frames, first) : bisect_right(frames, last)]
+        In the interior these are `word_radius` words on either side. At an edge the window is
+        moved inward and keeps its size (boundary `shift`) or is cut (`clamp`).
+        """
+        radius = self.word_radius
+        first, last = position - radius, position + radius
+        if self.study.boundary == "shift":
+            first = max(1, min(first, self.length - 2 * radius))
+            last = first + 2 * radius
+        return range(max(1, first), min(last, self.length) + 1)
+
+    def images(self, position: int) -> range:
+        """The positions of the frames that a refined frame looks at, cut at the edges."""
+        return self._frames_between(position - self.image_reach, position + self.image_reach)
+
+    def cone(self, key: FrameKey) -> frozenset[int]:
+        """The positions of all words that can have influenced this frame.
+
+        A word outside the cone cannot change the frame: not by one bit. If every position has a
+        frame, the cone spans `reach(pass_number)` positions on either side in the interior.
+        """
+        ancestors = range(key.position, key.position + 1)
+        for _ in range(key.pass_number - 1):  # windows of neighbours overlap: one run of frames
+            first, last = ancestors[0] - self.image_reach, ancestors[-1] + self.image_reach
+            ancestors = self._frames_between(first, last) or ancestors
+        return frozenset().union(*(self.words(p) for p in {key.position, *ancestors}))
+
+    def _frames_between(self, first: int, last: int) -> range:
+        frames = self.positions
+        return frames[bisect_left(frames, first) : bisect_right(frames, last)]

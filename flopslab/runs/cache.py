@@ -2,42 +2,44 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 import numpy as np
 from PIL import Image
 
-Picture = Image.Image | np.ndarray  # or its latents
+CAPACITY = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
 
-ROOM = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
-
-
-class ImageCache:
-    """The images (or latents) used last, as many as fit into `room` bytes (the newest always)."""
-
-    def __init__(self, room: int = ROOM) -> None:
-        self._images: OrderedDict[Hashable, Picture] = OrderedDict()
-        self._room, self._used = room, 0
-
-    def put(self, name: Hashable, image: Picture) -> None:
-        self._drop(self._images.pop(name, None))
-        self._images[name] = image
-        self._used += _bytes(image)
-        while self._used > self._room and len(self._images) > 1:
-            self._drop(self._images.popitem(last=False)[1])
-
-    def forget(self, name: Hashable) -> None:
-        self._drop(self._images.pop(name, None))
-
-    def get(self, name: Hashable) -> Picture | None:
-        if name in self._images:
-            self._images.move_to_end(name)
-        return self._images.get(name)
-
-    def _drop(self, image: Picture | None) -> None:
-        self._used -= 0 if image is None else _bytes(image)
+Pixels = TypeVar("Pixels", Image.Image, np.ndarray)
 
 
-def _bytes(image: Picture) -> int:
-    if isinstance(image, np.ndarray):
-        return image.nbytes
-    return image.width * image.height * len(image.getbands())
+class FrameCache(Generic[Pixels]):
+    """The images (or latents) used last: as many as fit into `capacity` bytes, one at least."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self._entries: OrderedDict[Hashable, Pixels] = OrderedDict()
+        self._capacity, self._size = capacity, 0
+
+    def put(self, key: Hashable, pixels: Pixels) -> None:
+        """Keep it; the least recently used ones are dropped to make room."""
+        self.drop(key)
+        self._entries[key] = pixels
+        self._size += _bytes(pixels)
+        while self._size > self._capacity and len(self._entries) > 1:
+            self.drop(next(iter(self._entries)))
+
+    def get(self, key: Hashable) -> Pixels | None:
+        """The entry, or None if it is not in memory."""
+        if key in self._entries:
+            self._entries.move_to_end(key)
+        return self._entries.get(key)
+
+    def drop(self, key: Hashable) -> None:
+        """Forget the entry, if there is one."""
+        if key in self._entries:
+            self._size -= _bytes(self._entries.pop(key))
+
+
+def _bytes(pixels: Image.Image | np.ndarray) -> int:
+    if isinstance(pixels, np.ndarray):
+        return pixels.nbytes
+    return pixels.width * pixels.height * len(pixels.getbands())

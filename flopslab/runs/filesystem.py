@@ -1,4 +1,4 @@
-"""What is done to the disk, one small function each, so that a test can make any of them fail.
+"""Operations on the disk, one small function each, so that a test can make any of them fail.
 
 A file becomes visible whole or not at all: written beside its place, flushed, synced, renamed.
 """
@@ -80,13 +80,13 @@ def replace(files: Mapping[Path, bytes]) -> None:
     """Put each content under its path; after a crash each path holds the old or the new one."""
     try:
         for path, data in files.items():
-            remove(beside(path))
-            create(beside(path), data)
+            remove(temporary_path(path))
+            create(temporary_path(path), data)
         for path in files:
-            rename(beside(path), path)
+            rename(temporary_path(path), path)
     except OSError:
         for path in files:  # leave room on a full disk
-            beside(path).unlink(missing_ok=True)
+            temporary_path(path).unlink(missing_ok=True)
         raise
     for directory in {path.parent for path in files}:
         sync_directory(directory)
@@ -99,7 +99,7 @@ def move(source: Path, target: Path) -> None:
         sync_directory(directory)
 
 
-def beside(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
     """The temporary name of a file; one process writes a run, so that one name is enough."""
     return path.with_name(f".{path.name}.tmp")
 
@@ -110,16 +110,16 @@ def explained(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = f" ({error.filename})" if error.filename else ""
+        file = f" ({error.filename})" if error.filename else ""
         raise RunError(
             f"write the run directory {directory}",
-            f"{error.strerror or error}{place}",
-            f"{_REMEDIES.get(error.errno, 'see to the cause')}, then run again: "
+            f"{error.strerror or error}{file}",
+            f"{_HINTS.get(error.errno or 0, 'remove the cause')}, then run again: "
             "the frames already there are whole and will be kept",
         ) from error
 
 
-_REMEDIES = {
+_HINTS = {
     errno.ENOSPC: "free space on this disk",
     errno.EDQUOT: "free space in your quota",
     errno.EROFS: "make the disk writable or choose another output_dir",
@@ -135,10 +135,16 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._file: BinaryIO | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this process holds the run through this lock."""
+        return self._file is not None
 
     def acquire(self) -> None:
-        """Raise RunError naming the holder if another one has it."""
-        file = open(self.path, "a+b", opener=_open_no_link)  # noqa: SIM115 - held until release
+        """Hold the run. RunError that names the holder if another process has it."""
+        file = open(self.path, "a+b", opener=_open_no_link)  # noqa: SIM115 - open until release
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.truncate(0)
@@ -158,8 +164,11 @@ class Lock:
         self._file = file
 
     def release(self) -> None:
-        self._file.truncate(0)  # a run that made nothing leaves no byte changed
-        self._file.close()
+        """Let go of the run, if it is held."""
+        if self._file is not None:
+            self._file.truncate(0)  # a run that made nothing leaves no byte changed
+            self._file.close()
+            self._file = None
 
 
 def _open_no_link(path: str, flags: int) -> int:

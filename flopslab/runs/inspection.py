@@ -1,67 +1,60 @@
-"""A frame as it was really asked for: what acted on it, read from its recipe."""
+"""What acted on a frame, read from its recipe."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from flopslab.core import refinement
 from flopslab.core.compositing import Context
+from flopslab.core.refinement import Frames, Input
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.runs.provenance import Recipe
-from flopslab.runs.reader import RunDirectory, open_run
+from flopslab.runs.reader import open_run
 
 
 @dataclass(frozen=True)
 class Inspection:
     """What a frame was made from. `str()` of it is a table to read."""
 
-    number: int  # of the pass
-    position: int
+    key: FrameKey
     words: tuple[tuple[str, float], ...]  # each fragment of the prompt with the weight that acts
-    tokens: int  # that the text encoder read of them: all there are
+    tokens: int  # of the prompt, as the text encoder counts them
     seed: int
-    references: tuple[tuple[int, float], ...]  # (position, weight) of each frame looked at
-    refinement: dict[str, object]  # method, share of the steps, ...; empty in pass 1
+    inputs: tuple[Input, ...]  # the frames that it looked at
+    refinement: dict[str, Any]  # method, share of the steps, ...; empty in pass 1
     context: Context  # composed again from the frames of the pass before
 
     def __str__(self) -> str:
-        weigh = [f"{weight:5.2f}  {text}" for text, weight in self.words]
-        look = [f"{weight:5.3f}  position {p}" for p, weight in self.references]
+        words = [f"{weight:5.2f}  {text}" for text, weight in self.words]
+        inputs = [f"{entry.weight:5.3f}  position {entry.source}" for entry in self.inputs]
         parts = [
-            [f"position {self.position} in pass {self.number}, seed {self.seed}"],
-            [f"words, {self.tokens} tokens", *weigh],
-            ["frames of the pass before", *(look or ["none"])],
+            [f"position {self.key.position} in pass {self.key.pass_number}, seed {self.seed}"],
+            [f"words, {self.tokens} tokens", *words],
+            ["frames of the pass before", *(inputs or ["none"])],
             ["refinement", *(f"{name} {value}" for name, value in self.refinement.items())],
         ]
         return "\n".join("\n      ".join(part) for part in parts if len(part) > 1 or part[0])
 
 
-def inspect_frame(study: Study, position: int, number: int = 0) -> Inspection:
-    """What made the frame at `position` in pass `number` (0: the study's last) of a study's run.
+def inspect_frame(study: Study, position: int, pass_number: int = 0) -> Inspection:
+    """What made the frame at `position` in this pass (0: the study's last) of a study's run.
 
     Needs no model. RunError if the frame, or one that it looked at, is not there.
     """
     run = open_run(study.output_dir)
-    number = number or study.passes
-    recipe = run.frame(number, position)[1]
+    key = FrameKey(pass_number or study.passes, position)
+    _, recipe = run.frame(key)
     return Inspection(
-        number=number,
-        position=position,
+        key=key,
         words=tuple((text, weight) for text, weight in recipe.pixels["prompt"]),
         tokens=recipe.tokens,
         seed=recipe.pixels["seed"],
-        references=_references(recipe),
+        inputs=recipe.inputs,
         refinement=recipe.pixels.get("refinement", {}),
-        context=_context(study, run, recipe),
+        context=context_of(recipe, run),
     )
 
 
-def _references(recipe: Recipe) -> tuple[tuple[int, float], ...]:
-    weights = (entry["weight"] for entry in recipe.pixels.get("inputs", []))
-    return tuple(zip(recipe.input_positions, weights, strict=True))
-
-
-def _context(study: Study, run: RunDirectory, recipe: Recipe) -> Context:
-    inputs = recipe.pixels.get("inputs", [])
-    places = [recipe.position + entry["offset"] for entry in inputs]
-    weights = dict(zip(places, (entry["weight"] for entry in inputs), strict=True))
-    sources = dict(zip(places, recipe.input_positions, strict=True))
-    return refinement.context(study, run, recipe.number, recipe.position, weights, sources)
+def context_of(recipe: Recipe, frames: Frames) -> Context:
+    """What a frame started from and looked at, composed again from the frames of its run."""
+    return refinement.context_of(recipe.study, frames, recipe.frame_key, recipe.inputs)

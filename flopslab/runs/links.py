@@ -1,62 +1,63 @@
 """The directory final/: one link for each frame of the last pass, and no other frame."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flopslab.runs import filesystem as disk
+from flopslab.runs import filesystem, layout
 
 
-def link(directory: Path, sources: Sequence[Path], set_aside: Callable[[Path], None]) -> None:
-    """Let `directory` show the sources under their own names, by relative links.
+def link_final(
+    directory: Path, pictures: Sequence[Path], quarantine: Callable[[Path], None]
+) -> None:
+    """Let final/ of the run in `directory` show the pictures under their own names.
 
-    Where links cannot be made: hard links, else copies. A link of ours to another pass is
-    replaced; whatever else stands in the way is handed to `set_aside`.
+    By relative links; where these cannot be made by hard links, else by copies. A link of ours to
+    another pass is replaced; whatever else stands in the way is handed to `quarantine`.
     """
-    disk.make_directory(directory)
-    wanted = {source.name: source for source in sources}
-    for path in sorted(directory.glob("frame_*.png")):
-        if path.name not in wanted or not _shows(path, wanted[path.name]):
-            _clear(path, keep_link=path.name in wanted, set_aside=set_aside)
-    absent = [s for s in sources if not _shows(directory / s.name, s)]
-    for source in absent:
-        _put(source, directory / source.name)
-    if absent:
-        disk.sync_directory(directory)
+    final = directory / layout.FINAL
+    filesystem.make_directory(final)
+    by_name = {picture.name: picture for picture in pictures}
+    for path in layout.final_frames(directory):
+        if path.name not in by_name or not _shows(path, by_name[path.name]):
+            _clear(path, keep_link=path.name in by_name, quarantine=quarantine)
+    missing = [picture for picture in pictures if not _shows(final / picture.name, picture)]
+    for picture in missing:
+        _put(picture, final / picture.name)
+    if missing:
+        filesystem.sync_directory(final)
 
 
-def _shows(path: Path, source: Path) -> bool:
+def _shows(path: Path, picture: Path) -> bool:
     if path.is_symlink():
-        return str(path.readlink()) == _target(source)
-    return path.is_file() and (path.samefile(source) or path.read_bytes() == source.read_bytes())
+        return str(path.readlink()) == layout.link_target(picture)
+    if not path.is_file():
+        return False
+    return path.samefile(picture) or path.read_bytes() == picture.read_bytes()
 
 
-_OURS = re.compile(r"\.\./pass\d+/frame_\d+\.png")
-
-
-def _clear(path: Path, keep_link: bool, set_aside: Callable[[Path], None]) -> None:
-    """Remove a link of ours (or keep it, to be replaced in one step); set aside all else."""
-    if not (path.is_symlink() and _OURS.fullmatch(str(path.readlink()))):
-        set_aside(path)
+def _clear(path: Path, keep_link: bool, quarantine: Callable[[Path], None]) -> None:
+    """Remove a link of ours (or keep it, to be replaced in one step); quarantine all else."""
+    if not (path.is_symlink() and layout.is_final_link(str(path.readlink()))):
+        quarantine(path)
     elif not keep_link:
-        disk.remove(path)
+        filesystem.remove(path)
 
 
-def _put(source: Path, path: Path) -> None:
-    beside = disk.beside(path)
-    disk.remove(beside)
-    _make(source, beside)
-    disk.rename(beside, path)
+def _put(picture: Path, path: Path) -> None:
+    temporary = filesystem.temporary_path(path)
+    filesystem.remove(temporary)
+    _make(picture, temporary)
+    filesystem.rename(temporary, path)
 
 
-def _make(source: Path, path: Path) -> None:
-    for make, target in ((disk.symlink, _target(source)), (disk.hard_link, source)):
-        try:
-            return make(target, path)
-        except OSError:  # this file system has no such links
-            disk.remove(path)
-    disk.create(path, source.read_bytes())
-
-
-def _target(source: Path) -> str:
-    return f"../{source.parent.name}/{source.name}"
+def _make(picture: Path, path: Path) -> None:
+    """A link to the picture, or a copy of it where the file system has no links."""
+    try:
+        return filesystem.symlink(layout.link_target(picture), path)
+    except OSError:
+        filesystem.remove(path)
+    try:
+        return filesystem.hard_link(picture, path)
+    except OSError:
+        filesystem.remove(path)
+    filesystem.create(path, picture.read_bytes())

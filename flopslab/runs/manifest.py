@@ -9,20 +9,22 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from flopslab.core.digests import canonical_json
 from flopslab.core.plan import Frame
-from flopslab.runs.provenance import FORMAT, Conditions, Recipe, Recipes, canonical, pixel_settings
+from flopslab.core.windows import FrameKey
+from flopslab.runs import layout
+from flopslab.runs.provenance import FORMAT, Recipe, Recipes, RunContext, pixel_settings
 
-NAME = "visual-manifest.json"
 
-
-def build(conditions: Conditions, frames: Sequence[Frame], recipes: Recipes) -> dict[str, Any]:
+def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dict[str, Any]:
     """The manifest of a complete run; `frames`: those of the last pass."""
-    study = conditions.study
+    study = context.study
     passes = range(1, study.passes + 1)
-    made = {number: [recipes[number, frame.position] for frame in frames] for number in passes}
-    everything = [recipe for of_pass in made.values() for recipe in of_pass]
+    by_pass = {n: [recipes[FrameKey(n, frame.key.position)] for frame in frames] for n in passes}
+    everything = [recipe for row in by_pass.values() for recipe in row]
+    columns = zip(*by_pass.values(), strict=True)
     return {
-        "frames": [_frame(frame, [recipes[n, frame.position] for n in passes]) for frame in frames],
+        "frames": [_frame(frame, column) for frame, column in zip(frames, columns, strict=True)],
         "total_frames": len(frames),
         "context_diameter": study.context_diameter,
         "frame_interval": study.frame_interval,
@@ -35,16 +37,16 @@ def build(conditions: Conditions, frames: Sequence[Frame], recipes: Recipes) -> 
             "image_context_multiplier": study.image_context_multiplier,
             "image_weight": study.image_weight,
             "denoising_strength": study.denoising_strength,
-            "passes": [_pass(number, made[number]) for number in passes],
+            "passes": [_pass(number, row) for number, row in by_pass.items()],
         },
         "final_pass": study.passes,
-        "pass_directories": [f"pass{number}" for number in passes],
+        "pass_directories": [layout.pass_name(number) for number in passes],
         "created": max(recipe.created for recipe in everything),
         "flopslab": FORMAT,
         "parameters": study.model_dump(exclude={"output_dir"}),
-        "settings": pixel_settings(conditions.settings),
+        "settings": pixel_settings(context.settings),
         "made_by": _makers(everything),
-        "sequence": [word.entry for word in conditions.words],
+        "sequence": [word.entry for word in context.words],
     }
 
 
@@ -60,30 +62,28 @@ def schema() -> dict[str, Any]:
 
 def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
     """One entry of `frames`; `recipes`: the frame's own, pass by pass."""
-    centre = frame.words[frame.window.index(frame.position)]
     return {
-        "position": frame.position,
-        "center_word": centre.text,
+        "position": frame.key.position,
+        "center_word": frame.centre.text,
         "context_words": [word.text for word in frame.words if not word.silent],
         "prompt": frame.prompt.written,
         "tokens": frame.tokens,
         "references": [
-            {"position": frame.sources[p], "weight": weight}
-            for p, weight in frame.weighted_inputs.items()
+            {"position": entry.source, "weight": entry.weight} for entry in frame.inputs
         ],
-        "image_file": f"final/{frame.place.name}",
-        "audio_start_ms": centre.start_ms,
-        "audio_end_ms": centre.end_ms,
+        "image_file": layout.frame_name(frame.key.position),
+        "audio_start_ms": frame.centre.start_ms,
+        "audio_end_ms": frame.centre.end_ms,
         "generation_time_s": recipes[-1].generation_time_s,
         "seeds": [recipe.pixels["seed"] for recipe in recipes],
         "pixel_digests": [recipe.digest for recipe in recipes],
     }
 
 
-def _pass(number: int, recipes: Sequence[Recipe]) -> dict[str, Any]:
+def _pass(pass_number: int, recipes: Sequence[Recipe]) -> dict[str, Any]:
     return {
-        "pass": number,
-        "directory": f"pass{number}",
+        "pass": pass_number,
+        "directory": layout.pass_name(pass_number),
         "generation_time_s": round(sum(recipe.generation_time_s for recipe in recipes), 3),
     }
 
@@ -91,4 +91,4 @@ def _pass(number: int, recipes: Sequence[Recipe]) -> dict[str, Any]:
 def _makers(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
     """The devices and library versions that made the pictures, each once, in a fixed order."""
     makers = [{"device": recipe.device, "versions": recipe.versions} for recipe in recipes]
-    return sorted({canonical(maker): maker for maker in makers}.values(), key=canonical)
+    return sorted({canonical_json(maker): maker for maker in makers}.values(), key=canonical_json)

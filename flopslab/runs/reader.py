@@ -1,31 +1,39 @@
 """A run for those who only look at it: no lock, nothing written."""
 
-import contextlib
 import json
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from flopslab.core.plan import place
+from flopslab.core.digests import canonical_json
+from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.runs import filesystem as disk
-from flopslab.runs import latents, manifest
-from flopslab.runs.provenance import Recipe, decode, peek
+from flopslab.runs import filesystem, layout
+from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
+from flopslab.runs.provenance import Recipe
 
 
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
     """The picture (RGB) at `path` and its recipe. RunError if it is not whole, or not ours."""
     try:
-        return decode(Path(path).read_bytes())
+        return decode_frame(Path(path).read_bytes())
     except (OSError, ValueError) as error:
-        raise RunError(
-            f"a picture with its recipe from {path}",
-            str(error),
-            "run the study again: damaged pictures are set aside and made again",
-        ) from error
+        raise unreadable_frame(path, error) from error
+
+
+def unreadable_frame(path: str | Path, error: Exception) -> RunError:
+    """The error for a picture that cannot be read, or is damaged."""
+    hint = "run the study again: damaged pictures are quarantined and made again"
+    if isinstance(error, FormatError):
+        hint = _FORMAT_HINT
+    return RunError(f"a picture with its recipe from {path}", str(error), hint)
 
 
 def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
@@ -33,12 +41,12 @@ def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
 
     RunError if they are not there or not those that the recipe names.
     """
-    beside = latents.beside(Path(path))
+    beside = layout.latents_path(Path(path))
     try:
-        return latents.decode(disk.read(beside), recipe.latents)
+        return decode_latents(filesystem.read(beside), recipe.latents)
     except (OSError, ValueError) as error:
-        remedy = "run the study again: a frame without its latents is made again"
-        raise RunError(f"latents from {beside}", str(error), remedy) from error
+        hint = "run the study again: a frame without its latents is made again"
+        raise RunError(f"latents from {beside}", str(error), hint) from error
 
 
 @dataclass(frozen=True)
@@ -48,66 +56,102 @@ class RunDirectory:
     directory: Path
     passes: tuple[int, ...]  # their numbers
     positions: tuple[int, ...]  # of the frames of pass 1
-    frames: tuple[tuple[int, int], ...]  # (pass, position) of every picture that is there
+    frames: tuple[FrameKey, ...]  # every picture that is there, in order
 
-    def path(self, number: int, position: int) -> Path:
-        return self.directory / place(number, position)
+    def path(self, key: FrameKey) -> Path:
+        """Where the picture lies."""
+        return layout.frame_path(self.directory, key)
 
-    def frame(self, number: int, position: int) -> tuple[Image.Image, Recipe]:
+    def frame(self, key: FrameKey) -> tuple[Image.Image, Recipe]:
         """The picture (RGB) and its recipe; RunError if it is not there or damaged."""
-        return read_frame(self.path(number, position))
+        return read_frame(self.path(key))
 
-    def image(self, number: int, position: int) -> Image.Image:
+    def image(self, key: FrameKey) -> Image.Image:
         """The picture alone."""
-        return self.frame(number, position)[0]
+        return self.frame(key)[0]
 
-    def latents(self, number: int, position: int) -> np.ndarray:
+    def recipe(self, key: FrameKey) -> Recipe:
+        """The recipe alone, the pixels not verified; RunError if it cannot be read."""
+        path = self.path(key)
+        try:
+            return decode_recipe(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise unreadable_frame(path, error) from error
+
+    def latents(self, key: FrameKey) -> np.ndarray:
         """What the picture was decoded from, in a run that keeps latents; else RunError."""
-        return read_latents(self.path(number, position), self.frame(number, position)[1])
+        return read_latents(self.path(key), self.recipe(key))
 
-    @property
+    @cached_property
     def manifest(self) -> dict[str, Any]:
         """The manifest; RunError if the run is not finished."""
         try:
-            return json.loads((self.directory / manifest.NAME).read_bytes())
+            return json.loads((self.directory / layout.MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
-            remedy = "run the study to its end: the manifest is written last"
-            raise RunError(f"the manifest of {self.directory}", str(error), remedy) from error
+            hint = "run the study to its end: the manifest is written last"
+            raise RunError(f"the manifest of {self.directory}", str(error), hint) from error
 
 
 def open_run(directory: str | Path) -> RunDirectory:
     """The run in `directory`, for reading. RunError if there is none."""
-    found = sorted(
-        (int(path.parent.name[4:]), int(path.stem[6:]))
-        for path in Path(directory).glob("pass[1-9]*/frame_*.png")
-        if path.parent.name[4:].isdecimal() and path.stem[6:].isdecimal()
-    )
-    if not found:
-        remedy = "give the output_dir of a run"
-        raise RunError(f"the run in {directory}", "no frames of a first pass", remedy)
-    passes = sorted({number for number, _ in found})
-    positions = tuple(position for number, position in found if number == passes[0])
-    return RunDirectory(Path(directory), tuple(passes), positions, tuple(found))
+    directory = Path(directory)
+    keys = layout.frame_keys(directory)
+    if not keys:
+        hint = "give the output_dir of a run"
+        raise RunError(f"the run in {directory}", "no frames of a first pass", hint)
+    passes = sorted({key.pass_number for key in keys})
+    positions = tuple(key.position for key in keys if key.pass_number == passes[0])
+    return RunDirectory(directory, tuple(passes), positions, tuple(keys))
 
 
 def finished_run(directory: str | Path) -> RunDirectory:
-    """The run in `directory` as its manifest tells of it, for reading.
+    """The run in `directory` as its manifest describes it, for reading.
 
-    What lies there of a run with more passes or frames has no part in it. RunError if there is no
-    run, or it is not finished.
+    Frames of a longer run or of further passes that lie there have no part in it. RunError if
+    there is no run, or it is not finished.
     """
     run = open_run(directory)
-    told = run.manifest
-    passes = tuple(range(1, told["final_pass"] + 1))
-    positions = tuple(frame["position"] for frame in told["frames"])
-    frames = tuple((number, position) for number in passes for position in positions)
-    return replace(run, passes=passes, positions=positions, frames=frames)
+    passes = tuple(range(1, run.manifest["final_pass"] + 1))
+    positions = tuple(frame["position"] for frame in run.manifest["frames"])
+    keys = tuple(FrameKey(number, position) for number in passes for position in positions)
+    return replace(run, passes=passes, positions=positions, frames=keys)
 
 
-def recipes_in(directory: Path) -> list[Recipe]:
-    """The recipes of all pictures of a run that can be read, their pixels unproven."""
-    recipes = []
-    for path in sorted(directory.glob("pass*/frame_*.png")):
-        with contextlib.suppress(ValueError):  # no recipe says nothing about the run
-            recipes.append(peek(disk.read(path) or b""))
-    return recipes
+def common_parameters(directory: str | Path) -> dict[str, Any]:
+    """The parameters that most pictures of a run have, one by one; empty if there are none.
+
+    RunError if the pictures have a record format that this version does not read.
+    """
+    counts = Counter(canonical_json(recipe.parameters) for recipe in _recipes(Path(directory)))
+    votes: dict[str, Counter[bytes]] = {}
+    for parameters, count in counts.items():
+        for name, value in json.loads(parameters).items():
+            votes.setdefault(name, Counter())[canonical_json(value)] += count
+    return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
+
+
+def frozen_batch_size(study: Study) -> int:
+    """The batch size of a study's run: its own, else that of the pictures there, else 0.
+
+    Arithmetic on another number of rows may differ in the last bit, so that a run keeps to one.
+    """
+    return study.batch_size or common_parameters(study.output_dir).get("batch_size", 0)
+
+
+_FORMAT_HINT = (
+    "choose another output_dir, or finish this run with the version of flopslab that made it; "
+    "nothing was changed"
+)
+
+
+def _recipes(directory: Path) -> Iterator[Recipe]:
+    """The recipes of all pictures that can be read, their pixels not verified."""
+    for key in layout.frame_keys(directory):
+        data = filesystem.read(layout.frame_path(directory, key))
+        try:
+            yield decode_recipe(data or b"")
+        except FormatError as error:
+            expected = f"the run in {directory}"
+            raise RunError(expected, f"pictures of {error}", _FORMAT_HINT) from None
+        except ValueError:  # without a recipe it says nothing about the run
+            continue

@@ -1,49 +1,41 @@
-"""The run directory: pictures with their recipes, proven before they are kept.
+"""The run directory: pictures with their recipes, verified before they are kept.
 
-    <run>/pass1/frame_000001.png ...       each with its recipe inside
-    <run>/pass1/frame_000001.safetensors   its latents, with the method that reads them
-    <run>/final/frame_000001.png ...       links to the last pass
-    <run>/visual-manifest.json             derived from the pictures
-    <run>/aside/pass2.frame_000025.1.png   what could not be kept: damaged, foreign, outdated
-
-The pictures are the database: final/ and the manifest can be rebuilt from them at any time.
+The pictures are the database: final/ and the manifest can be rebuilt from them at any time. See
+`flopslab.runs.layout` for what lies where.
 """
 
-import itertools
-import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
-from flopslab.core.plan import Frame, place
+from flopslab.core.digests import json_digest
+from flopslab.core.plan import Frame
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.runs import filesystem as disk
-from flopslab.runs import latents, manifest
-from flopslab.runs import links as final
-from flopslab.runs.cache import ImageCache
-from flopslab.runs.provenance import Conditions, Recipe, canonical, decode, encode, json_digest
-from flopslab.runs.reader import open_run, read_frame, read_latents, recipes_in
+from flopslab.runs import filesystem, layout, links, manifest
+from flopslab.runs.cache import FrameCache
+from flopslab.runs.frame_files import decode_frame, decode_latents, encode_frame, encode_latents
+from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.reader import common_parameters, read_frame, read_latents
 from flopslab.words.sequence import Word
 
-__all__ = ["Store", "open_run", "read_frame"]
-
-SHARED = 32  # frames of another run that are written together
+COPIES = 32  # frames of another run that are written together
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A frame that is made: its image, what that was decoded from if it is kept, its recipe."""
+    """A finished frame: its image, its latents if they are kept, its recipe."""
 
-    frame: Frame
+    key: FrameKey
     image: Image.Image
     latents: np.ndarray | None
     recipe: Recipe
@@ -52,21 +44,23 @@ class Picture:
 class Store:
     """The directory of one run, held by this process alone: use it in a `with` statement.
 
-    `share_from`: another run's directory, from which frames with the right key are copied.
+    `reuse_from`: another run's directory, from which frames with the right key are copied.
     Raises RunError if another process holds the directory or the disk refuses.
     """
 
-    def __init__(self, directory: str | Path, share_from: str | Path | None = None) -> None:
+    def __init__(self, directory: str | Path, reuse_from: str | Path | None = None) -> None:
         self.directory = Path(directory)
-        self.share_from = Path(share_from) if share_from else None
-        self.shared: list[Frame] = []  # copied from another run
-        self.set_aside: list[Path] = []  # where files went that could not be kept
-        self._lock = disk.Lock(self.directory / ".lock")
-        self._proven: dict[tuple[int, int], Recipe] = {}  # by pass and position
-        self._images, self._latents = ImageCache(), ImageCache()
+        self.reuse_from = Path(reuse_from) if reuse_from else None
+        self.copied: list[FrameKey] = []  # from `reuse_from`
+        self.quarantined: list[Path] = []  # where files are now that could not be kept
+        self._lock = filesystem.Lock(self.directory / layout.LOCK)
+        self._recipes: dict[FrameKey, Recipe] = {}  # of the verified pictures
+        self._images: FrameCache[Image.Image] = FrameCache()
+        self._latents: FrameCache[np.ndarray] = FrameCache()
+        self._bound: RunContext | None = None
 
     def __enter__(self) -> Self:
-        with disk.explained(self.directory):
+        with filesystem.explained(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         return self
@@ -75,84 +69,82 @@ class Store:
         self._lock.release()
 
     @cached_property
-    def made_with(self) -> dict[str, Any]:
-        """The parameters that most of the pictures there were made with; empty in a new run."""
-        with disk.explained(self.directory):
-            made = Counter(canonical(recipe.made_with) for recipe in recipes_in(self.directory))
-        votes: dict[str, Counter[bytes]] = {}
-        for parameters, count in made.items():
-            for name, value in json.loads(parameters).items():
-                votes.setdefault(name, Counter())[canonical(value)] += count
-        return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
+    def parameters(self) -> dict[str, Any]:
+        """The parameters that most of the pictures there have; empty in a new run."""
+        with filesystem.explained(self.directory):
+            return common_parameters(self.directory)
 
-    def accept(
+    def bind(
         self,
         study: Study,
         settings: Mapping[str, Any],
         words: Sequence[Word],
-        given: Mapping[int, Image.Image] | None = None,
+        external_frames: Mapping[int, Image.Image] | None = None,
     ) -> None:
-        """Take on a study; `given`: pictures from outside, by position in pass 1.
+        """Take on a study; `external_frames`: pictures from outside, by position in pass 1.
 
-        RunError with each difference if the pictures are of another study.
+        RunError with each difference if the pictures there are of another study.
         """
-        self._conditions = Conditions(study, settings, tuple(words), given or {})
-        asked, found = self._conditions.made_with(), self.made_with
-        differ = [name for name in found if found[name] != asked.get(name)]
-        if differ:
+        if not self._lock.is_held:
+            raise _out_of_order(self.directory, "it is not open", "use it in a with statement")
+        context = RunContext(study, settings, tuple(words), external_frames or {})
+        expected, actual = context.parameters(), self.parameters
+        differences = [name for name in actual if actual[name] != expected.get(name)]
+        if differences:
             raise RunError(
-                f"the run directory {self.directory} with {_listed(asked, differ)}",
-                f"frames made with {_listed(found, differ)}; they stay as they are",
-                "ask for what was found (the same words, model and kind of device among it), "
-                "or choose another output_dir",
+                f"the run directory {self.directory} with {_listed(expected, differences)}",
+                f"frames made with {_listed(actual, differences)}; they stay as they are",
+                "use the parameters that are there (the same words, model and kind of device "
+                "among them), or choose another output_dir",
             )
+        self._bound = context
 
-    def missing(self, frames: Sequence[Frame]) -> list[Frame]:
-        """Those of the frames that must be made; all others are proven.
+    def find_missing(self, frames: Sequence[Frame]) -> list[Frame]:
+        """Those of the frames that must be made; all others are verified.
 
-        What stands in their place is set aside. What was set aside before, or exists in
-        `share_from`, is taken from there if it is the frame asked for.
+        What stands in their place is quarantined. What was quarantined before, or exists in
+        `reuse_from`, is taken from there if it is the frame that is needed.
         """
-        with disk.explained(self.directory):
-            lacking = [frame for frame in frames if not self._keep(frame)]
-            for start in range(0, len(lacking), SHARED):
-                self._share(lacking[start : start + SHARED])
-            return [frame for frame in lacking if not self.proves(frame.number, frame.position)]
+        with filesystem.explained(self.directory):
+            missing = [frame for frame in frames if not self._keep(frame)]
+            for start in range(0, len(missing), COPIES):
+                self._copy(missing[start : start + COPIES])
+            return [frame for frame in missing if not self.is_verified(frame.key)]
 
-    def inspect(self, frames: Sequence[Frame]) -> None:
-        """Prove what can be proven of the frames; nothing changes on the disk."""
-        with disk.explained(self.directory):
+    def verify(self, frames: Sequence[Frame]) -> None:
+        """Verify what can be verified of the frames; nothing changes on the disk."""
+        with filesystem.explained(self.directory):
             for frame in frames:
-                self._prove(frame, self.directory / frame.place)
+                self._verify(frame, layout.frame_path(self.directory, frame.key))
 
-    def proves(self, number: int, position: int) -> bool:
-        """Whether this picture has been proven, or made, since the run was opened."""
-        return (number, position) in self._proven
+    def is_verified(self, key: FrameKey) -> bool:
+        """Whether this picture has been verified, or made, since the run was opened."""
+        return key in self._recipes
 
-    def image(self, number: int, position: int) -> Image.Image:
-        """A proven picture, RGB: from memory or, if there was no room for it, from the disk."""
-        image = self._images.get((number, position))
+    def image(self, key: FrameKey) -> Image.Image:
+        """A verified picture, RGB: from memory or, if there was no room for it, from the disk."""
+        image = self._images.get(key)
         if image is None:
-            path = self.directory / place(number, position)
+            path = layout.frame_path(self.directory, key)
             image, recipe = read_frame(path)
-            if recipe.digest != self._proven[number, position].digest:
+            if recipe.digest != self._recipes[key].digest:
                 raise RunError(f"read {path}", "another picture than before", "run again")
-            self._images.put((number, position), image)
+            self._images.put(key, image)
         return image
 
-    def latents(self, number: int, position: int) -> np.ndarray:
-        """What a proven picture was decoded from, in a run that keeps latents."""
-        found = self._latents.get((number, position))
-        if found is None:
-            path, recipe = self.directory / place(number, position), self._proven[number, position]
-            found = read_latents(path, recipe)
-            self._latents.put((number, position), found)
-        return found
+    def latents(self, key: FrameKey) -> np.ndarray:
+        """The latents of a verified picture, in a run that keeps them."""
+        latents = self._latents.get(key)
+        if latents is None:
+            path = layout.frame_path(self.directory, key)
+            latents = read_latents(path, self._recipes[key])
+            self._latents.put(key, latents)
+        return latents
 
     @property
     def keeps_latents(self) -> bool:
         """Whether `commit` needs latents."""
-        return self._conditions.keeps_latents
+        return self._context.keeps_latents
 
     def commit(
         self,
@@ -166,129 +158,135 @@ class Store:
             "generation_time_s": round(seconds / len(frames), 4),
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        describe = self._conditions.recipe
+        recipe = self._context.recipe
         self._write(
-            Picture(frame, image, z, describe(frame, image, z, self._proven, **times))
+            Picture(frame.key, image, z, recipe(frame, image, z, self._recipes, **times))
             for frame, image, z in zip(frames, images, latents, strict=True)
         )
 
     def finish(self, frames: Sequence[Frame]) -> Path:
         """The manifest's path; it and final/ now show `frames`, all those of the last pass."""
-        path = self.directory / manifest.NAME
-        data = manifest.encode(manifest.build(self._conditions, frames, self._proven))
-        with disk.explained(self.directory):
-            sources = [self.directory / frame.place for frame in frames]
-            final.link(self.directory / "final", sources, self._set_aside)
-            if disk.read(path) != data:
-                disk.replace({path: data})
+        path = self.directory / layout.MANIFEST
+        data = manifest.encode(manifest.build(self._context, frames, self._recipes))
+        with filesystem.explained(self.directory):
+            pictures = [layout.frame_path(self.directory, frame.key) for frame in frames]
+            links.link_final(self.directory, pictures, self._quarantine)
+            if filesystem.read(path) != data:
+                filesystem.replace({path: data})
         return path
 
+    @property
+    def _context(self) -> RunContext:
+        if self._bound is None:
+            raise _out_of_order(self.directory, "it is bound to no study", "call bind first")
+        return self._bound
+
     def _keep(self, frame: Frame) -> bool:
-        """Whether the frame is proven now: where it stands, or from aside/."""
-        path = self.directory / frame.place
-        disk.make_directory(path.parent)
-        if self._prove(frame, path):
+        """Whether the frame is verified now: where it stands, or from quarantine/."""
+        path = layout.frame_path(self.directory, frame.key)
+        filesystem.make_directory(path.parent)
+        if self._verify(frame, path):
             return True
         if _occupied(path):
-            self._set_aside(path)
-        return self._take_back(frame)
+            self._quarantine(path)
+        return self._take_back(frame, path)
 
-    def _prove(self, frame: Frame, path: Path) -> bool:
-        """Whether a whole picture stands there with the key asked for; if so, remember it.
+    def _verify(self, frame: Frame, path: Path) -> bool:
+        """Whether a whole picture stands there with the key that is needed; if so, remember it.
 
         Where latents are kept they must be whole too: a picture without them is made again.
         """
-        data = disk.read(path)
-        if data is None or not all(
-            self.proves(frame.number - 1, p) for p in frame.sources.values()
-        ):
+        data = filesystem.read(path)
+        if data is None or not all(map(self.is_verified, frame.sources)):
             return False
         try:
-            image, recipe = decode(data)
-            beside = disk.read(latents.beside(path)) if self.keeps_latents else None
-            found = latents.decode(beside, recipe.latents) if self.keeps_latents else None
+            image, recipe = decode_frame(data)
+            latents = self._read_latents(path, recipe)
         except ValueError:
             return False
-        proven = recipe.key == json_digest(self._conditions.pixels(frame, self._proven))
-        if proven:
-            self._remember(Picture(frame, image, found, recipe))
-        return proven
+        verified = recipe.key == json_digest(self._context.pixels(frame, self._recipes))
+        if verified:
+            self._remember(Picture(frame.key, image, latents, recipe))
+        return verified
 
-    def _set_aside(self, path: Path) -> None:
-        target = next(name for name in self._aside(path) if not _occupied(name))
-        disk.make_directory(target.parent)
-        self.set_aside += _move(path, target)
+    def _read_latents(self, path: Path, recipe: Recipe) -> np.ndarray | None:
+        """The latents beside a picture, in a run that keeps them. ValueError if damaged."""
+        if not self.keeps_latents:
+            return None
+        return decode_latents(filesystem.read(layout.latents_path(path)), recipe.latents)
 
-    def _aside(self, path: Path) -> Iterator[Path]:
-        """Names in aside/ for what stands at `path`, without end."""
-        for number in itertools.count(1):
-            name = f"{path.parent.name}.{path.stem}.{number}{path.suffix}"
-            yield self.directory / "aside" / name
+    def _quarantine(self, path: Path) -> None:
+        names = layout.quarantine_paths(self.directory, path)
+        target = next(name for name in names if not _occupied(name))
+        filesystem.make_directory(target.parent)
+        self.quarantined += _move(path, target)
 
-    def _take_back(self, frame: Frame) -> bool:
-        """A frame that another `limit` had outdated is asked for again."""
-        path = self.directory / frame.place
-        for old in itertools.takewhile(_occupied, self._aside(path)):
-            if self._prove(frame, old):
-                _move(old, path)
+    def _take_back(self, frame: Frame, path: Path) -> bool:
+        """Whether the frame was in quarantine, where another `limit` may have put it."""
+        for candidate in takewhile(_occupied, layout.quarantine_paths(self.directory, path)):
+            if self._verify(frame, candidate):
+                _move(candidate, path)
                 return True
         return False
 
-    def _share(self, frames: Sequence[Frame]) -> None:
-        """Those that another run has, written down as frames of this one; all at once."""
-        if self.share_from is None:
+    def _copy(self, frames: Sequence[Frame]) -> None:
+        """Take those that another run has, all at once, as frames of this one."""
+        if self.reuse_from is None:
             return
-        there = (frame for frame in frames if self._prove(frame, self.share_from / frame.place))
-        pictures = [self._as_own(frame) for frame in there]  # each while it is in memory
+        source = self.reuse_from
+        verified = (f.key for f in frames if self._verify(f, layout.frame_path(source, f.key)))
+        pictures = [self._adopt(key) for key in verified]  # each while it is in memory
         self._write(pictures)
-        self.shared += [picture.frame for picture in pictures]
+        self.copied += [picture.key for picture in pictures]
 
-    def _as_own(self, frame: Frame) -> Picture:
+    def _adopt(self, key: FrameKey) -> Picture:
         """The picture of another run with the recipe that it has in this one."""
-        number, position = frame.number, frame.position
-        made_with = self._conditions.made_with(number)
-        recipe = replace(self._proven[number, position], made_with=made_with)
-        found = self.latents(number, position) if self.keeps_latents else None
-        return Picture(frame, self.image(number, position), found, recipe)
+        parameters = self._context.parameters(key.pass_number)
+        recipe = replace(self._recipes[key], parameters=parameters)
+        latents = self.latents(key) if self.keeps_latents else None
+        return Picture(key, self.image(key), latents, recipe)
 
     def _write(self, pictures: Iterable[Picture]) -> None:
         pictures, files = list(pictures), {}
         for picture in pictures:
-            path = self.directory / picture.frame.place
+            path = layout.frame_path(self.directory, picture.key)
             if picture.latents is not None:  # first: a picture that is visible has its latents
-                files[latents.beside(path)] = latents.encode(picture.latents)
-            files[path] = encode(picture.image, picture.recipe)
-        with disk.explained(self.directory):
-            disk.replace(files)
+                files[layout.latents_path(path)] = encode_latents(picture.latents)
+            files[path] = encode_frame(picture.image, picture.recipe)
+        with filesystem.explained(self.directory):
+            filesystem.replace(files)
         for picture in pictures:
             self._remember(picture)
 
     def _remember(self, picture: Picture) -> None:
-        name = picture.frame.number, picture.frame.position
-        self._proven[name] = picture.recipe
-        self._images.put(name, picture.image)
+        self._recipes[picture.key] = picture.recipe
+        self._images.put(picture.key, picture.image)
         if picture.latents is not None:
-            self._latents.put(name, picture.latents)
+            self._latents.put(picture.key, picture.latents)
+
+
+def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
+    return RunError(f"the store of {directory}, ready for use", actual, hint)
 
 
 def _occupied(path: Path) -> bool:
     """Whether anything stands there, or latents beside it."""
-    return os.path.lexists(path) or os.path.lexists(latents.beside(path))
+    return os.path.lexists(path) or os.path.lexists(layout.latents_path(path))
 
 
 def _move(path: Path, target: Path) -> list[Path]:
     """Move what stands at `path`, and the latents beside it; the new paths."""
-    pairs = [(latents.beside(path), latents.beside(target)), (path, target)]
-    moved = [pair for pair in pairs if os.path.lexists(pair[0])]
-    for source, new in moved:
-        disk.move(source, new)
-    return [new for _, new in moved]
+    pairs = [(layout.latents_path(path), layout.latents_path(target)), (path, target)]
+    pairs = [(source, goal) for source, goal in pairs if os.path.lexists(source)]
+    for source, goal in pairs:
+        filesystem.move(source, goal)
+    return [goal for _, goal in pairs]
 
 
 def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
     """`name = value` for each name; digests cut to what tells them apart."""
-    shown = ((name, values.get(name)) for name in names)
+    pairs = ((name, values.get(name)) for name in names)
     return ", ".join(
-        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else value!r}"
-        for name, value in shown
+        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else repr(value)}"
+        for name, value in pairs
     )

@@ -1,0 +1,117 @@
+"""The bytes of a frame: a PNG with its recipe in one iTXt chunk, and its latents as safetensors.
+
+Latents are what the picture was decoded from, float32 [channels, height, width]. Their file has no
+checksum of its own; their digest stands in the recipe.
+"""
+
+import io
+import json
+import struct
+import zlib
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from safetensors.numpy import load, save
+
+from flopslab.core.digests import array_digest, json_digest, pixel_digest
+from flopslab.runs.provenance import FORMAT, Recipe
+
+CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
+TENSOR = "latents"  # name of the latents file's only tensor
+
+
+class FormatError(ValueError):
+    """The recipe has a record format that this version does not read; `format` says which."""
+
+    def __init__(self, record_format: object) -> None:
+        self.format = record_format
+        super().__init__(f"record format {record_format}; this version of flopslab reads {FORMAT}")
+
+
+def encode_frame(image: Image.Image, recipe: Recipe) -> bytes:
+    """The PNG file of an RGB image, its recipe inside."""
+    record = {"flopslab": FORMAT, "key": recipe.key, **asdict(recipe)}
+    record["seal"] = json_digest(record)  # an edit anywhere in the recipe is noticed
+    info = PngInfo()
+    info.add_itxt(CHUNK, json.dumps(record, ensure_ascii=False, allow_nan=False))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1, pnginfo=info)
+    return buffer.getvalue()
+
+
+def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:
+    """The RGB image and the recipe of a PNG file made by `encode_frame`.
+
+    Raises ValueError for anything else: cut, flipped, edited, or from another program.
+    """
+    recipe = decode_recipe(data)
+    try:
+        _check_chunks(data)
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+            image = file.convert(file.mode)
+    except Exception as error:  # Pillow raises whatever its parser stumbles over
+        raise ValueError(f"not a whole picture ({error!r})") from error
+    if pixel_digest(image) != recipe.digest:
+        raise ValueError("its pixels are not those that its recipe records")
+    return image, recipe
+
+
+def decode_recipe(data: bytes) -> Recipe:
+    """The recipe of a PNG file, its pixels neither read nor verified.
+
+    Raises ValueError, which is FormatError for a recipe of another version.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+            record = json.loads(file.info[CHUNK])  # its `text` would decode all pixels
+        return _read_record(record)
+    except FormatError:
+        raise
+    except Exception as error:
+        raise ValueError(f"no recipe of flopslab ({error!r})") from error
+
+
+def encode_latents(latents: np.ndarray) -> bytes:
+    """The safetensors file of the latents."""
+    return save({TENSOR: np.ascontiguousarray(latents)})
+
+
+def decode_latents(data: bytes | None, digest: str | None) -> np.ndarray:
+    """The latents of a file whose digest is the recipe's; ValueError for anything else."""
+    try:
+        latents = load(data or b"")[TENSOR]
+    except Exception as error:  # safetensors has errors of its own
+        raise ValueError(f"no latents ({error!r})") from error
+    if array_digest(latents) != digest:
+        raise ValueError("its latents are not those that the recipe records")
+    return latents
+
+
+def _read_record(record: dict[str, Any]) -> Recipe:
+    if record["flopslab"] != FORMAT:
+        raise FormatError(record["flopslab"])
+    seal = record.pop("seal")
+    if seal != json_digest(record):
+        raise ValueError("edited")
+    del record["flopslab"], record["key"]
+    return Recipe(**record)
+
+
+def _check_chunks(data: bytes) -> None:
+    """Raise ValueError unless the PNG's chunks are whole, with right checksums, and end the file.
+
+    Pillow checks the same, unless somebody in this process set LOAD_TRUNCATED_IMAGES.
+    """
+    at, kind = 8, b""
+    while at < len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        (checksum,) = struct.unpack_from(">I", data, end)
+        if checksum != zlib.crc32(data[at + 4 : end]):
+            raise ValueError(f"damaged at byte {at}")
+        at = end + 4
+    if kind != b"IEND":
+        raise ValueError("cut off")

@@ -1,0 +1,98 @@
+"""Where everything of a run lies: the only module that knows a path or a file name of one.
+
+    <run>/pass1/frame_000001.png ...       each with its recipe inside
+    <run>/pass1/frame_000001.safetensors   its latents, with the method that reads them
+    <run>/final/frame_000001.png ...       links to the last pass
+    <run>/visual-manifest.json             derived from the pictures
+    <run>/quarantine/pass2.frame_000025.1.png   what could not be kept
+    <run>/.lock                            held by the process that writes
+
+Derived runs lie beside it, each a run directory of its own:
+
+    <run>-interventions/<identity>/        with intervention.json and sequence.json
+    <run>-controls/<control>/  <run>-seeds/<seed>/
+"""
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from flopslab.core.windows import FrameKey
+
+MANIFEST = "visual-manifest.json"
+FINAL = "final"
+LOCK = ".lock"
+INTERVENTION = "intervention.json"  # in the directory of an intervention
+SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
+
+_FRAME = re.compile(r"frame_(\d+)\.png")
+_PASS = re.compile(r"pass([1-9]\d*)")
+_FINAL_LINK = re.compile(r"\.\./pass\d+/frame_\d+\.png")
+
+
+def pass_name(pass_number: int) -> str:
+    """The name of a pass's directory: `pass2`."""
+    return f"pass{pass_number}"
+
+
+def frame_name(position: int) -> str:
+    """The name of the frame at a position: `frame_000025.png`."""
+    return f"frame_{position:06d}.png"
+
+
+def frame_path(directory: Path, key: FrameKey) -> Path:
+    """The path of a picture of the run in `directory`."""
+    return directory / pass_name(key.pass_number) / frame_name(key.position)
+
+
+def latents_path(picture: Path) -> Path:
+    """The path of the latents beside a picture."""
+    return picture.with_suffix(".safetensors")
+
+
+def frame_keys(directory: Path) -> list[FrameKey]:
+    """The keys of all pictures in a run directory, in order: by their names alone."""
+    keys = (_key(path) for path in directory.glob("pass*/frame_*.png"))
+    return sorted(key for key in keys if key is not None)
+
+
+def final_frames(directory: Path) -> list[Path]:
+    """What stands in a run's final/ under the name of a frame, in order."""
+    return sorted((directory / FINAL).glob("frame_*.png"))
+
+
+def link_target(picture: Path) -> str:
+    """What a link in final/ to this picture says: `../pass2/frame_000025.png`."""
+    return f"../{picture.parent.name}/{picture.name}"
+
+
+def is_final_link(target: str) -> bool:
+    """Whether a link in final/ with this target was made by a run."""
+    return _FINAL_LINK.fullmatch(target) is not None
+
+
+def quarantine_paths(directory: Path, picture: Path) -> Iterator[Path]:
+    """Names in quarantine/ for what stands at `picture`, without end."""
+    for number in itertools.count(1):
+        name = f"{picture.parent.name}.{picture.stem}.{number}{picture.suffix}"
+        yield directory / "quarantine" / name
+
+
+def interventions_directory(directory: Path) -> Path:
+    """Where the interventions in a run lie."""
+    return directory.with_name(f"{directory.name}-interventions")
+
+
+def variant_directory(directory: Path, control: str = "none", seed: int | None = None) -> Path:
+    """Where the same study lies under a control, with another seed, or both."""
+    name = directory.name
+    path = directory if control == "none" else directory.with_name(f"{name}-controls") / control
+    return path if seed is None else path.with_name(f"{path.name}-seeds") / str(seed)
+
+
+def _key(path: Path) -> FrameKey | None:
+    pass_match, frame_match = _PASS.fullmatch(path.parent.name), _FRAME.fullmatch(path.name)
+    if pass_match is None or frame_match is None:
+        return None
+    return FrameKey(int(pass_match[1]), int(frame_match[1]))
