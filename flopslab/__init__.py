@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # for editors and type checkers
         SequenceError,
     )
     from flopslab.experiments.changes import Insert, Remove, Replace, ReplaceFrame
-    from flopslab.experiments.interventions import Intervention, intervene, interventions
+    from flopslab.experiments.interventions import Intervention, intervene, intervene_each
     from flopslab.experiments.propagation import Experiment
     from flopslab.experiments.sweep import Sweep
     from flopslab.passes import Run, run
@@ -57,7 +57,7 @@ __all__ = [
     "finished_run",
     "inspect_frame",
     "intervene",
-    "interventions",
+    "intervene_each",
     "load_generator",
     "open_run",
     "read_sequence",
@@ -88,7 +88,7 @@ _MODULES = {
     "finished_run": "runs.reader",
     "inspect_frame": "runs.inspection",
     "intervene": "experiments.interventions",
-    "interventions": "experiments.interventions",
+    "intervene_each": "experiments.interventions",
     "load_generator": "backends",
     "open_run": "runs.reader",
     "read_sequence": "words.sequence",
