@@ -77,7 +77,14 @@ def test_a_name_whose_library_is_not_installed_names_the_extra_that_brings_it():
 
 LAB_FOLDERS = {"plots", "viewer"}
 FILM_FOLDERS = {"film"}
-MODULE_OF = {"pillow": "PIL", "pyyaml": "yaml", "scikit-image": "skimage", "webvtt-py": "webvtt"}
+MODULE_OF = {
+    "markdown-it-py": "markdown_it",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+    "webvtt-py": "webvtt",
+}
+PART_OF = {"pydantic_core": "pydantic"}
 INDIRECT = {"accelerate", "jsonschema"}  # diffusers loads models with it; the manifest's users
 IN_A_KERNEL = {"IPython"}  # imported only where a notebook's kernel has loaded it already
 
@@ -113,7 +120,7 @@ def imported(*folders: str, but: set[str] = frozenset()) -> set[str]:
     paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
     chosen = [path for path in paths if path.parts[0] in folders or not folders]
     names = {n for p in chosen if p.parts[0] not in but for n in libraries(PACKAGE / p)}
-    return names - set(sys.stdlib_module_names) - {"flopslab"}
+    return {PART_OF.get(n, n) for n in names} - set(sys.stdlib_module_names) - {"flopslab"}
 
 
 def test_rendering_and_storing_need_the_base_dependencies_only():
