@@ -5,6 +5,7 @@ to `torch` by its mark, or with its whole file if that is in tests/backends or i
 library at its head; it belongs to `browser` if its file imports playwright.
 """
 
+import functools
 import os
 import re
 import sys
@@ -34,6 +35,7 @@ settings.register_profile("flopslab", deadline=None)
 settings.load_profile("flopslab")
 
 
+@functools.cache
 def tiers(path: Path) -> list[str]:
     """The marks that a whole test file gets."""
     source = path.read_text(encoding="utf-8")
