@@ -1,13 +1,6 @@
-"""What the tests share: the tiers, and a small study run by a painted generator.
+"""What the tests share: the tiers, and a small study run by a painted generator."""
 
-The fast tier is `-m "not torch and not browser and not slow"`: it imports no torch. A test belongs
-to `torch` by its mark, or with its whole file if that is in tests/backends or imports a heavy
-library at its head; it belongs to `browser` if its file imports playwright.
-"""
-
-import functools
 import os
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,17 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from painted import PaintedGenerator, pixels, write_words
+from tiers import WITHOUT_TORCH, leaves_out, tiers
 
 from flopslab.core.study import Study
 from flopslab.passes import Run, run
 from flopslab.progress import NullProgress
-
-TESTS = Path(__file__).parent
-TORCH = re.compile(
-    r"^(?:import|from) (?:torch|diffusers|transformers|models|flopslab\.backends\.diffusers)\b",
-    re.M,
-)
-BROWSER = re.compile(r"^(?:import|from) playwright\b", re.M)
 
 # jsonschema's check of IRIs compiles grammars for two seconds, and nothing here has an IRI.
 sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
@@ -35,24 +22,12 @@ settings.register_profile("flopslab", deadline=None)
 settings.load_profile("flopslab")
 
 
-@functools.cache
-def tiers(path: Path) -> list[str]:
-    """The marks that a whole test file gets."""
-    source = path.read_text(encoding="utf-8")
-    heavy = TESTS / "backends" in path.parents or TORCH.search(source)
-    return ["torch"] * bool(heavy) + ["browser"] * bool(BROWSER.search(source))
-
-
-def leaves_out(config: pytest.Config, tier: str) -> bool:
-    return f"not {tier}" in config.option.markexpr
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Without the torch tier there is no torch, here and in every process that a test starts."""
     if leaves_out(config, "torch"):
-        paths = [str(TESTS / "without_torch"), os.environ.get("PYTHONPATH", "")]
+        paths = [WITHOUT_TORCH, os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        sys.path.insert(0, paths[0])
+        sys.path.insert(0, WITHOUT_TORCH)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import leaves_out, tiers
+from tiers import leaves_out, tiers
 
 TESTS = Path(__file__).parent
 
