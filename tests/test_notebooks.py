@@ -7,6 +7,7 @@ import types
 import typing
 from pathlib import Path
 
+import models
 import nbformat
 import papermill
 import pytest
@@ -100,7 +101,6 @@ def test_the_parameters_cell_makes_the_default_study():
     assert Study.from_cell(namespace) == Study()
 
 
-@pytest.mark.slow
 def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path):
     names = {"frame_intervall": 4, "output_dir": str(tmp_path / "run")}
     with pytest.raises(PapermillExecutionError, match="use frame_interval instead") as raised:
@@ -109,10 +109,7 @@ def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.torch
 def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path):
-    import models
-
     models.save(models.embedded, tmp_path / "model")
     (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
     names = {
@@ -153,10 +150,7 @@ def test_a_second_comparison_in_the_same_kernel_takes_nothing_for_a_parameter():
     assert public - set(Study.model_fields) - set(CELL) == {"sweep"}
 
 
-@pytest.mark.torch
 def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tmp_path):
-    import models
-
     models.save(models.embedded, tmp_path / "model")
     models.save_clip(tmp_path / "clip")
     names = {
@@ -207,10 +201,7 @@ def test_a_second_experiment_in_the_same_kernel_takes_nothing_for_a_parameter():
     assert public - set(Study.model_fields) - OWN == objects
 
 
-@pytest.mark.torch
 def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path):
-    import models
-
     models.save(models.embedded, tmp_path / "model")
     models.save_clip(tmp_path / "clip")
     names = {

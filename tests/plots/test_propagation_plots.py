@@ -51,7 +51,6 @@ def texts(figure: Figure) -> str:
     return " | ".join(text.get_text() for text in found if text.get_text())
 
 
-@pytest.mark.slow
 @every_figure
 def test_a_figure_is_drawn_on_white_and_in_vectors(name, tmp_path):
     figure = DRAWN[name]()
@@ -60,7 +59,6 @@ def test_a_figure_is_drawn_on_white_and_in_vectors(name, tmp_path):
     assert pdf.read_bytes().startswith(b"%PDF") and b"<svg" in svg.read_bytes()
 
 
-@pytest.mark.slow
 @every_figure
 def test_axes_say_what_they_show(name):
     figure = DRAWN[name]()
