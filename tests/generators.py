@@ -3,19 +3,20 @@
 import functools
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import models
 import numpy as np
 import pytest
 from PIL import Image
 
 from flopslab.backends import load_generator
-from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
+
+if TYPE_CHECKING:  # torch is loaded with the first model
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 
 STEPS, BATCH = 3, 3
 
@@ -25,6 +26,8 @@ _root = tempfile.TemporaryDirectory()  # removed when the tests end
 @functools.cache
 def directory(family: str) -> Path:
     """The directory of the family's pipeline, with its adapter if any. Do not change it."""
+    import models
+
     path = Path(_root.name) / family
     if family in models.FAMILIES:
         models.save_with_adapter(models.ALL[family], path)
@@ -33,8 +36,10 @@ def directory(family: str) -> Path:
     return path
 
 
-def load(family: str = "embedded", **parameters: Any) -> DiffusersGenerator:
+def load(family: str = "embedded", **parameters: Any) -> "DiffusersGenerator":
     """A new generator; by default with three steps and batches of three."""
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
+
     defaults = {"model": str(directory(family)), "steps": STEPS, "batch_size": BATCH}
     generator = load_generator(Study(**defaults | parameters))
     assert isinstance(generator, DiffusersGenerator)
@@ -77,7 +82,7 @@ def explains(error: pytest.ExceptionInfo, *parts: str) -> bool:
 class DecoderOutputs(list):
     """The outputs of the VAE's decoder in a `with` block, a tensor for each row, not rounded."""
 
-    def __init__(self, generator: DiffusersGenerator) -> None:
+    def __init__(self, generator: "DiffusersGenerator") -> None:
         self._decoder = generator._text_to_image.vae.decoder
 
     def __enter__(self) -> "DecoderOutputs":

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 
-import models
 import numpy as np
 import pytest
 
@@ -94,7 +93,10 @@ def test_without_an_embedder_the_metrics_of_embeddings_are_nan(paint):
     }  # fmt: skip
 
 
+@pytest.mark.torch
 def test_a_real_clip_measures_a_run(paint, tmp_path):
+    import models
+
     models.save_clip(tmp_path / "clip")
     [values] = evaluate(paint().directory, load_embedder(str(tmp_path / "clip")), [2])
     assert -1 <= values["frame_consistency"] <= 1
