@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 from flopslab.core.generator import Generator
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import cell_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
