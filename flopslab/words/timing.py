@@ -27,7 +27,7 @@ def normalise(transcript: Transcript, options: Options) -> tuple[tuple[Word, ...
     cues, is_line = _flatten(transcript.cues, options)
     remarks = []
     if any(cue.start is not None or cue.end is not None for cue in cues):
-        remarks = _count_untimed(cues)
+        remarks = _count_untimed(transcript.cues)
         cues = [_shift(cue, options.offset_ms) for cue in fill(cues)]
     if options.unit == "word" or not all(is_line):
         cues = [
@@ -130,7 +130,8 @@ def _doubt_the_unit(words: Sequence[Word]) -> list[str]:
 
 
 def _count_untimed(cues: Sequence[Cue]) -> list[str]:
-    count = sum(cue.start is None and cue.end is None for cue in cues if cue.text.strip())
+    words = (word for cue in cues for word in cue.words or [cue] if word.text.strip())
+    count = sum(word.start is None and word.end is None for word in words)
     return [f"placed {_plural(count)} without times between their neighbours"] if count else []
 
 

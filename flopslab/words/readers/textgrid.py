@@ -56,7 +56,9 @@ def _tier(tokens: Iterator[str | float]) -> Tier:
     _number(tokens, place), _number(tokens, place)
     count = _count(tokens, place)
     is_point = kind == "TextTier"
-    return Tier(name, [_cue(tokens, is_point, f"{place}, {i} of {count}") for i in range(count)])
+    return Tier(
+        name, [_cue(tokens, is_point, f"{place}, {i + 1} of {count}") for i in range(count)]
+    )
 
 
 def _cue(tokens: Iterator[str | float], is_point: bool, place: str) -> Cue:

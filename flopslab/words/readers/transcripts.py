@@ -31,13 +31,15 @@ ENTRY = {
     "segment_id", "left_locked", "right_locked", "language", "channel_index", "transient",
 }  # fmt: skip
 NEEDED = ("word", "text", "start", "end")
-MARKS = {"time", "type", "value"}  # of Polly
+WORDS = {"text", "start", "end", "timestamp", "words"}  # keys that flopslab does not write
+MARKS = {"time", "type", "value"}  # keys of Polly
 
 
 def is_transcript(entries: Sequence[object]) -> bool:
     """Whether a list holds words as transcripts write them, not as flopslab does."""
-    keys = {key for entry in entries if isinstance(entry, dict) for key in entry}
-    return bool(keys & {"text", "start", "end", "timestamp", "words"})
+    objects = [entry for entry in entries if isinstance(entry, dict)]
+    keys = {key for entry in objects for key in entry}
+    return bool(keys & WORDS) or any(entry.keys() >= MARKS for entry in objects)
 
 
 def read_object(value: Mapping[str, Any]) -> Transcript:
