@@ -2,8 +2,11 @@
 
 import codecs
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_ISREG
+from typing import BinaryIO
 
 from flopslab.words.cues import Fault
 
@@ -18,22 +21,29 @@ _BYTE_ORDER_MARKS = (  # the longer first: that of UTF-32 begins like that of UT
 
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
-    """The content of a regular file of at most `largest` bytes. Raises Fault.
+    """The content of a regular file of at most `largest` bytes. Raises Fault."""
+    with open_regular(path) as file:
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise Fault(f"{path}: more than {largest // 2**20} MiB", "give a smaller file")
+    return data
 
-    A FIFO would wait for ever and a device never end, so neither is opened for reading.
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BinaryIO]:
+    """The open file. Raises Fault if it is none, or cannot be read.
+
+    A FIFO would wait for ever and a device never end, so neither is read.
     """
-    hint = "give the path of a file with words"
+    hint = "give the path of a file"
     try:
         with open(path, "rb", opener=_open_without_waiting) as file:
             if not S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Fault(f"{path}: not a regular file", hint)
-            data = file.read(largest + 1)
+            yield file
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Fault(f"{path}: {reason}", hint) from None
-    if len(data) > largest:
-        raise Fault(f"{path}: more than {largest // 2**20} MiB", "give a smaller file")
-    return data
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

@@ -1,6 +1,9 @@
 """The word sequence: an ordered list of words with sizes and, if it is spoken, timings."""
 
+import json
+import os
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import flopslab
@@ -21,6 +24,7 @@ __all__ = [
     "parse_timed_sequence",
     "read_sequence",
     "read_timed_sequence",
+    "write_sequence",
 ]
 
 
@@ -73,6 +77,27 @@ def parse_timed_sequence(
     if remarks := [*transcript.remarks, *remarks, *doubts]:
         warnings.warn(f"{name}: {'; '.join(remarks)}", FlopslabWarning, stacklevel=2)
     return sequence
+
+
+def write_sequence(path: str | Path, sequence: TimedSequence) -> None:
+    """Write the JSON file that `read_timed_sequence` reads, whole or not at all.
+
+    An entry a line. Raises SequenceError if it cannot be written.
+    """
+    path = Path(path).expanduser()
+    content = sequence.content
+    entries = ",\n    ".join(json.dumps(e, ensure_ascii=False) for e in content.pop("sequence"))
+    rest = json.dumps(content, ensure_ascii=False, indent=2).removeprefix("{\n")
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_text(f'{{\n  "sequence": [\n    {entries}\n  ],\n{rest}\n', encoding="utf-8")
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
+        hint = "give a path in a folder that exists and can be written to"
+        raise SequenceError(f"a place for the sequence: {path}", str(reason), hint) from None
 
 
 def find_shipped(name: str | Path) -> Path:
