@@ -78,7 +78,8 @@ def summarise(sequence: TimedSequence) -> dict[str, Any]:
         "last_end_ms": sequence.words[-1].end_ms,
         "total_duration_ms": sequence.total_duration_ms,
         "repeats": evenness.repeats,
-        "spacing_cv": None if evenness.spacing_cv is None else round(evenness.spacing_cv, 3),
+        "spacing_cv": evenness.spacing_cv and round(evenness.spacing_cv, 3),
+        "spread": evenness.spread and round(evenness.spread, 3),
         "half_way": round(evenness.half_way, 3),
     }
 
@@ -94,5 +95,8 @@ def describe(output: Path, sequence: TimedSequence) -> str:
     if facts["repeats"]:
         lines.append(f"the same word twice in a row: {facts['repeats']} times")
     if facts["spacing_cv"] is not None:
-        lines.append(f"spacing of a word's copies: cv {facts['spacing_cv']:.2f} (0: like a clock)")
+        spacing = (
+            f"cv {facts['spacing_cv']:.2f} (0: even), spread {facts['spread']:.2f} (1: over all)"
+        )
+        lines.append(f"copies of a word: {spacing}")
     return "\n".join(lines)

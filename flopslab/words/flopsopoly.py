@@ -149,12 +149,15 @@ class Evenness:
 
     `repeats`: pairs of equal neighbours. `spacing_cv`: the median, over the words that occur three
     times or more, of the standard deviation of the distances between their occurrences over the
-    mean of these; 0 is a clock, None says that there is no such word. `half_way`: the share of
-    the different words that the first half of the sequence has.
+    mean of these; 0 is a clock, None says that there is no such word. `spread`: the median, over
+    the same words, of the mean distance over that of copies spread over the whole sequence (its
+    length / their number); near 0 they stand in one heap. `half_way`: the share of the different
+    words that the first half of the sequence has.
     """
 
     repeats: int
     spacing_cv: float | None
+    spread: float | None
     half_way: float
 
 
@@ -162,9 +165,11 @@ def measure_evenness(texts: Sequence[str]) -> Evenness:
     """How evenly the words of a sequence return; at least one word."""
     distances = [row for row in find_returns(texts).values() if len(row) > 1]
     ratios = [statistics.pstdev(row) / statistics.mean(row) for row in distances]
+    shares = [statistics.mean(row) * (len(row) + 1) / len(texts) for row in distances]
     return Evenness(
         repeats=sum(one == two for one, two in pairwise(texts)),
         spacing_cv=statistics.median(ratios) if ratios else None,
+        spread=statistics.median(shares) if shares else None,
         half_way=len(set(texts[: (len(texts) + 1) // 2])) / len(set(texts)),
     )
 

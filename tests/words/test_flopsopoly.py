@@ -120,10 +120,11 @@ def test_a_gap_is_one_number_or_two():
 
 def test_evenness_of_a_clock_and_of_a_heap():
     even = measure_evenness(["a", "b"] * 4)
-    assert (even.repeats, even.spacing_cv, even.half_way) == (0, 0, 1)
+    assert (even.repeats, even.spacing_cv, even.spread, even.half_way) == (0, 0, 1, 1)
     heap = measure_evenness(["a", "a", "a", "b", "c", "d", "a"])
     assert heap.repeats == 2 and heap.spacing_cv > 0.5 and heap.half_way == 0.5
-    assert measure_evenness(["a"]).spacing_cv is None
+    assert measure_evenness(["a", *"bcdefg"] + ["x", "y", "x", "y", "x"]).spread == 0.5
+    assert measure_evenness(["a"]).spacing_cv is measure_evenness(["a"]).spread is None
     assert find_returns(["a", "b", "a", "a"]) == {"a": [2, 1], "b": []}
 
 
