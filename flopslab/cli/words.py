@@ -5,76 +5,58 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
-from flopslab.analysis.text_embeddings import embed_pool
+from flopslab.analysis.sequences import Order, SequenceRequest
 from flopslab.cli.output import AsJson, print_result
-from flopslab.words import flopsopoly
 from flopslab.words.cues import Unit
-from flopslab.words.pool import Pool, is_pool, read_pool
-from flopslab.words.sequence import (
-    SHIPPED,
-    TimedSequence,
-    read_timed_sequence,
-    write_sequence,
-)
+from flopslab.words.flopsopoly import measure_evenness
+from flopslab.words.sequence import TimedSequence, write_sequence
 
-MANY = 2000  # words from which on a bar shows the progress
+Option = typer.Option
 
 
 def words(
     source: Annotated[
-        str,
-        typer.Argument(metavar="FILE|POOL", help="A file with words; docs/words.md lists them."),
+        str, typer.Argument(metavar="FILE|POOL", help="A file with words; see docs/words.md.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The JSON file to write.")],
-    pool: Annotated[
-        bool | None,
-        typer.Option(
-            help="Order the words as a flopsopoly; by default if the file has sizes only."
-        ),
-    ] = None,
-    unit: Annotated[Unit, typer.Option(help="Keep lines, or split them into words.")] = "line",
-    tier: Annotated[str, typer.Option(help="The tier of a TextGrid.")] = "",
-    offset_ms: Annotated[int, typer.Option(help="Milliseconds to add to every time.")] = 0,
-    embeddings: Annotated[str, typer.Option(help="A file with a vector for each word.")] = "",
-    model: Annotated[str, typer.Option(help="The model whose text encoder is used.")] = "tiny",
+    output: Annotated[Path, Option("-o", "--output", help="The JSON file to write.")],
+    order: Annotated[
+        Order, Option(help="Keep the order, or build a flopsopoly; auto: if there are sizes only.")
+    ] = "auto",
+    unit: Annotated[Unit, Option(help="Keep lines, or split them into words.")] = "line",
+    tier: Annotated[str, Option(help="The tier of a TextGrid.")] = "",
+    offset_ms: Annotated[int, Option(help="Milliseconds to add to every time.")] = 0,
+    embeddings: Annotated[str, Option(help="A file with a vector for each word.")] = "",
+    model: Annotated[str, Option(help="The model whose text encoder embeds the words.")] = "tiny",
     gap_ms: Annotated[
-        str, typer.Option(help="Milliseconds between two words; 200-800: by their distance.")
+        str, Option(help="Milliseconds between two words; 200-800: by their distance.")
     ] = "500",
-    first_word: Annotated[str, typer.Option(help="The word to begin with.")] = "",
-    repeat: Annotated[
-        bool, typer.Option("--repeat", help="Allow the same word twice in a row, to the letter.")
+    first_word: Annotated[str, Option(help="The word to begin with.")] = "",
+    repeat: Annotated[bool, Option("--repeat", help="Allow a word twice in a row.")] = False,
+    centre: Annotated[
+        bool, Option("--centre", help="Subtract the mean embedding: copies spread wider.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Read a transcript, subtitles, a poem or a pool, and write a sequence of words."""
-    if pool if pool is not None else source not in SHIPPED and is_pool(source):
-        gap = flopsopoly.parse_gap(gap_ms)
-        options = {"gap_ms": gap, "first_word": first_word, "no_repeat": not repeat}
-        sequence = _build(embed_pool(read_pool(source, unit), embeddings, model), as_json, options)
-    else:
-        sequence = read_timed_sequence(source, unit=unit, tier=tier, offset_ms=offset_ms)
+    request = SequenceRequest(
+        source, order, unit, tier, offset_ms, embeddings, model, gap_ms, first_word, repeat, centre
+    )
+    with tqdm(unit=" words", file=sys.stderr, delay=2, leave=False, disable=as_json) as bar:
+        sequence = request.make(bar.update)
     write_sequence(output, sequence)
-    result = {"output": str(output), **summarise(sequence)}
-    print_result(result, describe(output, sequence), as_json)
-
-
-def _build(pool: Pool, quiet: bool, options: dict[str, Any]) -> TimedSequence:
-    total = sum(pool.sizes)
-    hide = quiet or total < MANY
-    with tqdm(total=total, unit=" words", file=sys.stderr, disable=hide) as bar:
-        return flopsopoly.build(pool, advance=bar.update, **options)
+    facts = summarise(sequence)
+    print_result({"output": str(output), **facts}, f"{output}: {describe(facts)}", as_json)
 
 
 def summarise(sequence: TimedSequence) -> dict[str, Any]:
     """What `--json` says about a sequence."""
     texts = [word.text for word in sequence.words]
-    evenness = flopsopoly.measure_evenness(texts)
+    evenness = measure_evenness(texts)
     return {
         "words": len(texts),
         "unique_words": len(set(texts)),
-        "timed": sequence.words[0].start_ms is not None,
         "last_end_ms": sequence.words[-1].end_ms,
         "total_duration_ms": sequence.total_duration_ms,
         "repeats": evenness.repeats,
@@ -84,14 +66,11 @@ def summarise(sequence: TimedSequence) -> dict[str, Any]:
     }
 
 
-def describe(output: Path, sequence: TimedSequence) -> str:
+def describe(facts: dict[str, Any]) -> str:
     """The same for a reader, in a few lines."""
-    facts = summarise(sequence)
     end = facts["total_duration_ms"] or facts["last_end_ms"]
-    times = f"{end / 1000:.1f} s" if end is not None else "no times"
-    lines = [
-        f"{output}: {facts['words']} words, {facts['unique_words']} of them different, {times}"
-    ]
+    times = "no times" if end is None else f"{end / 1000:.1f} s"
+    lines = [f"{facts['words']} words, {facts['unique_words']} of them different, {times}"]
     if facts["repeats"]:
         lines.append(f"the same word twice in a row: {facts['repeats']} times")
     if facts["spacing_cv"] is not None:

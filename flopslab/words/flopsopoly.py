@@ -26,20 +26,24 @@ def build(
     gap_ms: int | tuple[int, int] = GAP_MS,
     first_word: str = "",
     no_repeat: bool = True,
+    centre: bool = False,
     advance: Callable[[int], object] = lambda count: None,
 ) -> TimedSequence:
     """The words of the pool in order, with estimated times.
 
     The pool needs vectors. `gap_ms`: milliseconds between two words; a pair (alike, far): by their
     cosine distance. `first_word`: "" begins with the first of the pool. `no_repeat`: never the
-    same word twice in a row, if the pool allows it. `advance` is called with 1 for each word
-    placed. Raises SequenceError, ParameterError.
+    same word twice in a row, if the pool allows it. `centre`: by vectors from which the mean of the
+    pool is subtracted; texts of one model have much in common, and without it the copies of a word
+    stand close together. `advance` is called with 1 for each word placed. Raises SequenceError,
+    ParameterError.
     """
     if pool.vectors is None:
         hint = "give the pool embeddings: Pool.embed or Pool.select"
         raise SequenceError("an embedding for each word of the pool", "none", hint)
     first = _find_first(pool, first_word)
-    indices = order(pool.sizes, pool.vectors, no_repeat=no_repeat, first=first, advance=advance)
+    vectors = pool.vectors - pool.vectors.mean(axis=0) if centre else pool.vectors
+    indices = order(pool.sizes, vectors, no_repeat=no_repeat, first=first, advance=advance)
     units = pool.vectors / np.linalg.norm(pool.vectors, axis=1, keepdims=True)
     gaps = [_gap(units[a], units[b], gap_ms) for a, b in pairwise(indices)]
     words = _time([pool.texts[i] for i in indices], [pool.sizes[i] for i in indices], gaps)

@@ -15,7 +15,7 @@ from flopslab.words.embeddings import check_vectors, to_vector
 from flopslab.words.files import decode, read_bytes
 from flopslab.words.formats import suffix_of
 from flopslab.words.readers import json_files, tables
-from flopslab.words.sequence import parse_sequence
+from flopslab.words.sequence import SHIPPED, SHIPPED_POOLS, find_shipped, parse_sequence
 
 ENTRY = ("word", "size", "font_size", "instance", "embedding", "embedding_idx")
 LARGEST_SIZE = 7
@@ -61,7 +61,7 @@ def read_pool(source: str | Path, unit: Unit = "line") -> Pool:
     Where a file states no sizes, a word's size is how often it occurs, 7 at most. A word of size 0
     is left out, with a warning. Raises SequenceError.
     """
-    path = Path(source).expanduser()
+    path = _find(source)
     try:
         data = read_bytes(path)
         rows = _read_sized(data, path.name)
@@ -77,11 +77,16 @@ def read_pool(source: str | Path, unit: Unit = "line") -> Pool:
 
 def is_pool(source: str | Path) -> bool:
     """Whether a file holds words with sizes, without order and times. Raises SequenceError."""
-    path = Path(source).expanduser()
+    path = _find(source)
     try:
         return _read_sized(read_bytes(path), path.name) is not None
     except Fault as fault:
         raise SequenceError(f"words from {source}", *fault.args) from None
+
+
+def _find(source: str | Path) -> Path:
+    is_shipped = source in (*SHIPPED, *SHIPPED_POOLS)
+    return find_shipped(source) if is_shipped else Path(source).expanduser()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from flopslab.words.timing import normalise
 from flopslab.words.word import TimedSequence, Word
 
 SHIPPED = ("demo", "full")
+SHIPPED_POOLS = ("full-pool",)
 
 __all__ = [
     "SHIPPED",
@@ -82,7 +83,7 @@ def parse_timed_sequence(
 def write_sequence(path: str | Path, sequence: TimedSequence) -> None:
     """Write the JSON file that `read_timed_sequence` reads, whole or not at all.
 
-    An entry a line. Raises SequenceError if it cannot be written.
+    An entry a line; a folder that is missing is made. Raises SequenceError.
     """
     path = Path(path).expanduser()
     content = sequence.content
@@ -90,13 +91,14 @@ def write_sequence(path: str | Path, sequence: TimedSequence) -> None:
     rest = json.dumps(content, ensure_ascii=False, indent=2).removeprefix("{\n")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_text(f'{{\n  "sequence": [\n    {entries}\n  ],\n{rest}\n', encoding="utf-8")
         partial.replace(path)
     except (OSError, ValueError) as error:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or error
-        hint = "give a path in a folder that exists and can be written to"
+        hint = "give a path in a folder that can be written to"
         raise SequenceError(f"a place for the sequence: {path}", str(reason), hint) from None
 
 

@@ -27,7 +27,7 @@ def words(capsys, tmp_path, monkeypatch):
 
 def test_subtitles_become_a_sequence_with_times(words):
     code, facts = words("a.srt", SRT, "--json")
-    assert (code, facts["words"], facts["timed"], facts["last_end_ms"]) == (0, 2, True, 1200)
+    assert (code, facts["words"], facts["last_end_ms"]) == (0, 2, 1200)
     read = read_timed_sequence("out.json").words
     assert [(w.text, w.start_ms, w.end_ms) for w in read] == [("Hello", 0, 500), ("sea", 500, 1200)]
 
@@ -55,9 +55,9 @@ def test_a_file_of_embeddings_and_a_first_word_order_the_pool(words, tmp_path):
 
 
 def test_words_in_an_order_of_their_own_are_ordered_on_demand(words):
-    words("a.txt", "sea\nsea\nfire\nlake\n", "--pool")
+    words("a.txt", "sea\nsea\nfire\nlake\n", "--order", "flopsopoly")
     assert [word.text for word in read_timed_sequence("out.json").words].count("sea") == 2
-    code, text = words("b.csv", "word,size\nsea,1\nsea,1\n", "--no-pool")
+    code, text = words("b.csv", "word,size\nsea,1\nsea,1\n", "--order", "keep")
     assert code == 0 and "twice in a row: 1 times" in text
 
 
@@ -74,8 +74,9 @@ def test_an_error_leaves_no_file(words, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.docx", "a.json"]
 
 
-def test_a_place_that_cannot_be_written_is_an_error(words, tmp_path, capsys):
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path, capsys):
+    (tmp_path / "file").write_text("no folder")
     with pytest.raises(SystemExit) as end:
-        main(["words", "demo", "-o", str(tmp_path / "missing" / "out.json")])
-    assert end.value.code == 1 and "No such file" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+        main(["words", "demo", "-o", str(tmp_path / "file" / "out.json")])
+    assert end.value.code == 1 and "a place for the sequence" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

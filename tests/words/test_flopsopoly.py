@@ -95,6 +95,16 @@ def test_gaps_by_distance_are_short_between_words_that_are_alike(pool):
     assert sequence.inter_word_silence_ms is None
 
 
+def test_without_what_the_words_have_in_common_their_copies_spread_wider():
+    vectors = np.random.default_rng(0).normal(size=(40, 16)) + 4
+    pool = Pool(tuple(map(str, range(40))), (5,) * 40, vectors)
+    raw, centred = (
+        measure_evenness([word.text for word in build(pool, centre=centre).words])
+        for centre in (False, True)
+    )
+    assert raw.spread < 0.3 < 0.6 < centred.spread
+
+
 def test_the_first_word_can_be_chosen(pool):
     assert build(pool, first_word="lake").words[0].text == "lake"
     with pytest.raises(ParameterError, match="'moon'"):
@@ -123,7 +133,7 @@ def test_evenness_of_a_clock_and_of_a_heap():
     assert (even.repeats, even.spacing_cv, even.spread, even.half_way) == (0, 0, 1, 1)
     heap = measure_evenness(["a", "a", "a", "b", "c", "d", "a"])
     assert heap.repeats == 2 and heap.spacing_cv > 0.5 and heap.half_way == 0.5
-    assert measure_evenness(["a", *"bcdefg"] + ["x", "y", "x", "y", "x"]).spread == 0.5
+    assert measure_evenness(["a", *"bcdefg", "x", "y", "x", "y", "x"]).spread == 0.5
     assert measure_evenness(["a"]).spacing_cv is measure_evenness(["a"]).spread is None
     assert find_returns(["a", "b", "a", "a"]) == {"a": [2, 1], "b": []}
 
