@@ -97,7 +97,9 @@ def test_the_manifest_holds_what_makes_any_frame_again(paint, study, tmp_path):
     second = read(paint(PaintedGenerator(**record["settings"]), **parameters))
     for one, other in zip(record["frames"], second["frames"], strict=True):
         assert one["pixel_digests"] == other["pixel_digests"]
-        assert one["seeds"] == [frame_seed(0, FrameKey(number, one["position"])) for number in (1, 2)]
+        assert one["seeds"] == [
+            frame_seed(0, FrameKey(number, one["position"])) for number in (1, 2)
+        ]
     assert record["settings"]["model_digest"] and record["made_by"][0]["versions"]["numpy"]
 
 

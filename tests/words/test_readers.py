@@ -287,3 +287,9 @@ def test_a_truncated_or_mangled_file_is_read_or_is_a_sequence_error(data, path):
     except SequenceError:
         return
     assert words and all(word.text.strip() for word in words)
+
+
+def test_the_page_on_formats_lists_every_suffix():
+    page = (Path(__file__).parents[2] / "docs" / "words.md").read_text().lower()
+    suffixes = [suffix for form in FORMATS for suffix in form.suffixes if suffix]
+    assert [suffix for suffix in suffixes if f"`{suffix}`" not in page] == []
