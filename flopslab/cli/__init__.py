@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from flopslab import __version__
+from flopslab.cli.film import film
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
-COMMANDS = (words,)
+COMMANDS = (film, words)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
