@@ -29,8 +29,8 @@ _REMEDY = (
 )
 
 
-class ClipProbe:
-    """A `Probe` (see there). Made by `load`."""
+class ClipEmbedder:
+    """A `Embedder` (see there). Made by `load`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class ClipProbe:
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """The probe called `name`, on the best device there is; see `load_probe`."""
+        """The probe called `name`, on the best device there is; see `load_embedder`."""
         directory = EMBEDDED if name == "tiny" else Path(name).expanduser()
         asked = f"a probe from {directory}"
         _check_parts(asked, directory)

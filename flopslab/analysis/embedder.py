@@ -1,7 +1,7 @@
 """The probe: pictures and texts in, points of one space out, where near means alike.
 
 It measures what the pictures of a run show and never takes part in making them. This module is
-light; torch and transformers are loaded by `load_probe`, not by an import.
+light; torch and transformers are loaded by `load_embedder`, not by an import.
 """
 
 import logging
@@ -14,7 +14,7 @@ from PIL import Image
 from flopslab.backends import is_news
 
 
-class Probe(Protocol):
+class Embedder(Protocol):
     """A loaded CLIP. Its embeddings are rows of unit length, [n, d] in float32, in order."""
 
     def images(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -24,7 +24,7 @@ class Probe(Protocol):
         """The embeddings of texts; one longer than the model reads is cut, with a warning."""
 
 
-def load_probe(model: str = "tiny") -> Probe:
+def load_embedder(model: str = "tiny") -> Embedder:
     """The probe: the embedded one ("tiny"), or a directory with a CLIPModel of transformers.
 
     Such a directory holds config.json, model.safetensors, a tokenizer and
@@ -32,6 +32,6 @@ def load_probe(model: str = "tiny") -> Probe:
     trusted or loaded.
     """
     logging.getLogger("transformers.utils.import_utils").addFilter(is_news)
-    from flopslab.analysis.clip import ClipProbe  # loads torch: seconds
+    from flopslab.analysis.clip import ClipEmbedder  # loads torch: seconds
 
-    return ClipProbe.load(model)
+    return ClipEmbedder.load(model)

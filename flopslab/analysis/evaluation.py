@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from flopslab.analysis import metrics
-from flopslab.analysis.embedder import Probe
+from flopslab.analysis.embedder import Embedder
+from flopslab.core.windows import FrameKey
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import RunDirectory, finished_run
 
@@ -36,7 +37,7 @@ MEASURES = {
 
 
 def evaluate(
-    directory: str | Path, probe: Probe | None = None, passes: Sequence[int] = ()
+    directory: str | Path, probe: Embedder | None = None, passes: Sequence[int] = ()
 ) -> list[Row]:
     """A row for each pass of a run (or for those named): `pass`, `frames`, and all `MEASURES`.
 
@@ -95,7 +96,7 @@ def report(title: str, conditions: Mapping[str, Any], rows: Sequence[Row]) -> st
 
 
 def _measured(
-    run: RunDirectory, number: int, first: Sequence[Image.Image], probe: Probe | None
+    run: RunDirectory, number: int, first: Sequence[Image.Image], probe: Embedder | None
 ) -> Row:
     images, recipes = zip(*_frames(run, number), strict=True)
     found = _of_embeddings(images, recipes, probe) | {
@@ -111,7 +112,7 @@ def _measured(
 
 
 def _of_embeddings(
-    images: Sequence[Image.Image], recipes: Sequence[Recipe], probe: Probe | None
+    images: Sequence[Image.Image], recipes: Sequence[Recipe], probe: Embedder | None
 ) -> Row:
     if probe is None:
         return dict.fromkeys(("frame_consistency", "clip_score", "diversity"), float("nan"))
@@ -135,7 +136,7 @@ def _share(measure, images: Sequence[Image.Image], first: Sequence[Image.Image])
 
 
 def _frames(run: RunDirectory, number: int) -> Iterable[tuple[Image.Image, Recipe]]:
-    return (run.frame(number, position) for position in run.positions)
+    return (run.frame(FrameKey(number, position)) for position in run.positions)
 
 
 def _key(row: Row, over: str) -> Row:

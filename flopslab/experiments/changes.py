@@ -1,17 +1,18 @@
 """Changes: one word or one first picture, what it becomes, and which frames that can reach."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
-from flopslab.core import controls
+from flopslab.core.digests import file_digest
+from flopslab.core.plan import inputs_of
 from flopslab.core.study import Study
-from flopslab.core.windows import image_reach, image_window, positions, word_window
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError
-from flopslab.words.sequence import Word, parse_sequence
+from flopslab.words.sequence import Word, check_word
 
 Words = tuple[Word, ...]
 
@@ -24,29 +25,32 @@ class Replace:
     word: str
 
     def apply(self, words: Words) -> Words:
-        return _put(words, self.position, text=self.word)
+        """The words after the change."""
+        return _replace_word(words, self.position, text=self.word)
 
 
 @dataclass(frozen=True)
 class Remove:
-    """The word falls silent: its place stays, no prompt says it."""
+    """The word falls silent: its place stays, no prompt contains it."""
 
     position: int
 
     def apply(self, words: Words) -> Words:
-        return _put(words, self.position, silent=True)
+        """The words after the change."""
+        return _replace_word(words, self.position, silent=True)
 
 
 @dataclass(frozen=True)
 class Insert:
-    """A word more in the same place: its slot then says both, and all positions stay."""
+    """A word more in the same place: its slot then holds both, and all positions stay."""
 
     position: int
     word: str
 
     def apply(self, words: Words) -> Words:
+        """The words after the change."""
         both = f"{words[self.position - 1].text} {self.word}"
-        return _put(words, self.position, text=both)
+        return _replace_word(words, self.position, text=both)
 
 
 @dataclass(frozen=True)
@@ -57,59 +61,53 @@ class ReplaceFrame:
     image: Path
 
     def apply(self, words: Words) -> Words:
+        """The same words."""
         return words
 
 
 Change = Replace | Remove | Insert | ReplaceFrame
-Cone = dict[int, tuple[int, ...]]  # by pass
+Cone = dict[int, tuple[int, ...]]  # positions of frames, by pass
 
 
-def cone(study: Study, change: Change, length: int) -> Cone:
-    """Positions of the frames that a change can reach, by pass; `length`: of the sequence.
+def affected_frames(study: Study, change: Change, length: int) -> Cone:
+    """The frames that a change can reach: their positions, by pass; `length`: of the sequence.
 
-    Without a control these are the frames in whose `windows.cone` the changed position lies.
+    Without a control these are the frames in whose `Windowing.cone` the changed position lies.
     """
-    frames = positions(length, study.frame_interval, study.limit)
-    says = {p for p in frames if _says(study, change, p, length)}
-    found = {1: says}
+    windowing = Windowing(study, length)
+    direct = {p for p in windowing.positions if _acts_directly(windowing, change, p)}
+    renewed = set() if study.control == "no_text" or isinstance(change, ReplaceFrame) else direct
+    by_pass = {1: direct}
     for number in range(2, study.passes + 1):
-        before = found[number - 1]
-        afresh = set() if study.control == "no_text" or isinstance(change, ReplaceFrame) else says
-        looked = (p for p in frames if before.intersection(shown(study, p, frames)[1]))
-        found[number] = afresh.union(looked)
-    return {number: tuple(sorted(reached)) for number, reached in found.items()}
+        before = {FrameKey(number - 1, position) for position in by_pass[number - 1]}
+        keys = (FrameKey(number, position) for position in windowing.positions)
+        reached = (key.position for key in keys if before.intersection(_sources(windowing, key)))
+        by_pass[number] = renewed.union(reached)
+    return {number: tuple(sorted(positions)) for number, positions in by_pass.items()}
 
 
-def shown(study: Study, position: int, frames: range) -> tuple[Sequence[int], Sequence[int]]:
-    """(places, whose frames stand there), positions both: what a refinement of a frame looks at."""
-    reach = image_reach(study.context_diameter, study.image_context_multiplier)
-    places = controls.inputs(study.control, image_window(position, frames, reach))
-    others = controls.stand_ins(study.control, position, places, frames, study.seed)
-    return places, others or places
-
-
-def check(study: Study, change: Change, words: Words) -> None:
+def check_change(study: Study, change: Change, words: Words) -> None:
     """ParameterError if there is no such position, or the change would change nothing.
 
     SequenceError if its word could be in no sequence.
     """
-    asked, length = f"a run with {change}", len(words)
+    expected, length = f"a run with {change}", len(words)
     if not 1 <= change.position <= length:
-        remedy = f"give a position from 1 to {length}"
-        raise ParameterError(asked, f"a sequence of {length} words", remedy)
+        hint = f"give a position from 1 to {length}"
+        raise ParameterError(expected, f"a sequence of {length} words", hint)
     if isinstance(change, ReplaceFrame):
-        if change.position not in positions(length, study.frame_interval, study.limit):
-            remedy = "give the position of a frame"
-            raise ParameterError(asked, f"no frame at position {change.position}", remedy)
+        if change.position not in Windowing(study, length).positions:
+            hint = "give the position of a frame"
+            raise ParameterError(expected, f"no frame at position {change.position}", hint)
         return
     if not isinstance(change, Remove):
-        parse_sequence(json.dumps([change.word]).encode(), "a change.json")
+        check_word(change.word)
     if change.apply(words) == words:
-        remedy = "give a word that is not there yet"
-        raise ParameterError(asked, "nothing that would change", remedy)
+        hint = "give a word that is not there yet"
+        raise ParameterError(expected, "nothing that would change", hint)
 
 
-def given(change: Change, size: tuple[int, int]) -> dict[int, Image.Image]:
+def external_frames(change: Change, size: tuple[int, int]) -> dict[int, Image.Image]:
     """The picture of a ReplaceFrame, by its position: RGB, scaled and cut to `size`."""
     if not isinstance(change, ReplaceFrame):
         return {}
@@ -117,18 +115,35 @@ def given(change: Change, size: tuple[int, int]) -> dict[int, Image.Image]:
         with Image.open(change.image) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")
     except (OSError, ValueError) as error:
-        remedy = "give the path of a picture"
-        raise ParameterError(f"a first frame from {change.image}", str(error), remedy) from None
+        hint = "give the path of a picture"
+        raise ParameterError(f"a first frame from {change.image}", str(error), hint) from None
     return {change.position: ImageOps.fit(picture, size)}
 
 
-def _says(study: Study, change: Change, position: int, length: int) -> bool:
-    """Whether the first pass's frame there is changed."""
+def describe_change(change: Change) -> dict[str, Any]:
+    """What tells one change from another, JSON-ready: a picture by its content, not its path."""
+    record = {"change": type(change).__name__} | asdict(change)
+    if isinstance(change, ReplaceFrame):
+        try:
+            record["image"] = file_digest(change.image)
+        except OSError as error:
+            hint = "give the path of a picture"
+            raise ParameterError(f"a picture, {change.image}", str(error.strerror), hint) from None
+    return record
+
+
+def _acts_directly(windowing: Windowing, change: Change, position: int) -> bool:
+    """Whether the change is part of what the first pass's frame there is made from."""
     if isinstance(change, ReplaceFrame):
         return position == change.position
-    return change.position in word_window(position, length, study.context_diameter, study.boundary)
+    return change.position in windowing.words(position)
 
 
-def _put(words: Words, position: int, **values: object) -> Words:
+def _sources(windowing: Windowing, key: FrameKey) -> Sequence[FrameKey]:
+    before = key.pass_number - 1
+    return [FrameKey(before, entry.source) for entry in inputs_of(windowing, key)]
+
+
+def _replace_word(words: Words, position: int, **values: Any) -> Words:
     changed = replace(words[position - 1], **values)
     return (*words[: position - 1], changed, *words[position:])

@@ -1,7 +1,7 @@
-"""The wave: how far a word travels, how strongly, and how that falls with distance and pass.
+"""Influence: how far a word travels, how strongly, and how that falls with distance and pass.
 
 Pure functions of finished runs. Influence is a distance between the same frame before and after a
-change, with every seed the same; it is exactly 0 where no bit differs. Distances count positions.
+change, with every seed the same; it is exactly 0 where no bit differs. Distances are in positions.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab.analysis.embedder import Probe
+from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.metrics import bootstrap, pixel_distance
-from flopslab.experiments.interventions import Intervention
-from flopslab.runs.provenance import peek
+from flopslab.core.windows import FrameKey
+from flopslab.experiments.interventions import Insert, Intervention, Replace
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import Word
 
@@ -38,7 +38,7 @@ class Influence:
 
 
 @dataclass(frozen=True, eq=False)
-class Wave:
+class DecayCurve:
     """Influence by distance, the mean over changes with its bootstrap interval.
 
     [passes, distances] each, from distance 0; nan where no frame is so far away.
@@ -49,107 +49,107 @@ class Wave:
     high: np.ndarray
 
 
-def influence(found: Sequence[Intervention], measure: Measure = pixel_distance) -> Influence:
-    """The influence of each of the interventions: one or more, all with the same frames."""
-    return joined([_of(each, measure) for each in found])
+def influence(
+    interventions: Sequence[Intervention], measure: Measure = pixel_distance
+) -> Influence:
+    """The influence of the interventions: one or more, all with the same frames."""
+    return concatenate([_influence_of(item, measure) for item in interventions])
 
 
-def arrival(found: Sequence[Intervention], words: Sequence[Word], probe: Probe) -> Influence:
-    """How much more each frame shows the new word than before: what arrives is that word.
+def arrival(
+    interventions: Sequence[Intervention], words: Sequence[Word], embedder: Embedder
+) -> Influence:
+    """How much more each frame shows the new word than before: whether that word arrives.
 
-    Measured is the gain in the probe's cosine with the new word beyond the mean gain with all
-    `words` of the sequence. It is not a distance and may be below 0. (A directional similarity as
-    of Gal et al., "StyleGAN-NADA", 2021, not divided by length, so that no change gives 0.)
+    The measure is the gain in the embedder's cosine with the new word beyond the mean gain with
+    all `words` of the sequence. It is not a distance and may be below 0. (A directional similarity
+    as of Gal et al., "StyleGAN-NADA", 2021, not divided by length, so that no change gives 0.)
 
     The old word is left out on purpose. Neighbours of a word are akin to it, so that whatever
-    disturbs their frames takes them away from it: that would look like the wave of a change.
+    disturbs their frames takes them away from it: that would look like the effect of a change.
     """
-    usual = probe.texts([word.text for word in words]).mean(axis=0)
-    news = probe.texts([each.change.word for each in found]) - usual
-    gains = [partial(_gain, probe, towards) for towards in news]
-    return joined([_of(each, gain) for each, gain in zip(found, gains, strict=True)])
+    usual = embedder.texts([word.text for word in words]).mean(axis=0)
+    directions = embedder.texts([_new_word(item) for item in interventions]) - usual
+    measures = [partial(_gain, embedder, direction) for direction in directions]
+    pairs = zip(interventions, measures, strict=True)
+    return concatenate([_influence_of(item, measure) for item, measure in pairs])
 
 
-def joined(parts: Sequence[Influence]) -> Influence:
+def concatenate(parts: Sequence[Influence]) -> Influence:
     """The changes of all parts, which are about the same frames, in order."""
     names = "centres", "values", "differs"
-    whole = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return replace(parts[0], **whole)
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return replace(parts[0], **arrays)
 
 
-def _of(found: Intervention, measure: Measure) -> Influence:
-    values, differs = difference(found.base, found.directory, measure)
-    centres = np.array([found.change.position])
-    return Influence(centres, _positions(found.base), values[None], differs[None])
-
-
-def _gain(probe: Probe, towards: np.ndarray, before: Image.Image, after: Image.Image) -> float:
-    """How far a picture moved in this direction, in the probe's space."""
-    then, now = probe.images([before, after])
-    return float((now - then) @ towards)
-
-
-def everywhere(
-    base: Path, other: Path, centres: Sequence[int], measure: Measure = pixel_distance
+def placeless_influence(
+    base: Path, changed: Path, centres: Sequence[int], measure: Measure = pixel_distance
 ) -> Influence:
-    """Two runs compared as if each of the `centres` had been changed: what has no place at all."""
-    values, differs = difference(base, other, measure)
+    """Two runs compared as if each of the `centres` had been changed: a change without a place."""
+    values, differs = run_difference(base, changed, measure)
     shape = (len(centres), *values.shape)
-    alike = (np.broadcast_to(part, shape) for part in (values, differs))
-    return Influence(np.asarray(centres), _positions(base), *alike)
+    return Influence(
+        np.asarray(centres),
+        _positions(base),
+        np.broadcast_to(values, shape),
+        np.broadcast_to(differs, shape),
+    )
 
 
-def difference(
-    base: Path, other: Path, measure: Measure = pixel_distance
+def run_difference(
+    base: Path, changed: Path, measure: Measure = pixel_distance
 ) -> tuple[np.ndarray, np.ndarray]:
     """([passes, frames] of the measure, the same of whether a bit differs) between two runs."""
-    before, after = open_run(base), open_run(other)
+    before, after = open_run(base), open_run(changed)
     shape = len(before.manifest["pass_directories"]), len(before.manifest["frames"])
     values, differs = np.zeros(shape), np.zeros(shape, dtype=bool)
-    for number, row in enumerate(np.ndindex(shape[:1]), 1):
+    for row in range(shape[0]):
         for column, position in enumerate(_positions(base)):
-            paths = before.path(number, position), after.path(number, position)
-            if len({peek(path.read_bytes()).digest for path in paths}) > 1:
-                images = (run.frame(number, position)[0] for run in (before, after))
-                values[*row, column], differs[*row, column] = measure(*images), True
+            key = FrameKey(row + 1, int(position))
+            if before.recipe(key).digest != after.recipe(key).digest:
+                values[row, column] = measure(before.image(key), after.image(key))
+                differs[row, column] = True
     return values, differs
 
 
-def by_distance(found: Influence) -> np.ndarray:
+def by_distance(influence: Influence) -> np.ndarray:
     """[n, passes, distances]: the mean over the frames on both sides; nan where there is none."""
-    farthest = found.distances.max()
-    result = np.full((*found.values.shape[:2], farthest + 1), np.nan)
-    for row, (values, distances) in enumerate(zip(found.values, found.distances, strict=True)):
+    farthest = influence.distances.max()
+    result = np.full((*influence.values.shape[:2], farthest + 1), np.nan)
+    pairs = zip(influence.values, influence.distances, strict=True)
+    for row, (values, distances) in enumerate(pairs):
         for distance in np.unique(distances):
             result[row, :, distance] = values[:, distances == distance].mean(axis=1)
     return result
 
 
-def wave(found: Influence, random: np.random.Generator, samples: int = 1000) -> Wave:
-    """The wave of many changes; the interval says how it varies from change to change."""
-    values = by_distance(found)
+def decay_curve(
+    influence: Influence, random: np.random.Generator, samples: int = 1000
+) -> DecayCurve:
+    """The mean influence by distance; the interval shows how it varies from change to change."""
+    values = by_distance(influence)
     shape = values.shape[1:]
     mean, low, high = (np.full(shape, np.nan) for _ in range(3))
     for cell in np.ndindex(shape):
-        known = values[:, *cell][~np.isnan(values[:, *cell])]
-        if known.size:
-            mean[cell] = known.mean()
-            low[cell], high[cell] = bootstrap(known, random, samples=samples)
-    return Wave(mean, low, high)
+        column = values[:, *cell][~np.isnan(values[:, *cell])]
+        if column.size:
+            mean[cell] = column.mean()
+            low[cell], high[cell] = bootstrap(column, random, samples=samples)
+    return DecayCurve(mean, low, high)
 
 
-def front(found: Influence) -> np.ndarray:
+def front(influence: Influence) -> np.ndarray:
     """[n, passes]: the largest distance at which any bit differs; -1 if none does."""
-    return np.where(found.differs, found.distances[:, None], -1).max(axis=2)
+    return np.where(influence.differs, influence.distances[:, None], -1).max(axis=2)
 
 
-def within(found: Influence, inside: np.ndarray) -> np.ndarray:
+def mean_within(influence: Influence, inside: np.ndarray) -> np.ndarray:
     """[n]: mean influence in the last pass over the frames `inside` [n, frames], bool.
 
     Only changes that have a frame there.
     """
-    pairs = zip(found.values[:, -1], inside, strict=True)
-    return np.array([values[there].mean() for values, there in pairs if there.any()])
+    pairs = zip(influence.values[:, -1], inside, strict=True)
+    return np.array([values[mask].mean() for values, mask in pairs if mask.any()])
 
 
 def share_outside(values: np.ndarray, radius: int) -> float:
@@ -158,16 +158,16 @@ def share_outside(values: np.ndarray, radius: int) -> float:
     `values` [n, distances] of one pass, from `by_distance`. What a word does to the frames around
     it is, on the mean over words, what the words around a frame do to it.
     """
-    both = mean_known(values)
+    both = nan_mean(values)
     both[1:] *= 2  # a distance has two sides
     return float(np.nansum(both[radius + 1 :]) / np.nansum(both))
 
 
-def mean_known(values: np.ndarray) -> np.ndarray:
+def nan_mean(values: np.ndarray) -> np.ndarray:
     """The mean of rows [n, ...] over what is not nan; nan where nothing else is."""
-    known = ~np.isnan(values)
-    count = known.sum(axis=0)
-    total = np.where(known, values, 0).sum(axis=0)
+    valid = ~np.isnan(values)
+    count = valid.sum(axis=0)
+    total = np.where(valid, values, 0).sum(axis=0)
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
@@ -186,12 +186,14 @@ def half_life(values: np.ndarray, first: int = 0) -> float:
     return float(-1 / slope) if slope < -1e-9 else float("inf")
 
 
-def trace(images: Sequence[Image.Image], words: Sequence[Word], probe: Probe) -> np.ndarray:
-    """[frames, words]: the probe's cosine of each frame and each word of the sequence."""
-    return probe.images(images) @ probe.texts([word.text for word in words]).T
+def word_similarity(
+    images: Sequence[Image.Image], words: Sequence[Word], embedder: Embedder
+) -> np.ndarray:
+    """[frames, words]: the embedder's cosine of each frame and each word of the sequence."""
+    return embedder.images(images) @ embedder.texts([word.text for word in words]).T
 
 
-def specific(similarity: np.ndarray) -> np.ndarray:
+def centre_similarity(similarity: np.ndarray) -> np.ndarray:
     """Similarities [frames, words] without what a frame has with all words, or a word with all.
 
     Double centring: rows and columns have mean 0, so that pictures that are all alike give 0.
@@ -201,7 +203,7 @@ def specific(similarity: np.ndarray) -> np.ndarray:
     return similarity - rows - columns + similarity.mean()
 
 
-def by_word_distance(similarity: np.ndarray, frames: Sequence[int]) -> np.ndarray:
+def similarity_by_distance(similarity: np.ndarray, frames: Sequence[int]) -> np.ndarray:
     """[distances]: mean similarity [frames, words] of frames to words so many positions away."""
     away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
     return np.array([similarity[away == d].mean() for d in range(away.max() + 1)])
@@ -215,14 +217,33 @@ def agreement(measured: Influence, predicted: Influence) -> np.ndarray:
     pairs = zip(
         np.moveaxis(measured.values, 1, 0), np.moveaxis(predicted.values, 1, 0), strict=True
     )
-    inside = [(one[one + other > 0], other[one + other > 0]) for one, other in pairs]
-    return np.array([_correlation(*pair) for pair in inside])
+    inside = [(x[x + y > 0], y[x + y > 0]) for x, y in pairs]
+    return np.array([_correlation(x, y) for x, y in inside])
 
 
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+def _influence_of(intervention: Intervention, measure: Measure) -> Influence:
+    values, differs = run_difference(intervention.base, intervention.directory, measure)
+    centres = np.array([intervention.change.position])
+    return Influence(centres, _positions(intervention.base), values[None], differs[None])
+
+
+def _new_word(intervention: Intervention) -> str:
+    assert isinstance(intervention.change, Replace | Insert), "only a new word can arrive"
+    return intervention.change.word
+
+
+def _gain(
+    embedder: Embedder, direction: np.ndarray, before: Image.Image, after: Image.Image
+) -> float:
+    """How far a picture moved in this direction, in the embedder's space."""
+    start, end = embedder.images([before, after])
+    return float((end - start) @ direction)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's; nan if one of them does not vary."""
-    vary = len(one) > 1 and np.ptp(one) and np.ptp(other)
-    return float(np.corrcoef(one, other)[0, 1]) if vary else float("nan")
+    vary = len(x) > 1 and np.ptp(x) and np.ptp(y)
+    return float(np.corrcoef(x, y)[0, 1]) if vary else float("nan")
 
 
 def _positions(directory: Path) -> np.ndarray:

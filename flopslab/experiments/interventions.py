@@ -2,21 +2,20 @@
 
 The changed study runs in a directory of its own beside the base run and takes from it every frame
 whose key is the same. What the change cannot reach is therefore the base run's own picture, and
-what it does reach is made: the cone.
+what it does reach, its cone, is made.
 """
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-from PIL import Image
+from typing import Any
 
 from flopslab.backends import load_generator
+from flopslab.core.digests import json_digest
 from flopslab.core.generator import Generator
-from flopslab.core.plan import place
 from flopslab.core.study import Study
-from flopslab.core.windows import positions
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.experiments.changes import (
     Change,
@@ -26,15 +25,15 @@ from flopslab.experiments.changes import (
     Replace,
     ReplaceFrame,
     Words,
-    check,
-    cone,
-    given,
+    affected_frames,
+    check_change,
+    describe_change,
+    external_frames,
 )
 from flopslab.passes import run
-from flopslab.progress import NoProgress, Progress
-from flopslab.runs import filesystem as disk
-from flopslab.runs.provenance import json_digest, peek, pixel_digest
-from flopslab.runs.reader import open_run
+from flopslab.progress import NullProgress, PassBars, Progress
+from flopslab.runs import filesystem, layout
+from flopslab.runs.reader import frozen_batch_size, open_run
 from flopslab.words.sequence import read_sequence
 
 __all__ = [
@@ -46,13 +45,10 @@ __all__ = [
     "Replace",
     "ReplaceFrame",
     "base_run",
-    "cone",
     "intervene",
-    "interventions",
+    "intervene_each",
+    "intervention_directory",
 ]
-
-RECORD = "intervention.json"  # in the run directory of an intervention
-SEQUENCE = "sequence.json"
 
 
 @dataclass(frozen=True)
@@ -62,8 +58,8 @@ class Intervention:
     change: Change
     base: Path
     directory: Path
-    computed: dict[int, int]  # frames that are its own, by pass
-    shared: dict[int, int]  # frames taken from the base run, by pass
+    computed: dict[int, int]  # how many frames are its own, by pass
+    reused: dict[int, int]  # how many are the base run's, by pass
     cone: Cone  # positions of the frames that the change can reach, by pass
 
 
@@ -71,53 +67,69 @@ def intervene(
     study: Study,
     change: Change,
     generator: Generator | None = None,
-    progress: NoProgress | None = None,
+    progress: Progress | None = None,
     directory: str | Path | None = None,
 ) -> Intervention:
     """The study run with one change; the base run, in `study.output_dir`, is made if need be.
 
-    `directory`: by default one in `<output_dir>-interventions/`, named by a digest of the change.
-    Started again, it goes on where it was. Raises ParameterError if nothing would change or the
-    position does not exist, and what `flopslab.passes.run` raises.
+    `directory`: by default `intervention_directory(study, change)`. Started again, it goes on
+    where it was. Raises ParameterError if nothing would change or the position does not exist, and
+    what `flopslab.run` raises.
     """
-    (intervention,) = interventions(study, [change], generator, progress, [directory])
+    (intervention,) = intervene_each(study, [change], generator, progress, [directory])
     return intervention
 
 
-def interventions(
+def intervene_each(
     study: Study,
     changes: Sequence[Change],
     generator: Generator | None = None,
-    progress: NoProgress | None = None,
+    progress: Progress | None = None,
     directories: Sequence[str | Path | None] | None = None,
 ) -> list[Intervention]:
-    """Many interventions in one study, in order, with one generator and one bar for all.
+    """One intervention for each change, in order, with one generator and one bar for all.
 
     Every change is checked before the first is run. See `intervene`.
     """
     words = read_sequence(study.sequence)
     for change in changes:
-        check(study, change, words)
+        check_change(study, change, words)
     generator = base_run(study, generator, progress)
-    cones = [cone(study, change, len(words)) for change in changes]
-    places = directories or [None] * len(changes)
+    cones = [affected_frames(study, change, len(words)) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
-    whole = _Cones(progress or Progress(1, 0, names=[f"{len(changes)} {name}"]), cones)
+    cone_progress = _ConeProgress(
+        progress or PassBars(1, 0, names=[f"{len(changes)} {name}"]), cones
+    )
+    paths = directories or [None] * len(changes)
     try:
         return [
-            _intervene(study, words, change, reached, generator, whole, directory)
-            for change, reached, directory in zip(changes, cones, places, strict=True)
+            _intervene(study, words, change, cone, generator, cone_progress, path)
+            for change, cone, path in zip(changes, cones, paths, strict=True)
         ]
     finally:
-        whole.close()
+        cone_progress.close()
+
+
+def intervention_directory(study: Study, change: Change) -> Path:
+    """Where the intervention lives: beside the base run, under a digest of its identity.
+
+    Two with the same change, words and parameters are the same intervention, whoever asks for it
+    and wherever the file with the words lies. Words are data and become no name.
+    """
+    words = read_sequence(study.sequence)
+    parameters = study.pixel_parameters()
+    del parameters["sequence"]
+    identity = [_record(change, words), parameters]
+    parent = layout.interventions_directory(Path(study.output_dir))
+    return parent / json_digest(identity)[:16]
 
 
 def base_run(
-    study: Study, generator: Generator | None = None, progress: NoProgress | None = None
+    study: Study, generator: Generator | None = None, progress: Progress | None = None
 ) -> Generator:
-    """The generator of a study's runs, once the run itself is complete and proven."""
-    generator = generator or load_generator(study, study.batch_size or _frozen(study))
-    run(study, generator, NoProgress() if _complete(study) else progress)
+    """The generator of a study's runs, once the run itself is complete and verified."""
+    generator = generator or load_generator(study, frozen_batch_size(study))
+    run(study, generator, NullProgress() if _is_complete(study) else progress)
     return generator
 
 
@@ -125,65 +137,56 @@ def _intervene(
     study: Study,
     words: Words,
     change: Change,
-    reached: Cone,
+    cone: Cone,
     generator: Generator,
-    progress: "_Cones",
+    progress: "_ConeProgress",
     directory: str | Path | None,
 ) -> Intervention:
-    base, pictures = Path(study.output_dir), given(change, generator.size)
-    record = _record(change, words, pictures)
-    directory = Path(directory or _place(study, record))
-    _write(directory, record, change.apply(words))
-    own = {"output_dir": str(directory), "sequence": str(directory / SEQUENCE)}
-    changed = study.model_copy(update=own)
-    progress.follow(reached)
-    run(changed, generator, progress, share_from=base, given=pictures)
-    frames = positions(len(words), study.frame_interval, study.limit)
-    computed = {n: len(_own(base, directory, n, frames)) for n in reached}
-    shared = {number: len(frames) - count for number, count in computed.items()}
-    return Intervention(change, base, directory, computed, shared, reached)
-
-
-def _own(base: Path, directory: Path, number: int, frames: range) -> list[int]:
-    """Positions of the pictures that are not the base run's."""
-    names = {position: place(number, position) for position in frames}
-    return [p for p, name in names.items() if _key(base / name) != _key(directory / name)]
-
-
-def _key(path: Path) -> str:
-    return peek(path.read_bytes()).key
-
-
-def _place(study: Study, record: dict) -> Path:
-    """Where an intervention lives: words are data and become no name, their digest does."""
-    asked = [record, study.pixel_parameters()]
     base = Path(study.output_dir)
-    return base.with_name(f"{base.name}-interventions") / json_digest(asked)[:16]
+    directory = Path(directory or intervention_directory(study, change))
+    _write_record(directory, _record(change, words), change.apply(words))
+    sequence = str(directory / layout.SEQUENCE)
+    progress.follow(cone)
+    run(
+        study.replace(output_dir=str(directory), sequence=sequence),
+        generator,
+        progress,
+        reuse_from=base,
+        external_frames=external_frames(change, generator.size),
+    )
+    frames = Windowing(study, len(words)).positions
+    computed = {number: _count_own(base, directory, number, frames) for number in cone}
+    reused = {number: len(frames) - count for number, count in computed.items()}
+    return Intervention(change, base, directory, computed, reused, cone)
 
 
-def _record(change: Change, words: Words, pictures: dict[int, Image.Image]) -> dict:
-    """What tells one intervention from another, JSON-ready."""
-    values = asdict(change) | {"change": type(change).__name__}
-    for image in pictures.values():
-        values["image"] = pixel_digest(image)
-    return values | {"base_words": json_digest([word.entry for word in words])}
+def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:
+    """How many pictures of a pass are not the base run's."""
+    before, after = open_run(base), open_run(directory)
+    keys = [FrameKey(pass_number, position) for position in frames]
+    return sum(before.recipe(key).key != after.recipe(key).key for key in keys)
 
 
-def _write(directory: Path, record: dict, sequence: Words) -> None:
-    """The record and the changed words. RunError if another intervention lives there."""
+def _record(change: Change, words: Words) -> dict[str, Any]:
+    """What tells one intervention in a study from another, JSON-ready."""
+    return describe_change(change) | {"base_words": json_digest([word.entry for word in words])}
+
+
+def _write_record(directory: Path, record: dict[str, Any], words: Words) -> None:
+    """Write the record and the changed words. RunError if another intervention lives there."""
     data = json.dumps(record, indent=2).encode()
-    found = disk.read(directory / RECORD)
-    if found not in (None, data):
-        remedy = "choose another directory"
-        raise RunError(f"{record} in {directory}", f"another one: {found.decode()}", remedy)
-    entries = {"sequence": [word.entry for word in sequence]}
-    with disk.explained(directory):
+    present = filesystem.read(directory / layout.INTERVENTION)
+    if present not in (None, data):
+        hint = "choose another directory"
+        raise RunError(f"{record} in {directory}", f"another one: {present.decode()}", hint)
+    sequence = json.dumps({"sequence": [word.entry for word in words]}, indent=2).encode()
+    with filesystem.explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        words = json.dumps(entries, indent=2).encode()
-        disk.replace({directory / RECORD: data, directory / SEQUENCE: words})
+        files = {directory / layout.INTERVENTION: data, directory / layout.SEQUENCE: sequence}
+        filesystem.replace(files)
 
 
-def _complete(study: Study) -> bool:
+def _is_complete(study: Study) -> bool:
     """Whether the study's directory has the manifest of the finished run."""
     try:
         parameters = open_run(study.output_dir).manifest["parameters"]
@@ -192,33 +195,27 @@ def _complete(study: Study) -> bool:
     return parameters == study.model_dump(exclude={"output_dir"}, mode="json")
 
 
-def _frozen(study: Study) -> int:
-    """The batch size of the pictures that are there; 0 if there are none."""
-    try:
-        found = open_run(study.output_dir)
-        _, recipe = found.frame(found.passes[0], found.positions[0])
-    except RunError:
-        return 0
-    return recipe.made_with["batch_size"]
-
-
-class _Cones(NoProgress):
+class _ConeProgress:
     """Many runs as one pass of another progress: it counts the frames of their cones."""
 
-    def __init__(self, progress: NoProgress, cones: Sequence[Cone]) -> None:
-        self._progress = progress
-        total = sum(len(reached) for cone in cones for reached in cone.values())
+    def __init__(self, progress: Progress, cones: Sequence[Cone]) -> None:
+        self._progress, self._cone = progress, cones[0]
+        total = sum(len(positions) for cone in cones for positions in cone.values())
         progress.begin(1, total, kept=0)
 
     def follow(self, cone: Cone) -> None:
         """The run of an intervention with this cone begins."""
         self._cone = cone
 
-    def begin(self, number: int, total: int, kept: int) -> None:
-        self._progress.keep(len(self._cone[number]) - (total - kept))
+    def begin(self, pass_number: int, total: int, kept: int) -> None:
+        self._progress.keep(len(self._cone[pass_number]) - (total - kept))
 
     def advance(self, count: int, words: str) -> None:
         self._progress.advance(count, words)
 
+    def keep(self, count: int) -> None: ...
+    def end(self) -> None: ...
+
     def close(self) -> None:
+        """The last run is over, or was interrupted."""
         self._progress.end()

@@ -1,30 +1,38 @@
-"""The experiment of `notebooks/propagation.ipynb`: where words are changed, and what is compared.
-
-Runs lie beside the base run, in directories that begin with its name: `<output_dir>-seeds/`,
-`<output_dir>-controls/`, and for each of them `-interventions/`.
-"""
+"""The propagation experiment: where words are changed, and what is compared."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from flopslab.analysis.embedder import Probe
-from flopslab.core.controls import CONTROLS
+from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
+from flopslab.core.neighbours import CONTROLS
+from flopslab.core.parameters_cell import cell_parameters
 from flopslab.core.study import Study
-from flopslab.core.windows import positions
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError
-from flopslab.experiments.influence import Influence, everywhere, front, joined, specific, trace
-from flopslab.experiments.interventions import Intervention, Replace, interventions
-from flopslab.experiments.linear_model import predict, reach
+from flopslab.experiments.influence import (
+    Influence,
+    centre_similarity,
+    concatenate,
+    front,
+    placeless_influence,
+    word_similarity,
+)
+from flopslab.experiments.interventions import Intervention, Replace, intervene_each
+from flopslab.experiments.linear_model import predict_influence
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
+from flopslab.runs import layout
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import Word, read_sequence
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -45,126 +53,125 @@ class Experiment:
     """How many run seeds the changes are spread over, from the study's own upwards."""
 
     probe: str = "tiny"
-    """What says how alike a picture and a word are: tiny (embedded), or a directory with a CLIP."""
+    """What measures how alike a picture and a word are: tiny (embedded), or a directory with a
+    CLIP."""
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("changes", "control_changes", "seeds")}
         if min(counts.values()) < 1 or max(counts.values()) > self.changes:
-            found = ", ".join(f"{name} = {count}" for name, count in counts.items())
-            remedy = "give at least one of each, and no more of the others than changes"
-            raise ParameterError("an experiment with these parameters", found, remedy)
+            actual = ", ".join(f"{name} = {count}" for name, count in counts.items())
+            hint = "give at least one of each, and no more of the others than changes"
+            raise ParameterError("an experiment with these parameters", actual, hint)
         if not self.new_words:
             raise ParameterError("an experiment", "no new_word", "give a word, or a list of some")
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
-        """The experiment of a notebook's parameters cell: pass `globals()` right after it.
+        """The experiment of a notebook's parameters cell: pass `globals()`.
 
-        An unknown name is an error, as in `Study.from_cell`.
+        A mistyped parameter is an error, as in `Study.from_cell`.
         """
-        own = {field.name for field in fields(cls)} - {"study"}
-        study = Study.from_cell({k: v for k, v in namespace.items() if k not in own})
-        return cls(study, **{name: namespace[name] for name in own if name in namespace})
+        names = {field.name for field in fields(cls)} - {"study"}
+        parameters = cell_parameters(namespace, names | set(Study.model_fields))
+        values = {name: parameters.pop(name) for name in names & parameters.keys()}
+        return cls(Study.from_mapping(parameters, "parameters from this notebook"), **values)
 
-    @property
+    @cached_property
     def words(self) -> tuple[Word, ...]:
+        """The sequence."""
         return read_sequence(self.study.sequence)
 
-    @property
-    def frames(self) -> range:
-        """Positions."""
-        return positions(len(self.words), self.study.frame_interval, self.study.limit)
+    @cached_property
+    def windowing(self) -> Windowing:
+        """The windows of the study in its sequence."""
+        return Windowing(self.study, len(self.words))
 
     @property
-    def radius(self) -> int:
-        """Of the word window, in positions."""
-        return self.study.context_diameter // 2
+    def new_words(self) -> list[str]:
+        """What changed words become, in turn."""
+        return [self.new_word] if isinstance(self.new_word, str) else list(self.new_word)
 
     @property
-    def reaches(self) -> list[int]:
+    def fronts(self) -> list[int]:
         """The predicted fronts, by pass: how far the cones of the changes reach.
 
-        `mixing.reach` where there is room; near an end a window that was moved inward has words
+        `Windowing.reach` where there is room; near an end a window that was moved inward has words
         from farther away.
         """
         return front(self.predicted()).max(axis=0).tolist()
 
-    @property
-    def new_words(self) -> list[str]:
-        return [self.new_word] if isinstance(self.new_word, str) else list(self.new_word)
-
     def planned(self, count: int = 0) -> list[Replace]:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
-        room = reach(self.study, self.study.passes)
-        first, last = self.frames[0] + room, self.frames[-1] - room
-        other = [p for p in self.frames if self.words[p - 1].text not in self.new_words]
-        inner = [p for p in other if first <= p <= last] or other
-        said = itertools.cycle(word for word in self.new_words for _ in range(self.seeds))
-        changes = map(Replace, _spread(inner, self.changes), said)
-        return _spread([*changes], count or None)
+        frames, reach = self.windowing.positions, self.windowing.reach(self.study.passes)
+        first, last = frames[0] + reach, frames[-1] - reach
+        eligible = [p for p in frames if self.words[p - 1].text not in self.new_words]
+        inner = [p for p in eligible if first <= p <= last] or eligible
+        words = itertools.cycle(word for word in self.new_words for _ in range(self.seeds))
+        changes = list(map(Replace, _spread(inner, self.changes), words))
+        return _spread(changes, count or None)
 
     def studies(self, control: str = "none") -> list[Study]:
         """The study, or what it is under a control, with each run seed in turn."""
-        return [self._beside(control, self.study.seed + index) for index in range(self.seeds)]
+        return [self._variant(control, self.study.seed + index) for index in range(self.seeds)]
 
-    def interventions(self, generator: Generator) -> list[Intervention]:
+    def run_changes(self, generator: Generator) -> list[Intervention]:
         """The changes, each in the run of its seed: the seeds take turns."""
-        return self._made("none", self.planned(), generator)
+        return self._intervene("none", self.planned(), generator)
 
-    def control(self, name: str, generator: Generator) -> list[Intervention]:
+    def run_control(self, control: str, generator: Generator) -> list[Intervention]:
         """Some of the changes under a control, one of `CONTROLS`."""
-        for study, own in zip(self.studies(name), self.studies(), strict=True):
-            run(study, generator, NoProgress(), share_from=own.output_dir)
-        return self._made(name, self.planned(self.control_changes), generator)
+        for study, base in zip(self.studies(control), self.studies(), strict=True):
+            run(study, generator, NullProgress(), reuse_from=base.output_dir)
+        return self._intervene(control, self.planned(self.control_changes), generator)
 
-    def seed_only(self, generator: Generator) -> Influence:
-        """What another seed changes, seen from the positions of the changes: no word is changed."""
-        study = self._beside("none", self.study.seed + self.seeds)
-        other = run(study, generator, NoProgress()).directory
-        centres = [change.position for change in self.planned(self.control_changes)]
-        return everywhere(Path(self.study.output_dir), other, centres)
-
-    def controls(self, generator: Generator) -> dict[str, list[Intervention]]:
+    def run_controls(self, generator: Generator) -> dict[str, list[Intervention]]:
         """The interventions under each control, by name."""
-        return {name: self.control(name, generator) for name in CONTROLS}
+        return {control: self.run_control(control, generator) for control in CONTROLS}
+
+    def run_other_seed(self, generator: Generator) -> Influence:
+        """What another seed changes, seen from the positions of the changes: no word is changed."""
+        study = self._variant("none", self.study.seed + self.seeds)
+        changed = run(study, generator, NullProgress()).directory
+        centres = [change.position for change in self.planned(self.control_changes)]
+        return placeless_influence(Path(self.study.output_dir), changed, centres)
 
     def predicted(self, control: str = "none") -> Influence:
-        """What the weights predict for the changes that are made under a control."""
+        """What the linear model predicts for the changes that are made under a control."""
         changes = self.planned(0 if control == "none" else self.control_changes)
-        own = self._own_studies(control)
-        return joined([predict(own[each], self.words, [each.position]) for each in changes])
+        studies = self._study_of_change(control)
+        return concatenate(
+            [predict_influence(studies[c], self.words, [c.position]) for c in changes]
+        )
 
-    def shown_words(self, directory: str | Path, probe: Probe) -> np.ndarray:
+    def last_pass_similarity(self, directory: str | Path, embedder: Embedder) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
-        opened = open_run(directory)
-        images = [opened.frame(self.study.passes, p)[0] for p in self.frames]
-        return specific(trace(images, self.words, probe))
+        keys = [FrameKey(self.study.passes, p) for p in self.windowing.positions]
+        images = [open_run(directory).image(key) for key in keys]
+        return centre_similarity(word_similarity(images, self.words, embedder))
 
-    def _beside(self, control: str, seed: int) -> Study:
-        """The study with another control and seed, in a directory that says which."""
-        where = self.study.output_dir
-        where += f"-controls/{control}" if control != "none" else ""
-        where += f"-seeds/{seed}" if seed != self.study.seed else ""
-        own = {"control": control, "seed": seed, "output_dir": where}
-        return self.study.model_copy(update=own)
+    def _variant(self, control: str, seed: int) -> Study:
+        """The study with another control and seed, in a directory of its own."""
+        path = Path(self.study.output_dir)
+        path = layout.variant_directory(path, control, seed if seed != self.study.seed else None)
+        return self.study.replace(control=control, seed=seed, output_dir=str(path))
 
-    def _own_studies(self, control: str) -> dict[Replace, Study]:
-        """The study of each change."""
+    def _study_of_change(self, control: str) -> dict[Replace, Study]:
         return dict(zip(self.planned(), itertools.cycle(self.studies(control)), strict=False))
 
-    def _made(
+    def _intervene(
         self, control: str, changes: Sequence[Replace], generator: Generator
     ) -> list[Intervention]:
-        """Each change in its own study, in the order of the changes."""
-        own, found = self._own_studies(control), {}
+        """Each change in the study of its seed, in the order of the changes."""
+        studies = self._study_of_change(control)
+        interventions: dict[Replace, Intervention] = {}
         for study in self.studies(control):
-            if turn := [change for change in changes if own[change] == study]:
-                found |= zip(turn, interventions(study, turn, generator), strict=True)
-        return [found[change] for change in changes]
+            if turn := [change for change in changes if studies[change] == study]:
+                interventions |= zip(turn, intervene_each(study, turn, generator), strict=True)
+        return [interventions[change] for change in changes]
 
 
-def _spread(positions: Sequence[int], count: int | None) -> list[int]:
-    """So many of the positions, evenly spread; all if there are not more."""
-    if count is None or count >= len(positions):
-        return list(positions)
-    return [positions[int((index + 0.5) * len(positions) / count)] for index in range(count)]
+def _spread(items: Sequence[Item], count: int | None) -> list[Item]:
+    """So many of the items, evenly spread; all if there are not more."""
+    if count is None or count >= len(items):
+        return list(items)
+    return [items[int((index + 0.5) * len(items) / count)] for index in range(count)]

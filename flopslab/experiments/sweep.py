@@ -13,20 +13,20 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from reprlib import repr as short
+from reprlib import repr as abbreviate
 from typing import Any, Self
 
 import numpy as np
 import yaml
 
 from flopslab.core.generator import Generator
-from flopslab.core.study import Study
-from flopslab.core.windows import positions
+from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.study import Study, refinement_names
+from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.passes import run
-from flopslab.progress import WholeProgress
-from flopslab.runs.provenance import REFINEMENT
-from flopslab.runs.reader import open_run
+from flopslab.progress import OverallBar
+from flopslab.runs.reader import frozen_batch_size
 from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
@@ -36,7 +36,7 @@ CELL = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | 
 }  # parameters of a notebook that sweeps, beside those of the study
 
 _SAFE = re.compile(r"[\w.+-]{1,32}", re.ASCII)
-_SIZED = {"model", "width", "height", "batch_size"}  # what a batch size depends on
+_SIZING = {"model", "width", "height", "batch_size"}  # what a batch size depends on
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class Variant:
     @property
     def label(self) -> str:
         """The values for people: `grid, denoising_strength 0.3`."""
-        return self.named(*self.values)
+        return self.label_of(*self.values)
 
-    def named(self, *axes: str) -> str:
+    def label_of(self, *axes: str) -> str:
         """The values of these axes for people."""
-        return ", ".join(said(axis, self.values[axis]) for axis in axes if axis in self.values)
+        labels = (label(axis, self.values[axis]) for axis in axes if axis in self.values)
+        return ", ".join(labels)
 
 
 @dataclass(frozen=True)
@@ -68,29 +69,30 @@ class Sweep:
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
-        """The sweep of a notebook's parameters cell: pass `globals()` right after it.
+        """The sweep of a notebook's parameters cell: pass `globals()`.
 
         `x_axis` is a parameter's name, `x_values` its values (a list, or text such as
         `grid, blend`), y and z likewise; `seeds`: with how many seeds each is run.
         """
-        own = CELL | {name: namespace[name] for name in CELL if name in namespace}
-        rest = {name: value for name, value in namespace.items() if name not in CELL}
-        study = Study.from_cell(rest)
-        pairs = [(own[f"{axis}_axis"], own[f"{axis}_values"]) for axis in AXES]
-        named = [(name, listed(name, values)) for name, values in pairs if name]
-        if own["seeds"] > 1:
-            named.append(("seed", list(range(study.seed, study.seed + own["seeds"]))))
-        return cls(study, _distinct(named))
+        parameters = cell_parameters(namespace, {*CELL, *Study.model_fields})
+        values = CELL | {name: parameters.pop(name) for name in CELL.keys() & parameters.keys()}
+        study = Study.from_mapping(parameters, "parameters from this notebook")
+        pairs = [(values[f"{axis}_axis"], values[f"{axis}_values"]) for axis in AXES]
+        axes = [(name, axis_values(name, values)) for name, values in pairs if name]
+        if values["seeds"] > 1:
+            axes.append(("seed", list(range(study.seed, study.seed + values["seeds"]))))
+        return cls(study, _distinct(axes))
 
     @cached_property
     def variants(self) -> tuple[Variant, ...]:
         """Every combination, the last axis fastest. Raises ParameterError for what is no study."""
-        combined = itertools.product(*self.axes.values())
-        found = tuple(self._variant(dict(zip(self.axes, each, strict=True))) for each in combined)
-        if not found or len({variant.study.output_dir for variant in found}) < len(found):
-            asked = f"a sweep over {', '.join(self.axes)}"
-            raise ParameterError(asked, "no value, or one value twice", "give each value once")
-        return found
+        combinations = itertools.product(*self.axes.values())
+        variants = tuple(self._variant(dict(zip(self.axes, c, strict=True))) for c in combinations)
+        paths = {variant.study.output_dir for variant in variants}
+        if not variants or len(paths) < len(variants):
+            expected = f"a sweep over {', '.join(self.axes)}"
+            raise ParameterError(expected, "no value, or one value twice", "give each value once")
+        return variants
 
     @property
     def planes(self) -> list[list[list[Variant]]]:
@@ -109,19 +111,20 @@ class Sweep:
 
     @property
     def conditions(self) -> dict[str, Any]:
-        """What all variants have in common, by name, as far as it is no default or matters most."""
-        named = self.study.model_dump(exclude_defaults=True)
-        named |= self.study.model_dump(include={"sequence", "model", "passes", "seed"})
-        return {k: v for k, v in named.items() if k != "output_dir" and k not in self.axes}
+        """What all variants have in common, by name: what is no default, and what matters most."""
+        values = self.study.model_dump(exclude_defaults=True)
+        values |= self.study.model_dump(include={"sequence", "model", "passes", "seed"})
+        return {k: v for k, v in values.items() if k != "output_dir" and k not in self.axes}
 
     @property
     def directory(self) -> Path:
+        """Where the runs are."""
         return Path(self.study.output_dir)
 
     def run(
         self,
         load: Callable[[Study], Generator] | None = None,
-        progress: WholeProgress | None = None,
+        progress: OverallBar | None = None,
     ) -> tuple[Variant, ...]:
         """The variants, each with a finished run in `study.output_dir`; goes on where it was.
 
@@ -131,60 +134,60 @@ class Sweep:
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
                 progress.start(variant.label)
-                study = variant.study.model_copy(update=self._frozen(index))
+                study = variant.study.replace(**self._frozen(index))
                 generator = load(study) if load else None
-                run(study, generator, progress, share_from=self._relative(index))
+                run(study, generator, progress, reuse_from=self._relative(index))
         return self.variants
 
     def _variant(self, values: dict[str, Any]) -> Variant:
         if "output_dir" in values:
-            found, remedy = "output_dir as an axis", "vary another: each run has its own anyway"
-            raise ParameterError("a sweep", found, remedy)
+            actual, hint = "output_dir as an axis", "vary another: each run has its own anyway"
+            raise ParameterError("a sweep", actual, hint)
         name = ",".join(f"{key}={_file_name(value)}" for key, value in values.items()) or "run"
-        place = {"output_dir": str(self.directory / name)}
-        return Variant(values, Study.of(**self.study.model_dump() | values | place))
+        path = {"output_dir": str(self.directory / name)}
+        return Variant(values, Study.of(**self.study.model_dump() | values | path))
 
     def _relative(self, index: int) -> Path | None:
         """The earlier run that has most in common with this one, its first pass at least."""
-        mine = self.variants[index].study
-        near = [v.study for v in self.variants[:index] if _first_pass(v.study) == _first_pass(mine)]
-        nearest = max(near, key=lambda other: _in_common(mine, other), default=None)
+        study, earlier = self.variants[index].study, self.variants[:index]
+        first_pass = _first_pass(study)
+        near = [v.study for v in earlier if _first_pass(v.study) == first_pass]
+        nearest = max(near, key=lambda candidate: _in_common(study, candidate), default=None)
         return nearest and Path(nearest.output_dir)
 
     def _frozen(self, index: int) -> dict[str, int]:
         """The batch size that the first run found, so that the others' frames are comparable."""
-        if index == 0 or _SIZED & self.axes.keys():
+        if index == 0 or _SIZING & self.axes.keys():
             return {}
-        settings = open_run(self.variants[0].study.output_dir).manifest["settings"]
-        return {"batch_size": settings["batch_size"]}
+        return {"batch_size": frozen_batch_size(self.variants[0].study)}
 
-    def _bar(self) -> WholeProgress:
+    def _bar(self) -> OverallBar:
         studies = [variant.study for variant in self.variants]
-        return WholeProgress([_costs(s) for s in studies], [_count(s) for s in studies])
+        return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies])
 
 
-def listed(name: str, values: Any) -> list[Any]:
+def axis_values(name: str, values: Any) -> list[Any]:
     """An axis's values: a list as it is; text such as `grid, blend` is read as YAML's list."""
     if not isinstance(values, str):
         return list(values) if isinstance(values, list | tuple) else [values]
     try:
         return yaml.safe_load(f"[{values}]")
     except yaml.YAMLError:
-        remedy = 'separate them by commas; quote text that has some: "a, b", c'
-        raise ParameterError(f"the values of {name}", short(values), remedy) from None
+        hint = 'separate them by commas; quote text that has some: "a, b", c'
+        raise ParameterError(f"the values of {name}", abbreviate(values), hint) from None
 
 
-def said(name: str, value: Any) -> str:
-    """A parameter's value for people: text says itself, a number needs its name."""
+def label(name: str, value: Any) -> str:
+    """A parameter's value for people: text stands for itself, a number needs its name."""
     return value if isinstance(value, str) and value else f"{name} {value!r}"
 
 
-def _distinct(named: Sequence[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
-    names = [name for name, _ in named]
+def _distinct(axes: Sequence[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
+    names = [name for name, _ in axes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        remedy = "give every axis a parameter of its own; seeds is the axis seed"
-        raise ParameterError("the axes of a sweep", f"{', '.join(twice)} twice", remedy)
-    return dict(named)
+        hint = "give every axis a parameter of its own; seeds is the axis seed"
+        raise ParameterError("the axes of a sweep", f"{', '.join(twice)} twice", hint)
+    return dict(axes)
 
 
 def _file_name(value: Any) -> str:
@@ -194,12 +197,13 @@ def _file_name(value: Any) -> str:
 
 def _first_pass(study: Study) -> dict[str, Any]:
     """The parameters that a first pass depends on."""
-    return {k: v for k, v in study.pixel_parameters().items() if k not in REFINEMENT}
+    names = refinement_names()
+    return {k: v for k, v in study.pixel_parameters().items() if k not in names}
 
 
-def _in_common(one: Study, other: Study) -> tuple[int, int]:
-    """(how many parameters are equal, how many passes the other one can give)."""
-    return sum(value == getattr(other, name) for name, value in one), other.passes
+def _in_common(study: Study, candidate: Study) -> tuple[int, int]:
+    """(how many parameters are equal, how many passes the candidate can give)."""
+    return sum(value == getattr(candidate, name) for name, value in study), candidate.passes
 
 
 def _costs(study: Study) -> list[float]:
@@ -208,5 +212,5 @@ def _costs(study: Study) -> list[float]:
 
 
 def _count(study: Study) -> int:
-    words = read_sequence(study.sequence)
-    return len(positions(len(words), study.frame_interval, study.limit))
+    """How many frames a pass has."""
+    return len(Windowing(study, len(read_sequence(study.sequence))).positions)

@@ -78,6 +78,14 @@ def parse_sequence(data: bytes, name: str) -> tuple[Word, ...]:
     return words
 
 
+def check_word(text: str) -> None:
+    """SequenceError if this could be no word of a sequence: empty, or not readable text."""
+    try:
+        _text(text, "the word")
+    except _Fault as fault:
+        raise SequenceError(f"a word, {text!r}", *fault.args) from None
+
+
 class _Fault(Exception):  # noqa: N818 - never leaves this module
     """What was found and what to do, before the file's name is added."""
 
