@@ -4,6 +4,7 @@ A thin shell of ipywidgets. Thumbnails, the map and the look for new frames are 
 step of a slider only swaps bytes and text.
 """
 
+import itertools
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -152,9 +153,9 @@ class Explorer(widgets.VBox):
     def _read_range(self) -> None:
         """Sliders and heading for the frames that are there."""
         passes, positions = self.base.passes, self.base.positions
-        step = positions[1] - positions[0] if len(positions) > 1 else 1
+        step = min((b - a for a, b in itertools.pairwise(positions)), default=1)
         for slider in (self.position, self.play):
-            slider.max, slider.min, slider.step = positions[-1], positions[0], step
+            slider.max, slider.min, slider.step = max(positions), min(positions), step
         self.pass_number.max, self.pass_number.min = passes[-1], passes[0]
         state = "complete" if self.base.is_complete else "being made"
         text = f"{len(self.base.keys)} frames, {len(passes)} passes, {state}"

@@ -67,7 +67,8 @@ def strip(neighbours: Sequence[NeighbourView], key: tuple[int, int]) -> str:
     """The neighbours that the frame `key` looked at, each with its weight as a bar."""
     pass_number, position = key
     if not neighbours:
-        return note("Words alone." if pass_number == 1 else "No frame of the pass before.")
+        reason = "The first pass sees words alone." if pass_number == 1 else "It saw no other frame."
+        return note(reason)
     largest = max(view.weight for view in neighbours) or 1.0
     cells = "".join(_cell(view, view.position == position, largest) for view in neighbours)
     return f'<div class="flopslab flopslab-strip">{cells}</div>'

@@ -155,8 +155,8 @@ class _ConeBar(NullProgress):
 
 
 def _summary(intervention: Intervention) -> str:
-    computed, shared = sum(intervention.computed.values()), sum(intervention.shared.values())
+    computed, reused = sum(intervention.computed.values()), sum(intervention.reused.values())
     return (
-        f"{computed} frames are its own, {shared} are shared with the base run: "
+        f"{computed} frames are its own, {reused} are the base run's: "
         f"{intervention.directory}"
     )

@@ -44,7 +44,9 @@ class Panels(widgets.GridBox):
 
     def __getitem__(self, place: tuple[str, int]) -> Panel:
         """The panel of ("base", "variant" or "difference", pass number)."""
-        return self.panels.setdefault(place, Panel())
+        if place not in self.panels:
+            self.panels[place] = Panel()
+        return self.panels[place]
 
     def show(
         self,

@@ -83,7 +83,7 @@ class RunMap(widgets.VBox):
 
     def work(self, seconds: float) -> bool:
         """Make what the map shows for so long, then draw it; whether there is more to make."""
-        measure, end = self.measure.value, time.perf_counter() + seconds
+        measure, end = str(self.measure.value), time.perf_counter() + seconds
         tasks = [key for key in self._base.keys if not self._is_ready(measure, key)]
         rest = list(tasks)
         while rest and time.perf_counter() < end:
