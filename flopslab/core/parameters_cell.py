@@ -29,7 +29,7 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
         if source.startswith(_INJECTED) and (tree := _parse(source)):
             names += _assigned(tree)
     names = names or list(namespace.get("__annotations__", {}))
-    if not fields & set(names):
+    if not names:
         raise ParameterError(
             "a notebook's parameters cell",
             "no annotated parameter",

@@ -78,7 +78,7 @@ def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
             try:
                 paint(limit=3, output_dir=str(directory))
             except RunError as error:
-                assert "the disk says no" in error.found and "kept" in error.remedy
+                assert "the disk says no" in error.actual and "kept" in error.hint
                 explained += 1
         if counted.count <= at:
             break

@@ -43,6 +43,6 @@ def test_foreign_files_in_final_are_never_lost(paint, tmp_path):
     paint()
     assert (final / "notes.txt").read_text() == "mine"
     assert (final / "frame_000002.png").is_symlink()
-    assert (tmp_path / "run/aside/final.frame_000002.1.png").read_text() == "mine"
-    aside = tmp_path / "run/aside/final.frame_000099.1.png"
-    assert os.readlink(aside) == "/somewhere/else.png"
+    assert (tmp_path / "run/quarantine/final.frame_000002.1.png").read_text() == "mine"
+    quarantine = tmp_path / "run/quarantine/final.frame_000099.1.png"
+    assert os.readlink(quarantine) == "/somewhere/else.png"
