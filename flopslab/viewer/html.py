@@ -67,7 +67,9 @@ def strip(neighbours: Sequence[NeighbourView], key: tuple[int, int]) -> str:
     """The neighbours that the frame `key` looked at, each with its weight as a bar."""
     pass_number, position = key
     if not neighbours:
-        reason = "The first pass sees words alone." if pass_number == 1 else "It saw no other frame."
+        reason = (
+            "The first pass sees words alone." if pass_number == 1 else "It saw no other frame."
+        )
         return note(reason)
     largest = max(view.weight for view in neighbours) or 1.0
     cells = "".join(_cell(view, view.position == position, largest) for view in neighbours)

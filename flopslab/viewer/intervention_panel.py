@@ -156,7 +156,4 @@ class _ConeBar(NullProgress):
 
 def _summary(intervention: Intervention) -> str:
     computed, reused = sum(intervention.computed.values()), sum(intervention.reused.values())
-    return (
-        f"{computed} frames are its own, {reused} are the base run's: "
-        f"{intervention.directory}"
-    )
+    return f"{computed} frames are its own, {reused} are the base run's: {intervention.directory}"

@@ -5,7 +5,6 @@ import json
 import time
 
 import ipywidgets
-import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances
 from painted import WORDS, PaintedGenerator, write_words
