@@ -20,7 +20,7 @@ class Details(widgets.VBox):
     def __init__(self) -> None:
         self.title, self.facts, self.strip, self.recipe = (widgets.HTML() for _ in range(4))
         self.start = Panel()
-        self.start.layout.width = "120px"
+        self.start.layout.width = "96px"
         self.strip.layout.flex = "1 1 320px"
         self.neighbours = widgets.HBox([self.start, self.strip])
         self.neighbours.layout.grid_gap, self.neighbours.layout.flex_flow = "16px", "row wrap"
@@ -48,7 +48,7 @@ class Details(widgets.VBox):
     def _show_start(self, run: RunSnapshot, recipe: Recipe) -> None:
         """The image that the frame started from, composed again, if there is one."""
         try:
-            image, text = start_image(run, recipe), "what it started from"
+            image, text = start_image(run, recipe), "started from"
         except FlopslabError as error:  # a neighbour is gone, or damaged
             image, text = None, error.actual
         self.start.show(images.encode(image, "PNG") if image else images.EMPTY, text)

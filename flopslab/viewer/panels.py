@@ -11,7 +11,8 @@ from flopslab.viewer import html, images
 from flopslab.viewer.snapshot import RunSnapshot
 
 BASE, VARIANT, DIFFERENCE = "base", "variant", "difference"
-SIDES = (320, 220, 150)  # pixels of a picture in one row, in one of several columns, in three rows
+ALONE, IN_ROW, IN_GRID = 320, 220, 150  # widest side of a picture, in pixels
+GAP = 14  # pixels between two columns
 
 
 class Panel(widgets.VBox):
@@ -38,7 +39,8 @@ class Panels(widgets.GridBox):
     """A row for each run and one for their difference, a column for each pass; or one row."""
 
     def __init__(self) -> None:
-        super().__init__(layout={"grid_gap": "6px 14px", "min_width": "0"})
+        # As wide as its pictures, narrower where other parts of the view want to stand beside it.
+        super().__init__(layout={"grid_gap": f"6px {GAP}px", "flex": "10 1 300px"})
         self.add_class("flopslab-panels")
         self.panels: dict[tuple[str, int], Panel] = {}  # every one that was ever shown
 
@@ -71,8 +73,9 @@ class Panels(widgets.GridBox):
         if self.children != children:
             columns = len(pass_numbers) if len(pass_numbers) > 1 else len(kinds)
             rows = len(children) // columns
-            side = SIDES[2] if rows > 1 else SIDES[1] if columns > 1 else SIDES[0]
+            side = IN_GRID if rows > 1 else IN_ROW if columns > 1 else ALONE
             self.layout.grid_template_columns = f"repeat({columns}, minmax(0, {side}px))"
+            self.layout.max_width = f"{columns * (side + GAP) - GAP}px"
             self.children = children
 
 

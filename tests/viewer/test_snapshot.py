@@ -116,6 +116,7 @@ def test_a_run_that_grows_is_taken_in_by_refresh(study, paint):
     assert {(1, 4), (1, 5), (2, 4), (2, 5)} <= snapshot.refresh()
     assert snapshot.positions == (1, 2, 3, 4, 5)
     assert snapshot.is_complete
+    assert snapshot.manifest["total_frames"] == 5
 
 
 class Stopping(PaintedGenerator):
