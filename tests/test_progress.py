@@ -205,6 +205,7 @@ def _all(descriptor: int) -> str:
     return found.decode()
 
 
+@pytest.mark.slow
 def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill):
     saved, _ = papermill
     outputs = saved.cells[0].outputs
@@ -213,7 +214,16 @@ def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill)
     assert "widgets" not in saved.metadata
 
 
+@pytest.mark.slow
 def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
     _, shown = papermill
     assert "pass 1/2" in shown
     assert "pass 2/2" in shown
+
+
+def test_a_bar_that_has_not_begun_ignores_frames():
+    bars, file = watch(1, 3, Clock())
+    bars.advance(1, "sea")
+    bars.keep(1)
+    bars.end()
+    assert file.getvalue() == ""

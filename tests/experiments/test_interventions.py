@@ -87,6 +87,7 @@ def test_frames_are_computed_in_the_cone_and_shared_outside(study, change):
     assert found.reused == {1: 9, 2: 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_twenty_random_interventions_leave_everything_outside_untouched(study, tmp_path, method):
     chance, inside = random.Random(method), 0
@@ -295,6 +296,7 @@ class Stirring(PaintedGenerator):
         return np.random.default_rng(seed).random((3, 8, 12), dtype=np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("diameter", "multiplier"), [*itertools.product([2, 4, 6], [1, 2, 3])])
 def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier):
     study = Study.of(
@@ -310,6 +312,7 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
     assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
 
 
+@pytest.mark.torch
 def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path):
     study = Study.of(
         output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,
@@ -327,3 +330,24 @@ def test_the_cone_reaches_r_and_for_each_further_pass_the_image_reach(diameter, 
     for number, positions in affected_frames(study, Remove(100), 200).items():
         far = radius + (number - 1) * reach
         assert positions == tuple(range(100 - far, 101 + far))
+
+
+def test_an_intervention_has_one_identity_wherever_its_words_lie(study, tmp_path):
+    copy = tmp_path / "copy.json"
+    copy.write_text(json.dumps({"sequence": [{"word": word} for word in WORDS]}))
+    change = Replace(6, "comet")
+    here, there = study, study.replace(sequence=str(copy))
+    directory = interventions.intervention_directory(here, change)
+    assert interventions.intervention_directory(there, change) == directory
+    assert intervene(there, change).directory == directory
+    others = [
+        interventions.intervention_directory(here, Replace(6, "moon")),
+        interventions.intervention_directory(here.replace(seed=1), change),
+        interventions.intervention_directory(here, Insert(6, "comet")),
+    ]
+    assert len({directory, *others}) == 4
+
+
+def test_an_empty_word_is_refused_in_plain_words(study):
+    with pytest.raises(SequenceError, match="a word, ''"):
+        intervene(study, Replace(6, ""))

@@ -17,7 +17,7 @@ from torn import TEARS, Crash, Disk
 
 from flopslab.core.study import Study
 from flopslab.errors import RunError
-from flopslab.runs import filesystem as disk
+from flopslab.runs import filesystem
 from flopslab.runs.reader import read_frame
 
 
@@ -32,6 +32,7 @@ def extended(paint, tmp_path: Path) -> dict[str, bytes]:
     return pixels(paint(limit=3, output_dir=str(tmp_path / "extended")).directory)
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_operation_leaves_each_frame_old_or_new(paint, start, extended, tmp_path):
     legal = {name: {extended[name], pixels(start).get(name)} for name in extended}
     for at, tear, undo in _crashes():
@@ -63,6 +64,7 @@ def _crash():
     raise Crash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
     paint, start, extended, tmp_path, number
@@ -93,18 +95,18 @@ def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
 def test_a_file_reaches_the_disk_before_its_name_and_the_name_before_all_that_follows(
     tmp_path, quick_disk, monkeypatch
 ):
-    rename, order = disk.rename, []
+    rename, order = filesystem.rename, []
     monkeypatch.setattr(
-        disk, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
+        filesystem, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
     )
-    disk.replace({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+    filesystem.replace({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     files_then_directory = [tmp_path / "a", tmp_path / "b", tmp_path]
     assert quick_disk == [path.stat().st_ino for path in files_then_directory]
     assert order == [2, 2]
 
 
 def test_a_full_disk_names_the_remedy():
-    with pytest.raises(RunError, match="free space"), disk.explained(Path("run")):
+    with pytest.raises(RunError, match="free space"), filesystem.explained(Path("run")):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -136,6 +138,7 @@ def wait_for(child: subprocess.Popen, condition: Callable[[], bool]) -> None:
     assert child.returncode in (None, 0)
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(paint, study, undisturbed):
     directory = Path(study.output_dir)
     for frames in (3, 8, 17):
@@ -150,6 +153,7 @@ def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(paint, study,
     assert pixels(directory) == undisturbed
 
 
+@pytest.mark.slow
 def test_one_process_writes_a_run_and_its_death_frees_it(paint, study):
     directory = Path(study.output_dir)
     with process(study, 30) as child:
@@ -239,3 +243,13 @@ def _undisturbed(paint, tmp_path_factory, limit: int, passes: int) -> dict[str, 
             paint(limit=limit, passes=passes, output_dir=str(directory))
         _KNOWN[limit, passes] = pixels(directory)
     return _KNOWN[limit, passes]
+
+
+def test_a_lock_that_is_not_held_can_be_released(tmp_path):
+    lock = filesystem.Lock(tmp_path / ".lock")
+    lock.release()
+    lock.acquire()
+    assert lock.is_held
+    lock.release()
+    lock.release()
+    assert not lock.is_held

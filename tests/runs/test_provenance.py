@@ -22,7 +22,7 @@ def image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8))
 
 
-def conditions(words=WORDS, settings=None, **parameters) -> RunContext:
+def run_context(words=WORDS, settings=None, **parameters) -> RunContext:
     study = Study.of(**({"context_diameter": 2} | parameters))
     settings = PaintedGenerator().settings | (settings or {})
     return RunContext(study, settings, tuple(Word(word) for word in words))
@@ -49,12 +49,12 @@ def frame_of(given: RunContext, position: int, number: int) -> Frame:
 def key(
     position: int = 5, number: int = 2, digests=DIGESTS, latents=LATENTS, anchor="", **options
 ) -> str:
-    given, frames = conditions(**options), made(digests, latents, anchor)
+    given, frames = run_context(**options), made(digests, latents, anchor)
     return json_digest(given.pixels(frame_of(given, position, number), frames))
 
 
 def recipe(number: int = 2, latents: np.ndarray | None = None, **options) -> Recipe:
-    given = conditions(**options)
+    given = run_context(**options)
     return given.recipe(frame_of(given, 5, number), image(), latents, made(), **TIMES)
 
 
@@ -207,7 +207,7 @@ def test_each_pass_records_its_own_share_of_the_steps():
 
 
 def test_a_colour_anchor_is_the_first_pass_frame_at_the_same_position():
-    given = conditions(colour_anchor=0.5)
+    given = run_context(colour_anchor=0.5)
     pixels = given.pixels(frame_of(given, 5, 3), made(anchor="a" * 64))
     assert pixels["anchor"] == {"digest": "a" * 64}
     assert "anchor" not in recipe(3).pixels
@@ -257,7 +257,7 @@ def test_the_recipe_tells_all_that_the_frame_was_made_with():
 
 
 def test_two_sequences_are_told_apart_by_words_and_sizes_alone():
-    given = conditions()
+    given = run_context()
     timed = tuple(replace(word, start_ms=0, end_ms=1) for word in given.words)
     large = (replace(given.words[0], size=7), *given.words[1:])
     sequences = [
@@ -272,3 +272,10 @@ def test_a_picture_of_another_program_has_no_recipe(tmp_path):
     image().save(path)
     with pytest.raises(ValueError, match="no recipe"):
         decode_recipe(path.read_bytes())
+
+
+def test_the_word_window_is_recorded_with_its_silent_words():
+    words = [Word(text, silent=text == "ocean") for text in WORDS]
+    context = replace(run_context(), words=tuple(words))
+    record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
+    assert record.window == range(4, 7) and record.words == ["stone", "river"]

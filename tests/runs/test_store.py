@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
-from PIL import ImageFile
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
 from flopslab.core.digests import pixel_digest
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import store
-from flopslab.runs.frame_files import encode_frame
-from flopslab.runs.reader import read_frame
+from flopslab.runs.frame_files import CHUNK, encode_frame
+from flopslab.runs.provenance import FORMAT
+from flopslab.runs.reader import open_run, read_frame
+from flopslab.runs.store import Store
+from flopslab.words.sequence import read_sequence
 
 # A second run
 
@@ -258,3 +263,43 @@ def test_what_is_taken_from_another_run_reaches_the_disk_many_at_a_time(
     directory = (run.directory / "pass1").stat().st_ino
     assert quick_disk.count(directory) == 3  # 12 frames: 5, 5 and 2
     assert pixels(run.directory) == pixels(first)
+
+
+# Out of order
+
+
+def test_a_store_that_is_not_open_or_bound_says_so(study):
+    settings, words = PaintedGenerator().settings, read_sequence(study.sequence)
+    store = Store(study.output_dir)
+    with pytest.raises(RunError, match="use it in a with statement"):
+        store.bind(study, settings, words)
+    with store, pytest.raises(RunError, match="call bind first"):
+        store.finish([])
+    with pytest.raises(RunError, match="call bind first"):
+        _ = store.keeps_latents
+
+
+# Another record format
+
+
+def test_a_run_of_another_record_format_is_refused_and_left_alone(paint):
+    directory = paint(passes=1).directory
+    age(directory)
+    before = files(directory)
+    with pytest.raises(RunError, match=f"record format 2; .* reads {FORMAT}") as caught:
+        paint()
+    assert "output_dir" in caught.value.hint
+    assert files(directory) == before
+    with pytest.raises(RunError, match="record format 2"):
+        open_run(directory).image(FrameKey(1, 3))
+
+
+def age(directory: Path) -> None:
+    """Give every picture a recipe as record format 2 had it."""
+    for path in directory.glob("pass*/*.png"):
+        with Image.open(path) as file:
+            record, image = json.loads(file.info[CHUNK]), file.copy()
+        record |= {"flopslab": 2, "number": record.pop("pass_number")}
+        info = PngInfo()
+        info.add_itxt(CHUNK, json.dumps(record))
+        image.save(path, pnginfo=info)
