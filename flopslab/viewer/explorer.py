@@ -46,17 +46,12 @@ class Explorer(widgets.VBox):
             hint = "give the output_dir of a run that has made its first frames"
             raise RunError(f"the run in {directory}", "no frames", hint)
         self._thread: threading.Thread | None = None
-        self._closing, self._request = threading.Event(), threading.Event()
+        self._stop, self._request = threading.Event(), threading.Event()
         self._show_lock, self._work_lock = threading.RLock(), threading.Lock()
         self._start_lock = threading.Lock()
         self._was_complete = False
         self._make_controls()
-        self.map = RunMap(self.base, self.go)
-        self.panels, self.details = Panels(), Details()
-        self.intervention = InterventionPanel(
-            self.base, generator, self._begin_intervention, lambda _: self.follow()
-        )
-        self.heading, self.words, self.problem = (widgets.HTML() for _ in range(3))
+        self._make_parts(generator)
         super().__init__(self._layout())
         self.add_class("flopslab-explorer")
         self._read_range()
@@ -107,7 +102,7 @@ class Explorer(widgets.VBox):
         """Stop following and any intervention, then remove the widget and all its parts."""
         if self.comm is None:  # closed before, or never opened
             return
-        self._closing.set()
+        self._stop.set()
         self.intervention.stop()
         thread = self._thread
         if thread and thread is not threading.current_thread():
@@ -125,6 +120,14 @@ class Explorer(widgets.VBox):
         self.refresh = widgets.Button(description="Refresh", icon="refresh")
         for slider in (self.position, self.pass_number):
             slider.style.description_width = "auto"
+
+    def _make_parts(self, generator: Generator | None) -> None:
+        self.map = RunMap(self.base, self.go)
+        self.panels, self.details = Panels(), Details()
+        self.intervention = InterventionPanel(
+            self.base, generator, self._begin_intervention, lambda _: self.follow()
+        )
+        self.heading, self.words, self.problem = (widgets.HTML() for _ in range(3))
 
     def _layout(self) -> list[widgets.Widget]:
         line = {"align_items": "center", "flex_flow": "row wrap", "grid_gap": "4px 16px"}
@@ -196,12 +199,12 @@ class Explorer(widgets.VBox):
     def _keep_up(self) -> None:
         """Until everything is there; whatever goes wrong is shown."""
         try:
-            while not self._closing.is_set():
+            while not self._stop.is_set():
                 self._request.clear()
                 if self.catch_up(SLICE):
                     continue
                 if not self._is_complete():
-                    self._closing.wait(POLL)
+                    self._stop.wait(POLL)
                 elif self._may_end():
                     return
         except Exception as error:  # nobody reads a thread's traceback

@@ -194,9 +194,9 @@ class RunSnapshot:
             return False
         passes = range(1, self.manifest["final_pass"] + 1)
         frames = self.manifest["frames"]
-        named = {FrameKey(number, frame["position"]) for number in passes for frame in frames}
+        contents = {FrameKey(number, frame["position"]) for number in passes for frame in frames}
         newer = {key for key, time in self._times.items() if time > self._manifest_time}
-        return named <= self._times.keys() and newer <= named
+        return contents <= self._times.keys() and newer <= contents
 
     def _read(self, key: FrameKey) -> bytes:
         path = self._run.path(key)

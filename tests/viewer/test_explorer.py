@@ -128,11 +128,11 @@ def test_the_map_zooms_in(viewer):
 
 
 def test_two_runs_stand_side_by_side_with_their_difference(viewer, paint, tmp_path):
-    other = paint(passes=3, seed=1, output_dir=str(tmp_path / "other")).directory
-    viewer.compare(other, follow=False)
+    second = paint(passes=3, seed=1, output_dir=str(tmp_path / "other")).directory
+    viewer.compare(second, follow=False)
     base, variant, difference = shown_pictures(viewer)
     key = FrameKey(3, 1)
-    assert (base, variant) == (viewer.base.file(key), RunSnapshot(other).file(key))
+    assert (base, variant) == (viewer.base.file(key), RunSnapshot(second).file(key))
     assert read(difference).size == (12, 8)
     assert "pass 3 · difference · 0." in viewer.panels["difference", 3].caption.value
     viewer.compare(None, follow=False)
@@ -142,8 +142,8 @@ def test_two_runs_stand_side_by_side_with_their_difference(viewer, paint, tmp_pa
 def test_beside_a_second_run_it_says_whose_words_and_recipe_are_shown(viewer, paint, tmp_path):
     texts = [viewer.details.facts, viewer.details.title]
     assert not any("(base)" in text.value for text in texts)
-    other = paint(passes=3, seed=1, output_dir=str(tmp_path / "other")).directory
-    viewer.compare(other, follow=False)
+    second = paint(passes=3, seed=1, output_dir=str(tmp_path / "other")).directory
+    viewer.compare(second, follow=False)
     assert all("run (base)" in text.value for text in texts)
     assert viewer.details.record.titles == ("Recipe of run (base)",)
     assert "variant other" in viewer.heading.value

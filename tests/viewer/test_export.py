@@ -69,9 +69,9 @@ def test_no_word_is_markup(paint, tmp_path, word):
     page, content = Page(text), data(text)
     assert page.names.count("script") == 2
     assert "b" not in page.names
-    said = Page(content["words"]["2"])
-    assert set(said.names) == {"div", "bdi"}
-    assert said.text.split() == (word + " ").split() * 3
+    words = Page(content["words"]["2"])
+    assert set(words.names) == {"div", "bdi"}
+    assert words.text.split() == (word + " ").split() * 3
     facts = Page(content["frames"]["2/2"]["facts"])
     assert set(facts.names) == {"table", "tr", "th", "td"}
     assert word in facts.text

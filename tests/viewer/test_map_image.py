@@ -66,8 +66,8 @@ def test_values_are_colours_from_dark_to_light(snapshot):
 
 def test_the_least_difference_does_not_look_like_none(snapshot):
     values = {FrameKey(1, 1): 0.0, FrameKey(1, 2): 1e-6, FrameKey(1, 3): 1.0}
-    nothing, little = np.asarray(map_image.value_sheet(snapshot, values))[0, :2]
-    assert nothing.tolist() != little.tolist()
+    zero, tiny = np.asarray(map_image.value_sheet(snapshot, values))[0, :2]
+    assert zero.tolist() != tiny.tolist()
 
 
 @pytest.mark.parametrize("measure", [name for name in MEASURES if name != DIFFERENCE])
