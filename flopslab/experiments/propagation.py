@@ -12,7 +12,7 @@ import numpy as np
 from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import cell_parameters
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError

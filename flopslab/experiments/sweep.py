@@ -20,7 +20,7 @@ import numpy as np
 import yaml
 
 from flopslab.core.generator import Generator
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import cell_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
@@ -30,7 +30,7 @@ from flopslab.runs.reader import frozen_batch_size
 from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
-CELL = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
+CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
     "seeds": 1,
     "probe": "tiny",
 }  # parameters of a notebook that sweeps, beside those of the study
