@@ -72,7 +72,7 @@ function picture(kind, number, position) {
 function showPictures(position) {
   const place = find("pictures");
   place.replaceChildren();
-  const wide = kinds.length > 1 || data.passes.length > 3 ? 200 : 300;
+  const wide = kinds.length > 1 ? 150 : data.passes.length > 3 ? 200 : 300;
   place.style.gridTemplateColumns = `repeat(${data.passes.length}, minmax(0, ${wide}px))`;
   for (const kind of kinds) {
     data.passes.forEach((number, row) => {
