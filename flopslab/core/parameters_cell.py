@@ -6,7 +6,7 @@ other variable in the kernel is the user's own.
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flopslab.errors import ParameterError
@@ -23,11 +23,10 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
     is none.
     """
     fields = set(fields)
-    trees = [tree for source in namespace.get("In", []) if (tree := _parse(source))]
-    names = [name for tree in trees for name in _cell_names(tree, fields)]
-    for source in namespace.get("In", []):
-        if source.startswith(_INJECTED) and (tree := _parse(source)):
-            names += _assigned(tree)
+    cells = [(source, tree) for source in namespace.get("In", []) if (tree := _parse(source))]
+    names = _current_names([_cell_names(tree, fields) for _, tree in cells])
+    injected = [tree for source, tree in cells if source.startswith(_INJECTED)]
+    names += _assigned(injected[-1]) if injected else []
     names = names or list(namespace.get("__annotations__", {}))
     if not fields & set(names):
         raise ParameterError(
@@ -40,6 +39,20 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
         for name in dict.fromkeys(names)
         if name in namespace and not name.startswith(_OF_PAPERMILL)
     }
+
+
+def _current_names(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The annotated names of the cells (oldest first), without those that were corrected since.
+
+    A cell that was run again, with a mistyped name put right, repeats most of the names that it
+    had.
+    """
+    return [
+        name
+        for index, names in enumerate(cells)
+        if not any(2 * len({*names} & {*later}) >= len(names) for later in cells[index + 1 :])
+        for name in names
+    ]
 
 
 def _parse(source: str) -> ast.Module | None:

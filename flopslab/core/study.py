@@ -1,7 +1,7 @@
 """Every parameter of a run: its name, its meaning, its range, and what it acts on."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as abbreviate
@@ -38,6 +38,8 @@ class ActsOn:
     refinement: bool = True
     directly: bool = True
 
+
+NOTEBOOK = "parameters from this notebook"
 
 RUN = ActsOn(refinement=False, directly=False)  # which frames there are and where: on no pixel
 REFINEMENT = ActsOn()
@@ -203,8 +205,7 @@ class Study(BaseModel):
 
         A mistyped parameter is an error; the user's own variables are left alone.
         """
-        parameters = cell_parameters(namespace, cls.model_fields)
-        return cls.from_mapping(parameters, "parameters from this notebook")
+        return cls.from_mapping(cell_parameters(namespace, cls.model_fields), NOTEBOOK)
 
     def replace(self, **parameters: Any) -> Self:
         """The study with these parameters changed, checked like any other."""
@@ -287,18 +288,31 @@ def nearest_name(name: str, names: list[str]) -> str | None:
     return near[0] if near else None
 
 
+def notebook_parameters(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The parameters of a notebook's parameters cell, `globals()`, by name.
+
+    ParameterError for those that have none of these `names`; it offers the nearest.
+    """
+    names = list(names)
+    parameters = cell_parameters(namespace, names)
+    if unknown := [name for name in parameters if name not in names]:
+        actual = "; ".join(f"{name} = {abbreviate(parameters[name])}" for name in unknown)
+        hint = "; ".join(_correction(name, names) for name in unknown)
+        raise ParameterError(NOTEBOOK, f"{actual}, which is not a parameter", hint)
+    return parameters
+
+
 def _describe(error: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, str]:
     """(what was there, what to do) for one of pydantic's errors, in our words."""
     name = error["loc"][0]
     actual = f"{name} = {abbreviate(parameters[name])}"
     if error["type"] == "extra_forbidden":
-        return f"{actual}, which is not a parameter", _correction(name)
+        return f"{actual}, which is not a parameter", _correction(name, list(Study.model_fields))
     schema = Study.model_json_schema()["properties"][name]
     return actual, f"{name} must be {_allowed(schema)}"
 
 
-def _correction(name: str) -> str:
-    names = list(Study.model_fields)
+def _correction(name: str, names: list[str]) -> str:
     near = nearest_name(name, names)
     return f"use {near} instead of {name}" if near else f"drop {name}; there are {', '.join(names)}"
 
