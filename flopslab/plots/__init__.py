@@ -1,6 +1,12 @@
 """Figures: of a run, of the runs of a sweep, and of what a changed word did."""
 
-from flopslab.plots.comparison import axis_sheets, measure_curves, pass_sheet, position_sheets
+from flopslab.plots.comparison import (
+    axis_sheets,
+    measure_curves,
+    pass_sheet,
+    position_sheet,
+    position_sheets,
+)
 from flopslab.plots.influence import (
     arrival,
     control_comparison,
@@ -26,6 +32,7 @@ __all__ = [
     "measure_curves",
     "pass_column",
     "pass_sheet",
+    "position_sheet",
     "position_sheets",
     "prediction",
     "save",

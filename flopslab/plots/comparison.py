@@ -10,6 +10,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from flopslab.analysis.evaluation import MEASURES
 from flopslab.core.windows import FrameKey
 from flopslab.experiments.sweep import Sweep, Variant, label
 from flopslab.plots.pictures import frame_captions, frame_picture, picture_sheet, sample
@@ -26,7 +27,7 @@ def position_sheet(sweep: Sweep, pass_number: int = 0) -> DescribedFigure:
     there are many.
     """
     runs = _runs(sweep.first_seed)
-    common = sorted(set.intersection(*(set(run.positions) for run in runs)))
+    common = _common_positions(runs)
     positions = [common[index] for index in sample(len(common))]
     captions = frame_captions(runs[0])
     return picture_sheet(
@@ -44,9 +45,13 @@ def position_sheets(sweep: Sweep) -> dict[str, DescribedFigure]:
     return {f"pass{number}": position_sheet(sweep, number) for number in range(1, passes + 1)}
 
 
-def pass_sheet(sweep: Sweep, position: int) -> DescribedFigure:
-    """One position through the passes: a row for each variant, a column for each pass."""
+def pass_sheet(sweep: Sweep, position: int = 0) -> DescribedFigure:
+    """One position through the passes: a row for each variant, a column for each pass.
+
+    `position` 0: the one in the middle.
+    """
     runs = _runs(sweep.first_seed)
+    position = position or _middle(runs)
     numbers = range(1, max(run.passes[-1] for run in runs) + 1)
     return picture_sheet(
         [[_picture(run, number, position) for number in numbers] for run in runs],
@@ -57,17 +62,23 @@ def pass_sheet(sweep: Sweep, position: int) -> DescribedFigure:
     )
 
 
-def axis_sheets(sweep: Sweep, position: int, pass_number: int = 0) -> dict[str, DescribedFigure]:
-    """One position in one pass: the first axis across, the second down, a sheet for each plane."""
+def axis_sheets(
+    sweep: Sweep, position: int = 0, pass_number: int = 0
+) -> dict[str, DescribedFigure]:
+    """One position in one pass: the first axis across, the second down, a sheet for each plane.
+
+    `position` 0: the one in the middle.
+    """
+    position = position or _middle(_runs(sweep.first_seed))
     planes = enumerate(sweep.planes, 1)
     return {f"axes{index}": _axis_sheet(plane, position, pass_number) for index, plane in planes}
 
 
 def measure_curves(
-    sweep: Sweep, rows: Sequence[Row], measures: Mapping[str, str], columns: int = 3
+    sweep: Sweep, rows: Sequence[Row], measures: Mapping[str, str] = MEASURES
 ) -> DescribedFigure:
-    """The measures of a sweep's runs pass by pass; see `curves`."""
-    return curves(rows, [axis for axis in sweep.axes if axis != "seed"], measures, columns)
+    """The measures of a sweep's runs pass by pass; see `curves`. `rows`: means over seeds."""
+    return curves(rows, [axis for axis in sweep.axes if axis != "seed"], measures)
 
 
 def curves(
@@ -116,6 +127,15 @@ def _axis_sheet(
 
 def _runs(variants: Iterable[Variant]) -> list[RunDirectory]:
     return [finished_run(variant.study.output_dir) for variant in variants]
+
+
+def _common_positions(runs: Sequence[RunDirectory]) -> list[int]:
+    return sorted(set.intersection(*(set(run.positions) for run in runs)))
+
+
+def _middle(runs: Sequence[RunDirectory]) -> int:
+    common = _common_positions(runs)
+    return common[len(common) // 2]
 
 
 def _labels(variants: Iterable[Variant]) -> list[str]:
