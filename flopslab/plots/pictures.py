@@ -38,7 +38,7 @@ def picture_sheet(
     most.
     """
     first = next(picture for row in pictures for picture in row if picture is not None)
-    canvas, middles = _compose(pictures, open_picture(first).size)
+    canvas, middles = compose_grid(pictures, open_picture(first).size)
     cell = min(cell, FULL / len(columns))
     width = cell * len(columns)
     figure = DescribedFigure(width, width * canvas.height / canvas.width, alt or title)
@@ -97,7 +97,7 @@ def frame_captions(run: RunDirectory) -> dict[int, str]:
     return captions | {position: words[position] for position in captions if position in words}
 
 
-def _compose(
+def compose_grid(
     pictures: Grid, size: tuple[int, int]
 ) -> tuple[Image.Image, tuple[list[float], list[float]]]:
     """(all pictures in one, (middles of the columns, middles of the rows) in its pixels)."""

@@ -83,9 +83,9 @@ def shorten(text: str, inches: float) -> str:
     return "".join(letter if font.get_char_index(ord(letter)) else "□" for letter in text)
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Figure, path: Path, dpi: int = DPI) -> Path:
     """The path, where the figure now is, labels included: PNG, or what its name ends in."""
-    figure.savefig(path, dpi=DPI, bbox_inches="tight", facecolor="white")
+    figure.savefig(path, dpi=dpi, bbox_inches="tight", facecolor="white")
     return path
 
 
