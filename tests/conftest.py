@@ -10,7 +10,7 @@ from painted import PaintedGenerator, pixels, write_words
 
 from flopslab.core.study import Study
 from flopslab.passes import Run, run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 
 # A busy machine is slow, not wrong.
 settings.register_profile("flopslab", deadline=None)
@@ -40,10 +40,10 @@ def study(tmp_path: Path) -> Study:
 def paint(study: Study) -> Callable[..., Run]:
     """`paint(generator, **options of run, **parameters)`: that study, run without a model."""
 
-    def run_it(generator=None, share_from=None, last_only=False, **parameters) -> Run:
-        asked = study.model_copy(update=parameters)
+    def run_it(generator=None, reuse_from=None, last_only=False, **parameters) -> Run:
+        asked = study.replace(**parameters)
         generator = generator or PaintedGenerator()
-        return run(asked, generator, NoProgress(), last_only=last_only, share_from=share_from)
+        return run(asked, generator, NullProgress(), last_only=last_only, reuse_from=reuse_from)
 
     return run_it
 

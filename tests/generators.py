@@ -68,7 +68,7 @@ def nearly_same(one: Image.Image, other: Image.Image) -> bool:
 
 def refused(error: pytest.ExceptionInfo, *parts: str) -> bool:
     """The error names every one of the parts and says what to do."""
-    return all(part in str(error.value) for part in parts) and bool(error.value.remedy)
+    return all(part in str(error.value) for part in parts) and bool(error.value.hint)
 
 
 class Decoded(list):

@@ -19,7 +19,7 @@ from flopslab.core.generator import FrameRequest
 from flopslab.core.study import Study
 from flopslab.experiments.sweep import Sweep
 from flopslab.passes import run
-from flopslab.progress import NoProgress, WholeProgress
+from flopslab.progress import NullProgress, OverallBar
 from flopslab.runs.reader import read_frame
 
 WORDS = [
@@ -108,10 +108,10 @@ class Painters:
         return sum(generator.calls for generator in self.made)
 
 
-def silent(sweep: Sweep) -> WholeProgress:
+def silent(sweep: Sweep) -> OverallBar:
     """The progress of a sweep over twelve frames, which shows nothing."""
     costs = [[1.0] * variant.study.passes for variant in sweep.variants]
-    return WholeProgress(costs, [12] * len(costs), file=io.StringIO())
+    return OverallBar(costs, [12] * len(costs), file=io.StringIO())
 
 
 def _values(image: Image.Image) -> np.ndarray:
@@ -141,4 +141,4 @@ def files(directory: Path) -> dict[str, tuple]:
 
 if __name__ == "__main__":  # a run in a process of its own: parameters as JSON, delay
     generator = PaintedGenerator(delay=float(sys.argv[2]))
-    run(Study.of(**json.loads(sys.argv[1])), generator, NoProgress())
+    run(Study.of(**json.loads(sys.argv[1])), generator, NullProgress())

@@ -1,21 +1,19 @@
-import shlex
 from dataclasses import FrozenInstanceError
 
 import numpy as np
-import papermill.cli
 import pytest
-import yaml
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image
 from skimage.color import rgb2lab
 
 from flopslab import passes
-from flopslab.core import compositing, windows
+from flopslab.core import compositing
 from flopslab.core.compositing import Neighbour, montage
 from flopslab.core.plan import frame_seed
-from flopslab.core.study import Study, steps_run
+from flopslab.core.study import Study, step_count
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError, RunError
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run, read_frame
 
 
@@ -67,9 +65,9 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
             request
             for batch, _ in generator.batches
             for request in batch
-            if request.seed == frame_seed(0, 6, number)
+            if request.seed == frame_seed(0, FrameKey(number, 6))
         )
-        seen = [found.frame(number - 1, position)[0] for position in range(4, 9)]
+        seen = [found.image(FrameKey(number - 1, position)) for position in range(4, 9)]
         expected = montage(seen).resize((12, 8), Image.Resampling.LANCZOS)
         assert request.context.init.tobytes() == expected.tobytes()
 
@@ -124,10 +122,12 @@ def test_a_changed_word_changes_its_cone_and_nothing_else(
     same_pixels = {name for name, _ in pixels(one).items() & pixels(two).items()}
     same_keys = {name for name, _ in keys(one).items() & keys(two).items()}
     outside = set()
-    frames = windows.positions(12, interval)
+    study = Study(context_diameter=2, frame_interval=interval, boundary=boundary)
+    windowing = Windowing(study, 12)
+    frames = windowing.positions
     for number in (1, 2, 3):
         for position in frames:
-            if changed not in windows.cone(position, number, 12, frames, 2, 2, boundary):
+            if changed not in windowing.cone(FrameKey(number, position)):
                 outside.add(f"pass{number}/frame_{position:06d}.png")
     assert same_pixels == same_keys == outside
     assert 0 < len(outside) < 3 * len(frames)
@@ -144,9 +144,9 @@ def test_one_word_is_a_run_too(paint, tmp_path):
 def test_progress_hears_of_every_pass_and_frame(study):
     said = []
 
-    class Listener(NoProgress):
-        def begin(self, number, total, kept):
-            said.append((number, total, kept))
+    class Listener(NullProgress):
+        def begin(self, pass_number, total, kept):
+            said.append((pass_number, total, kept))
 
         def advance(self, count, words):
             said.append((count, words))
@@ -154,9 +154,9 @@ def test_progress_hears_of_every_pass_and_frame(study):
         def end(self):
             said.append("end")
 
-    short = study.model_copy(update={"limit": 3})
-    passes.run(short, PaintedGenerator(), NoProgress())
-    longer = study.model_copy(update={"limit": 5, "passes": 1})
+    short = study.replace(**{"limit": 3})
+    passes.run(short, PaintedGenerator(), NullProgress())
+    longer = study.replace(**{"limit": 5, "passes": 1})
     passes.run(longer, PaintedGenerator(), Listener())
     assert said == [(1, 5, 3), (2, "ocean stone river"), "end"]
 
@@ -172,11 +172,11 @@ def test_the_result_of_a_run_is_a_frozen_account(paint, study, tmp_path):
     assert run.study.limit == 3
     assert run.directory == tmp_path / "run"
     assert run.manifest == tmp_path / "run" / "visual-manifest.json"
-    assert [(done.number, done.made, done.kept, done.shared) for done in run.passes] == [
+    assert [(done.number, done.made, done.kept, done.copied) for done in run.passes] == [
         (1, 3, 0, 0), (2, 3, 0, 0),
     ]  # fmt: skip
     assert all(done.seconds > 0 for done in run.passes)
-    assert run.set_aside == ()
+    assert run.quarantined == ()
     with pytest.raises(FrozenInstanceError):
         run.directory = None
 
@@ -191,11 +191,11 @@ def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
     before, generator = files(directory), PaintedGenerator()
     with pytest.raises(RunError) as caught:
         paint(generator, last_only=True)
-    assert "4 of 12 frames of pass 1" in caught.value.found
-    assert caught.value.found.endswith("at positions 2-4, 9")
-    assert "papermill notebooks/run.ipynb out.ipynb" in caught.value.remedy
-    assert "-p passes 1" in caught.value.remedy
-    assert f"-p output_dir {directory}" in caught.value.remedy
+    assert "4 of 12 frames of pass 1" in caught.value.actual
+    assert caught.value.actual.endswith("at positions 2-4, 9")
+    assert "papermill notebooks/run.ipynb out.ipynb" in caught.value.hint
+    assert "-p passes 1" in caught.value.hint
+    assert f"-p output_dir {directory}" in caught.value.hint
     assert files(directory) == before and generator.calls == 0
 
 
@@ -204,38 +204,6 @@ def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undis
     run = paint(last_only=True)
     assert [(done.number, done.made) for done in run.passes] == [(2, 12)]
     assert pixels(run.directory) == undisturbed
-
-
-def test_missing_positions_are_shown_in_short():
-    assert passes.spans([3]) == "3"
-    assert passes.spans([1, 2, 3, 7, 9, 10]) == "1-3, 7, 9-10"
-    assert passes.spans([1, 4, 7, 13], interval=3) == "1-7, 13"
-    assert passes.spans([*range(1, 40, 2), 41, 42], most=2) == "1, 3 and 20 more"
-
-
-def test_the_command_gives_papermill_the_same_study():
-    study = Study.of(
-        output_dir="a dir/it's $5",
-        passes=2,
-        prompt_prefix="1e3",
-        prompt_suffix="None",
-        guidance_scale=2.5,
-        seed=7,
-        sequence="ünï code.json",
-        kernel=[1, 0.5],
-        denoising_strength=[0.75, 0.5],
-    )
-    program, source, _, *options = shlex.split(passes.command(study))
-    assert (program, source) == ("papermill", "notebooks/run.ipynb")
-    read, options = {}, iter(options)
-    for flag in options:
-        assert flag in ("-p", "-r", "-y")
-        if flag == "-y":
-            read |= yaml.safe_load(next(options))
-        else:
-            name, value = next(options), next(options)
-            read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
-    assert Study.of(**read) == study
 
 
 def test_a_reach_wider_than_the_sequence_is_one_warning(paint):
@@ -253,7 +221,10 @@ def test_a_reach_that_fits_or_is_not_used_is_no_warning(paint, given, recwarn):
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"kernel": "flat"}, "kernel = 'flat' changes nothing with method grid"),
+        (
+            {"distance_weights": "flat"},
+            "distance_weights = 'flat' changes nothing with method grid",
+        ),
         ({"method": "blend", "image_weight": 0.7}, "image_weight = 0.7 changes nothing with"),
         (
             {"method": "latent", "ip_adapter": "a/b/c.safetensors"},
@@ -269,8 +240,8 @@ def test_a_parameter_that_is_set_but_has_no_effect_is_told(paint, given, told):
 
 
 def test_a_parameter_that_has_an_effect_is_no_warning(paint, tmp_path, recwarn):
-    paint(method="blend", kernel="flat", colour_anchor=0.5, colour_match="histogram")
-    paint(passes=1, kernel="flat", output_dir=str(tmp_path / "one"))
+    paint(method="blend", distance_weights="flat", colour_anchor=0.5, colour_match="histogram")
+    paint(passes=1, distance_weights="flat", output_dir=str(tmp_path / "one"))
     assert not [warning for warning in recwarn if warning.category is FlopslabWarning]
 
 
@@ -286,8 +257,8 @@ def test_the_strength_that_is_advised_runs_a_step(paint):
     for steps in range(1, 121):
         with pytest.raises(ParameterError) as caught:
             paint(PaintedGenerator(steps=steps), denoising_strength=0.0001)
-        advised = float(caught.value.remedy.split()[3])
-        assert advised <= 1 and steps_run(steps, advised) >= 1
+        advised = float(caught.value.hint.split()[3])
+        assert advised <= 1 and step_count(steps, advised) >= 1
 
 
 def test_each_strength_of_a_list_must_run_a_step(paint):
@@ -322,18 +293,18 @@ def test_refined_frames_are_led_back_to_the_colours_of_the_first_pass(paint, met
 
 
 def lab_mean(run, number: int, position: int) -> np.ndarray:
-    return rgb2lab(np.asarray(run.image(number, position)) / 255).mean((0, 1))
+    return rgb2lab(np.asarray(run.image(FrameKey(number, position))) / 255).mean((0, 1))
 
 
 def pass_1(run) -> list[bytes]:
-    return [run.image(1, position).tobytes() for position in run.positions]
+    return [run.image(FrameKey(1, position)).tobytes() for position in run.positions]
 
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
 def test_a_flat_frame_is_an_error_and_never_kept(paint, undisturbed, colour):
     with pytest.raises(ModelError, match="position 6 in pass 1") as caught:
         paint(Spoiled(5, Image.new("RGB", (12, 8), colour)))
-    assert str(colour) in caught.value.found
+    assert str(colour) in caught.value.actual
     run = paint()
     assert run.passes[0].kept == 4, "the batches before are kept"
     assert pixels(run.directory) == undisturbed

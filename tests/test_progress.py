@@ -1,4 +1,4 @@
-"""Progress: one bar per pass, with frames/s, the time left for the whole run, current words."""
+"""PassBars: one bar per pass, with frames/s, the time left for the whole run, current words."""
 
 import io
 import os
@@ -9,7 +9,7 @@ import sys
 import nbformat
 import pytest
 
-from flopslab.progress import WIDTH, NoProgress, Progress, WholeProgress
+from flopslab.progress import WIDTH, NullProgress, OverallBar, PassBars
 
 
 class Clock:
@@ -32,9 +32,9 @@ def lines(file: io.StringIO) -> list[str]:
     return [line.rstrip() for line in file.getvalue().replace("\n", "\r").split("\r") if line]
 
 
-def watch(passes: int, frames: int, clock: Clock, costs=None) -> tuple[Progress, io.StringIO]:
+def watch(passes: int, frames: int, clock: Clock, costs=None) -> tuple[PassBars, io.StringIO]:
     file = io.StringIO()
-    return Progress(passes, frames, costs, file=file, every=0, clock=clock), file
+    return PassBars(passes, frames, costs, file=file, every=0, clock=clock), file
 
 
 def test_each_pass_has_a_bar_that_ends_full(clock):
@@ -101,7 +101,7 @@ def test_frames_that_are_found_on_the_way_cost_no_time(clock):
 
 def test_a_bar_can_have_another_name(clock):
     file = io.StringIO()
-    progress = Progress(1, 4, file=file, every=0, clock=clock, names=["3 interventions"])
+    progress = PassBars(1, 4, file=file, every=0, clock=clock, names=["3 interventions"])
     progress.begin(1, total=4, kept=0)
     progress.end()
     assert lines(file)[-1].startswith("3 interventions ")
@@ -135,7 +135,7 @@ def test_words_that_find_no_room_are_cut_and_say_so(clock):
 
 def test_many_runs_have_one_bar_and_the_time_left_of_all(clock):
     file = io.StringIO()
-    progress = WholeProgress([[1.0, 0.5], [1.0, 0.1]], [10, 10], file=file, every=0, clock=clock)
+    progress = OverallBar([[1.0, 0.5], [1.0, 0.1]], [10, 10], file=file, every=0, clock=clock)
     progress.start("grid")
     progress.begin(1, total=10, kept=0)
     clock.now += 10
@@ -158,7 +158,7 @@ def test_many_runs_have_one_bar_and_the_time_left_of_all(clock):
 
 
 def test_no_progress_shows_nothing(capfd):
-    progress = NoProgress()
+    progress = NullProgress()
     progress.begin(1, total=2, kept=0)
     progress.advance(2, "silence")
     progress.end()
@@ -166,8 +166,8 @@ def test_no_progress_shows_nothing(capfd):
 
 
 SOURCE = """
-from flopslab.progress import Progress
-progress = Progress(2, 3)
+from flopslab.progress import PassBars
+progress = PassBars(2, 3)
 for number in (1, 2):
     progress.begin(number, 3, 0)
     for word in ("silence", "<b>fire</b>", "memory"):
@@ -217,3 +217,11 @@ def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
     _, shown = papermill
     assert "pass 1/2" in shown
     assert "pass 2/2" in shown
+
+
+def test_a_bar_that_has_not_begun_ignores_frames():
+    bars, file = watch(1, 3, Clock())
+    bars.advance(1, "sea")
+    bars.keep(1)
+    bars.end()
+    assert file.getvalue() == ""

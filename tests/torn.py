@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest import mock
 
-from flopslab.runs import filesystem as disk
+from flopslab.runs import filesystem
 
 OPERATIONS = (
     "write", "sync", "rename", "remove", "symlink", "hard_link", "make_directory", "sync_directory",
@@ -40,7 +40,7 @@ class Disk:
     def in_place(self):
         with ExitStack() as stack:
             for name in OPERATIONS:
-                stack.enter_context(mock.patch.object(disk, name, self._operation(name)))
+                stack.enter_context(mock.patch.object(filesystem, name, self._operation(name)))
             yield self
 
     def power_off(self, tear: Callable[[bytes], bytes], undo: bool) -> None:
@@ -54,7 +54,7 @@ class Disk:
                 target.write_bytes(before)
 
     def _operation(self, name: str) -> Callable:
-        real, model = getattr(disk, name), getattr(self, f"_{name}", None)
+        real, model = getattr(filesystem, name), getattr(self, f"_{name}", None)
 
         def operation(*arguments):
             self.count += 1

@@ -28,7 +28,7 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
     injected = [tree for source, tree in cells if source.startswith(_INJECTED)]
     names += _assigned(injected[-1]) if injected else []
     names = names or list(namespace.get("__annotations__", {}))
-    if not fields & set(names):
+    if not names:
         raise ParameterError(
             "a notebook's parameters cell",
             "no annotated parameter",

@@ -69,7 +69,7 @@ class Study(BaseModel):
 
     passes: Annotated[int, RUN] = Field(3, ge=1)
     """How many passes. The first sees words alone; in each later one every frame also looks at its
-    neighbours' frames of the pass before."""
+    neighbours' frames of the previous pass."""
 
     context_diameter: int = Field(10, ge=0)
     """Width of the word window: this many words around a position, half on either side, enter its
@@ -96,15 +96,15 @@ class Study(BaseModel):
     """What no frame should show."""
 
     method: Annotated[MethodName, REFINEMENT] = "grid"
-    """How neighbouring frames enter a new one: side by side in one image to start from (grid), as
-    their distance-weighted mean (blend), as the same in latent space (latent), or as image
+    """How neighbouring frames enter a new one: tiled into one init image (grid), as their
+    distance-weighted mean (blend), as the same mean in latent space (latent), or as image
     embeddings beside the words (ip_adapter)."""
 
     distance_weights: Annotated[
         WeightShape | Annotated[list[Positive], Field(min_length=1)], NEIGHBOURS
     ] = "triangle"
     """How a neighbour's weight falls with its distance in frames: flat, triangle, gaussian, or a
-    list of weights from the centre outwards; grid shows all alike."""
+    list of weights from the centre outwards; grid weighs all alike."""
 
     image_context_multiplier: Annotated[int, NEIGHBOURS] = Field(2, ge=0)
     """How many times farther than words images reach; 0: a frame sees only its predecessor."""
@@ -124,8 +124,8 @@ class Study(BaseModel):
     starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
 
     colour_anchor: Annotated[float, REFINEMENT] = Field(0.0, ge=0, le=1)
-    """How far a refined frame's colours are led back to those of its first-pass frame; 0: not at
-    all, 1: all the way."""
+    """How far a refined frame's colours are matched to those of the pass-1 frame at the same
+    position; 0: not at all, 1: all the way."""
 
     colour_match: Annotated[ColourMatch, REFINEMENT] = "reinhard"
     """What colour_anchor matches: mean and spread in Lab (reinhard) or the whole histogram."""
@@ -146,7 +146,7 @@ class Study(BaseModel):
     """Denoising steps of a whole generation; 0: what suits the model."""
 
     guidance_scale: float | None = Field(None, ge=0)
-    """How strongly the prompt pulls (classifier-free guidance); none: what suits the model."""
+    """Scale of classifier-free guidance; none: what suits the model."""
 
     guidance_stop: Share = 1.0
     """Share of the steps that are guided, from the first; those after it run without guidance, at
@@ -167,8 +167,9 @@ class Study(BaseModel):
     """Frames computed together; 0: found once, then kept for the run."""
 
     control: Annotated[Control, NEIGHBOURS] = "none"
-    """A refinement that is wrong on purpose, to compare with: neighbours from elsewhere (shuffled),
-    all neighbours one and the same frame (constant), no pictures or no words for refinement."""
+    """A refinement that is wrong on purpose, to compare with: neighbours drawn from the whole
+    sequence (shuffled), all neighbours the same frame (constant), no neighbours (no_images) or no
+    words (no_text) in refinement."""
 
     limit: Annotated[int, RUN] = Field(0, ge=0)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""

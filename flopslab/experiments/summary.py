@@ -83,8 +83,8 @@ def describe_propagation(
 ) -> list[str]:
     """The propagation in sentences.
 
-    `inside`: the first value of `inside_outside_front`, by control, `none` among them. `count`: of the changes under a control; fewer than `ENOUGH`
-    cannot tell anything apart.
+    `inside`: the first value of `inside_outside_front`, by control, `none` among them. `count`: of
+    the changes under a control; fewer than `ENOUGH` cannot tell anything apart.
     """
     last = passes[-1]
     fronts = [zip(item.fronts, item.predicted_fronts, strict=True) for item in passes]

@@ -111,7 +111,7 @@ def test_weights_are_not_made_up(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match="no weights vision_model") as raised:
         load_probe(str(tmp_path))
-    assert raised.value.remedy
+    assert raised.value.hint
 
 
 def test_pickled_weights_are_refused(tmp_path):

@@ -82,8 +82,8 @@ def test_coherence_is_of_frames_in_order(paint):
 def test_pictures_are_compared_with_the_words_of_their_window(paint):
     probe = Levels()
     evaluate(paint().directory, probe, [1])
-    assert probe.asked[:2] == ["silence fire memory"] * 2
-    assert probe.asked[5] == "stone river light"
+    assert probe.expected[:2] == ["silence fire memory"] * 2
+    assert probe.expected[5] == "stone river light"
 
 
 def test_without_a_probe_what_needs_one_is_nan(paint):

@@ -92,7 +92,7 @@ def test_pictures_smaller_than_a_window_have_an_ssim_too(size):
 def test_pictures_of_two_sizes_are_not_compared(measure):
     with pytest.raises(ParameterError, match="32") as raised:
         measure(BLACK, noise(0, (16, 32)))
-    assert raised.value.remedy
+    assert raised.value.hint
 
 
 def test_drift_of_colour_is_the_distance_in_lab():

@@ -12,7 +12,7 @@ from flopslab.core.prompts import BASIC_COLOURS, Prompt
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.shared(request.param)
+    return generators.copied(request.param)
 
 
 def embeddings(generator, *prompts):

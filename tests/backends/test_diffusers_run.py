@@ -11,8 +11,9 @@ from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.plan import place
 from flopslab.core.prompts import Prompt
+from flopslab.core.windows import FrameKey
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 
 
@@ -22,8 +23,8 @@ def diffuse(study):
 
     def run_it(family="embedded", **parameters):
         given = {"model": str(generators.directory(family)), "limit": 8} | parameters
-        asked = study.model_copy(update=given)
-        finished = run(asked, generators.shared(family, **_loads(asked)), NoProgress())
+        asked = study.replace(**given)
+        finished = run(asked, generators.copied(family, **_loads(asked)), NullProgress())
         return pixels(finished.directory), sum(done.made for done in finished.passes)
 
     return run_it
@@ -85,7 +86,7 @@ def test_eight_frames_at_once_are_those_of_one_by_one(study, tmp_path, method):
     for size in (8, 1):
         asked = study.model_copy(update=given | {"output_dir": str(tmp_path / str(size))})
         generator = generators.load(method=method, batch_size=size)
-        found.append(pixels(run(asked, generator, NoProgress()).directory))
+        found.append(pixels(run(asked, generator, NullProgress()).directory))
     together, alone = found
     for name in together:
         levels = (np.frombuffer(frames[name], np.uint8).astype(int) for frames in found)
@@ -114,15 +115,15 @@ def test_latents_go_from_pass_to_pass_without_a_picture_between(diffuse, tmp_pat
     """One step of little noise: what is left is what the round trip through pixels would lose."""
     given = {"image_context_multiplier": 0, "denoising_strength": 0.4, "limit": 1, "passes": 2}
     diffuse(family=family, method="latent", **given)
-    generator = generators.shared(family)
+    generator = generators.copied(family)
     run_directory = open_run(tmp_path / "run")
-    stored = run_directory.latents(1, 1)
-    picture = run_directory.image(1, 1)
+    stored = run_directory.latents(FrameKey(1, 1))
+    picture = run_directory.image(FrameKey(1, 1))
     np.testing.assert_array_equal(np.asarray(generator.decode(stored)), np.asarray(picture))
-    recipe = run_directory.frame(2, 1)[1]
+    recipe = run_directory.frame(FrameKey(2, 1))[1]
     request = FrameRequest(
         Prompt(tuple(map(tuple, recipe.pixels["prompt"]))),
         recipe.pixels["seed"],
         Context(latents=stored),
     )
-    assert same(generator.generate([request], 0.4)[0], run_directory.image(2, 1))
+    assert same(generator.generate([request], 0.4)[0], run_directory.image(FrameKey(2, 1)))

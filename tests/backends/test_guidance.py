@@ -17,7 +17,7 @@ def family(request):
 
 
 def load(family, **parameters):
-    return generators.shared(family, steps=STEPS, **parameters)
+    return generators.copied(family, steps=STEPS, **parameters)
 
 
 def rows(generator, request, strength=1.0) -> list[int]:

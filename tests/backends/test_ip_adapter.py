@@ -24,7 +24,7 @@ def family(request):
 
 @pytest.fixture
 def generator(family):
-    return generators.shared(family, method="ip_adapter")
+    return generators.copied(family, method="ip_adapter")
 
 
 def looking(*seeds, weight=1.0, seed=0, **more):
@@ -75,7 +75,7 @@ def test_a_batch_of_one_sees_the_same_references_as_a_batch_of_three(family, gen
 
 def test_without_references_the_adapter_changes_no_bit(family, generator):
     frames = [request_of(), request_of(init=picture(1))]
-    plain = generators.shared(family).generate(frames, 0.7)
+    plain = generators.copied(family).generate(frames, 0.7)
     assert all(map(same, generator.generate(frames, 0.7), plain))
     frames = [looking(3, weight=0.0), looking(3, weight=0.0, init=picture(1))]
     assert all(map(same, generator.generate(frames, 0.7), plain))
@@ -114,7 +114,7 @@ def test_a_picture_is_encoded_once():
 
 
 def test_other_methods_load_no_adapter_and_no_image_encoder(family):
-    generator = generators.shared(family)
+    generator = generators.copied(family)
     pipe = generator._text_to_image
     assert pipe.image_encoder is None and pipe.unet.encoder_hid_proj is None
     assert "ip_adapter_digest" not in generator.settings
@@ -124,8 +124,8 @@ def test_other_methods_load_no_adapter_and_no_image_encoder(family):
 
 
 def test_the_model_keeps_its_digest_and_the_adapter_has_one_of_its_own(generator, tmp_path):
-    plain = generators.shared("sd").settings
-    with_adapter = generators.shared("sd", method="ip_adapter").settings
+    plain = generators.copied("sd").settings
+    with_adapter = generators.copied("sd", method="ip_adapter").settings
     assert with_adapter["model_digest"] == plain["model_digest"]
     copied = shutil.copytree(generators.directory("sd"), tmp_path / "model")
     before = adapter.digest(adapter.find("", copied))

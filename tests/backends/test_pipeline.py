@@ -18,7 +18,7 @@ from flopslab.errors import ModelError, ParameterError
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.shared(request.param)
+    return generators.copied(request.param)
 
 
 def difference(one, other):
@@ -48,13 +48,13 @@ def test_requests_of_all_kinds_in_one_call_keep_their_order_and_their_pixels(gen
 
 def test_more_requests_than_a_batch_holds_are_made_in_several():
     frames = [request_of(seed=seed) for seed in range(BATCH + 1)]
-    with Decoded(generators.shared("embedded")) as rows:
-        images = generators.shared("embedded").generate(frames)
+    with Decoded(generators.copied("embedded")) as rows:
+        images = generators.copied("embedded").generate(frames)
     assert len(rows) == 2 * BATCH and len({image.tobytes() for image in images}) == BATCH + 1
 
 
 def test_no_request_makes_no_image():
-    assert generators.shared("embedded").generate([]) == []
+    assert generators.copied("embedded").generate([]) == []
 
 
 def test_a_frame_repeats_with_its_seed_and_changes_with_it(generator):
@@ -69,7 +69,7 @@ def test_a_frame_leaves_the_global_random_state_and_the_threads_alone():
 
 
 def test_noise_is_drawn_in_single_precision_on_the_cpu_one_generator_a_frame():
-    start = generators.shared("sd")._start_from_noise(
+    start = generators.copied("sd")._start_from_noise(
         [torch.Generator().manual_seed(seed) for seed in (7, 8)]
     )
     expected = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(8))
@@ -87,7 +87,7 @@ def test_a_plain_prompt_gives_the_picture_of_the_pipeline_itself(generator):
 
 
 def test_image_to_image_gives_the_picture_of_the_pipeline_itself():
-    generator, init = generators.shared("embedded"), picture(3)
+    generator, init = generators.copied("embedded"), picture(3)
     theirs = generator._image_to_image(
         prompt=["sea"] * BATCH,
         image=[init] * BATCH,
@@ -99,7 +99,7 @@ def test_image_to_image_gives_the_picture_of_the_pipeline_itself():
 
 
 def test_images_are_encoded_without_noise_at_the_scale_of_the_latents():
-    generator, init = generators.shared("sd"), picture(3)
+    generator, init = generators.copied("sd"), picture(3)
     vae = generator._text_to_image.vae
     pixels = torch.from_numpy(np.array(init)).permute(2, 0, 1)[None] / 255 * 2 - 1
     with torch.no_grad():
@@ -121,13 +121,13 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
 
 def test_a_strength_that_runs_no_step_is_refused():
     with pytest.raises(ParameterError) as error:
-        generators.shared("embedded").generate([request_of(init=picture(1))], 0.3)
+        generators.copied("embedded").generate([request_of(init=picture(1))], 0.3)
     assert refused(error, f"{STEPS} steps", "0.3")
 
 
 def test_strength_has_no_meaning_without_an_image():
     images = [
-        generators.shared("embedded").generate([request_of()], part)[0] for part in (0.1, 1.0)
+        generators.copied("embedded").generate([request_of()], part)[0] for part in (0.1, 1.0)
     ]
     assert same(*images)
 
@@ -136,11 +136,11 @@ def test_an_image_of_another_size_or_mode_is_fitted_to_the_model():
     large = picture(3).resize((64, 64), Image.Resampling.NEAREST).convert("RGBA")
     fitted = large.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)
     frames = [request_of(init=large), request_of(init=fitted)]
-    assert same(*generators.shared("embedded").generate(frames, 0.5))
+    assert same(*generators.copied("embedded").generate(frames, 0.5))
 
 
 def test_the_negative_prompt_changes_a_frame_and_may_be_the_longer_one():
-    plain = generators.shared("sd").generate([request_of()])[0]
+    plain = generators.copied("sd").generate([request_of()])[0]
     for negative in ("fog", " ".join(["lighthouse"] * 12)):
         generator = generators.load("sd", negative_prompt=negative)
         frames = [request_of(), request_of(" ".join(["harbour"] * 12))]
@@ -150,7 +150,7 @@ def test_the_negative_prompt_changes_a_frame_and_may_be_the_longer_one():
 
 
 def test_a_transformer_pipeline_makes_frames_from_words_and_from_images():
-    generator = generators.shared("sd3")
+    generator = generators.copied("sd3")
     frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
     images = generator.generate(frames, 0.7)
     assert generator.size == (32, 32) and len({image.tobytes() for image in images}) == 3
@@ -164,7 +164,7 @@ def test_a_transformer_pipeline_makes_frames_from_words_and_from_images():
 )
 def test_a_transformer_pipeline_refuses_what_it_would_drop_silently(fragments, found):
     with pytest.raises(ParameterError) as error:
-        generators.shared("sd3").generate([FrameRequest(Prompt(fragments), 0)])
+        generators.copied("sd3").generate([FrameRequest(Prompt(fragments), 0)])
     assert refused(error, found)
 
 

@@ -17,7 +17,7 @@ from flopslab.errors import ParameterError
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.shared(request.param)
+    return generators.copied(request.param)
 
 
 def test_settings_are_json_and_complete(generator):

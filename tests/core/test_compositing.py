@@ -20,7 +20,7 @@ from flopslab.core.compositing import (
     montage,
     to_linear,
 )
-from flopslab.core.kernels import weights
+from flopslab.core.neighbours import weights_by_distance
 from flopslab.errors import ParameterError
 
 SIZE = (24, 16)
@@ -40,9 +40,9 @@ def latents(seed, shape=(4, 16, 16)):
     return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
-def neighbours(offsets, image=lambda offset: noise(offset + 9), kernel="triangle"):
+def neighbours(offsets, image=lambda offset: noise(offset + 9), distance_weights="triangle"):
     """Frames at these offsets, with their weights and latents."""
-    shares = weights(kernel, offsets)
+    shares = weights_by_distance(distance_weights, offsets)
     return [
         Neighbour(offset, image(offset), share, latents(offset + 9))
         for offset, share in zip(offsets, shares, strict=True)
@@ -118,7 +118,7 @@ def test_every_level_survives_the_way_to_linear_light_and_back():
 
 
 def test_the_mean_of_independent_latents_keeps_their_variance():
-    shares = weights("triangle", range(-4, 5))
+    shares = weights_by_distance("triangle", range(-4, 5))
     stack = np.stack([latents(seed, (4, 64, 64)) for seed in range(9)])
     plain = sum(w * z for w, z in zip(shares, stack, strict=True))
     kept = mean_latents(stack, shares)
@@ -128,7 +128,7 @@ def test_the_mean_of_independent_latents_keeps_their_variance():
 
 
 def test_equal_latents_stay_as_they_are():
-    kept = mean_latents(np.stack([latents(1)] * 5), weights("triangle", range(-2, 3)))
+    kept = mean_latents(np.stack([latents(1)] * 5), weights_by_distance("triangle", range(-2, 3)))
     np.testing.assert_allclose(kept, latents(1), atol=1e-6)
 
 

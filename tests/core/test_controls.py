@@ -7,16 +7,16 @@ import pytest
 from painted import PaintedGenerator, files, pixels
 from PIL import Image
 
-from flopslab.core import controls
+from flopslab.core import neighbours
 from flopslab.core.compositing import METHODS
-from flopslab.core.controls import CONTROLS
-from flopslab.core.plan import plan
+from flopslab.core.neighbours import CONTROLS
+from flopslab.core.plan import plan_pass
+from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError, RunError
-from flopslab.experiments import influence as waves
-from flopslab.experiments import interventions as propagation
+from flopslab.experiments import influence, interventions
 from flopslab.experiments.interventions import Replace
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.inspection import inspect_frame
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import read_sequence
@@ -25,36 +25,38 @@ every_control = pytest.mark.parametrize("control", CONTROLS)
 
 
 def planned(study, control, number=2):
-    asked = study.model_copy(update={"control": control})
-    return plan(asked, read_sequence(study.sequence), number, PaintedGenerator())
+    words = read_sequence(study.sequence)
+    return plan_pass(study.replace(control=control), words, number, PaintedGenerator())
 
 
 def test_frames_from_elsewhere_are_drawn_for_each_frame_and_the_same_for_one_seed():
     frames = range(1, 60, 3)
-    drawn = controls.elsewhere(7, 6, frames, seed=7)
+    drawn = neighbours.random_frames(7, 6, frames, seed=7)
     assert len(set(drawn)) == 6 and set(drawn) <= set(frames)
-    assert drawn == controls.elsewhere(7, 6, frames, 7) == (31, 28, 22, 55, 34, 52)
-    assert set(controls.elsewhere(7, len(frames), frames, 7)) == set(frames)
-    others = {controls.elsewhere(*one) for one in [(10, 6, frames, 7), (7, 6, frames, 8)]}
+    assert drawn == neighbours.random_frames(7, 6, frames, 7) == (31, 28, 22, 55, 34, 52)
+    assert set(neighbours.random_frames(7, len(frames), frames, 7)) == set(frames)
+    others = {neighbours.random_frames(*one) for one in [(10, 6, frames, 7), (7, 6, frames, 8)]}
     assert len(others | {drawn}) == 3
 
 
 def test_frames_from_elsewhere_are_no_nearer_than_by_chance():
     frames = range(1, 701)
-    away = [abs(p - q) for p in frames[300:400] for q in controls.elsewhere(p, 9, frames, 0)]
+    away = [abs(p - q) for p in frames[300:400] for q in neighbours.random_frames(p, 9, frames, 0)]
     assert np.mean(away) == pytest.approx(700 / 4, rel=0.1)
 
 
 def test_shuffled_neighbours_come_from_elsewhere_and_the_own_frame_stays(study):
     for frame in planned(study, "shuffled"):
-        drawn = controls.elsewhere(frame.position, len(frame.inputs), range(1, 13), study.seed)
-        pairs = zip(frame.inputs, drawn, strict=True)
-        assert frame.sources == {p: p if p == frame.position else other for p, other in pairs}
+        own, count = frame.key.position, len(frame.inputs)
+        drawn = neighbours.random_frames(own, count, range(1, 13), study.seed)
+        for entry, stranger in zip(frame.inputs, drawn, strict=True):
+            assert entry.source == (own if entry.position == own else stranger)
 
 
 def test_a_constant_neighbour_is_the_first_frame(study):
     for frame in planned(study, "constant"):
-        assert frame.sources == {p: p if p == frame.position else 1 for p in frame.inputs}
+        own = frame.key.position
+        assert all(e.source == (own if e.position == own else 1) for e in frame.inputs)
 
 
 def test_without_images_nothing_is_looked_at_and_without_text_nothing_is_said(study):
@@ -80,8 +82,8 @@ def test_a_frame_starts_from_what_its_recipe_says(paint, control, method):
     directory = paint(**asked).directory
     found = open_run(directory)
     for position in found.positions:
-        _, recipe = found.frame(2, position)
-        shown = [found.frame(1, p)[1].digest for p in recipe.input_positions]
+        recipe = found.recipe(FrameKey(2, position))
+        shown = [found.recipe(FrameKey(1, p)).digest for p in recipe.sources]
         assert [entry["digest"] for entry in recipe.pixels["inputs"]] == shown
 
 
@@ -92,17 +94,17 @@ def test_a_control_is_never_taken_for_the_real_run(paint, tmp_path, control):
     with pytest.raises(RunError, match=f"control = '{control}'"):
         paint(control=control)
     assert files(real.directory) == before
-    wrong = paint(control=control, output_dir=str(tmp_path / "c"), share_from=real.directory)
-    assert [(each.made, each.shared) for each in wrong.passes] == [(0, 12), (12, 0)]
+    wrong = paint(control=control, output_dir=str(tmp_path / "c"), reuse_from=real.directory)
+    assert [(each.made, each.copied) for each in wrong.passes] == [(0, 12), (12, 0)]
     with pytest.raises(RunError, match="control = 'none'"):
         paint(output_dir=str(tmp_path / "c"))
 
 
 @every_control
 def test_what_a_control_leaves_of_a_wave_is_its_cone(study, control):
-    asked = study.model_copy(update={"control": control, "passes": 3})
-    found = propagation.intervene(asked, Replace(6, "comet"), PaintedGenerator(), NoProgress())
-    measured = waves.influence([found])
+    asked = study.replace(**{"control": control, "passes": 3})
+    found = interventions.intervene(asked, Replace(6, "comet"), PaintedGenerator(), NullProgress())
+    measured = influence.influence([found])
     for number, differs in enumerate(measured.differs[0], 1):
         assert set(measured.positions[differs]) <= set(found.cone[number])
     assert found.computed == {number: len(cone) for number, cone in found.cone.items()}
@@ -113,9 +115,9 @@ def test_what_a_control_leaves_of_a_wave_is_its_cone(study, control):
 
 def front(study, control):
     own = {"control": control, "passes": 3, "output_dir": f"{study.output_dir}-{control}"}
-    asked = study.model_copy(update=own)
-    found = propagation.intervene(asked, Replace(6, "comet"), PaintedGenerator(), NoProgress())
-    return waves.front(waves.influence([found]))[0].tolist()
+    asked = study.replace(**own)
+    found = interventions.intervene(asked, Replace(6, "comet"), PaintedGenerator(), NullProgress())
+    return influence.front(influence.influence([found]))[0].tolist()
 
 
 def test_a_word_travels_by_pictures_in_order_and_by_nothing_else(study):
@@ -132,13 +134,13 @@ def test_shuffled_neighbours_have_no_front(study):
 def test_another_seed_alone_changes_everything_with_no_front(study, tmp_path):
     changed = {"seed": 1, "output_dir": str(tmp_path / "seed")}
     runs = [
-        run(each, PaintedGenerator(), NoProgress()).directory
-        for each in (study, study.model_copy(update=changed))
+        run(each, PaintedGenerator(), NullProgress()).directory
+        for each in (study, study.replace(**changed))
     ]
-    found = waves.everywhere(*runs, centres=[6])
+    found = influence.placeless_influence(*runs, centres=[6])
     assert found.differs.all()
     near, far = (
-        waves.within(found, where) for where in (found.distances <= 2, found.distances > 2)
+        influence.mean_within(found, where) for where in (found.distances <= 2, found.distances > 2)
     )
     assert near == pytest.approx(far, rel=0.1)
 
@@ -154,7 +156,7 @@ def test_a_control_has_pictures_of_its_own(paint, tmp_path):
 def test_a_picture_from_outside_must_have_a_place(study):
     picture = {13: Image.effect_noise((12, 8), 9)}
     with pytest.raises(ParameterError, match="no frame at \\[13\\]"):
-        run(study, PaintedGenerator(), NoProgress(), given=picture)
+        run(study, PaintedGenerator(), NullProgress(), external_frames=picture)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,12 +6,13 @@ from PIL import Image
 from pytest import approx
 from skimage.color import rgb2lab
 
-from flopslab.core import corrections
+from flopslab.core import refinement
 from flopslab.core.compositing import Context
-from flopslab.core.refinement import anchored, context
+from flopslab.core.refinement import Input, anchor_colours, context_of
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 
-MATCHES = list(corrections.MATCHES)
+MATCHES = list(refinement.COLOUR_MATCHES)
 
 
 def picture(seed: int, low: int = 60, high: int = 190) -> Image.Image:
@@ -33,14 +34,14 @@ FADED, ANCHOR = picture(1, 100, 140), picture(2)
 
 
 def test_reinhard_gives_mean_and_spread_of_the_anchor_in_lab():
-    matched = corrections.anchor_image(FADED, ANCHOR, "reinhard", 1.0)
+    matched = refinement.anchor_image(FADED, ANCHOR, "reinhard", 1.0)
     assert lab(matched).mean(0) == approx(lab(ANCHOR).mean(0), abs=0.3)
     assert lab(matched).std(0) == approx(lab(ANCHOR).std(0), rel=0.05)
     assert np.abs(lab(FADED).std(0) - lab(ANCHOR).std(0)).min() > 3
 
 
 def test_a_histogram_gives_the_whole_distribution():
-    matched = corrections.anchor_image(FADED, ANCHOR, "histogram", 1.0)
+    matched = refinement.anchor_image(FADED, ANCHOR, "histogram", 1.0)
     shares = np.linspace(0.05, 0.95, 19)
     found, expected = (np.quantile(lab(image), shares, axis=0) for image in (matched, ANCHOR))
     assert np.abs(found - expected).max() < 4
@@ -49,7 +50,7 @@ def test_a_histogram_gives_the_whole_distribution():
 @pytest.mark.parametrize("match", MATCHES)
 def test_a_partial_strength_goes_a_part_of_the_way(match):
     spreads = [
-        lab(corrections.anchor_image(FADED, ANCHOR, match, share)).std(0).mean()
+        lab(refinement.anchor_image(FADED, ANCHOR, match, share)).std(0).mean()
         for share in (0.0, 0.25, 0.5, 0.75, 1.0)
     ]
     assert spreads == sorted(spreads)
@@ -58,20 +59,20 @@ def test_a_partial_strength_goes_a_part_of_the_way(match):
 
 @pytest.mark.parametrize("match", MATCHES)
 def test_an_anchor_of_the_same_colours_changes_nothing_that_can_be_seen(match):
-    matched = corrections.anchor_image(ANCHOR, ANCHOR, match, 1.0)
+    matched = refinement.anchor_image(ANCHOR, ANCHOR, match, 1.0)
     assert np.abs(np.subtract(matched, ANCHOR, dtype=int)).max() <= 1
 
 
 def test_a_flat_picture_has_no_spread_to_enlarge():
     flat = Image.new("RGB", (24, 16), (90, 90, 90))
-    matched = corrections.anchor_image(flat, ANCHOR, "reinhard", 1.0)
+    matched = refinement.anchor_image(flat, ANCHOR, "reinhard", 1.0)
     assert lab(matched).mean(0) == approx(lab(ANCHOR).mean(0), abs=0.5)
     assert lab(matched).std(0).max() < 1
 
 
 @pytest.mark.parametrize("match", MATCHES)
 def test_latents_take_each_channels_mean_and_spread(match):
-    matched = corrections.anchor_latents(latents(1, 2, 0.5), latents(2), match, 1.0)
+    matched = refinement.anchor_latents(latents(1, 2, 0.5), latents(2), match, 1.0)
     assert matched.mean((1, 2)) == approx(latents(2).mean((1, 2)), abs=1e-5)
     assert matched.std((1, 2)) == approx(latents(2).std((1, 2)), rel=1e-4)
     assert matched.dtype == np.float32 and matched.shape == (4, 16, 16)
@@ -79,15 +80,15 @@ def test_latents_take_each_channels_mean_and_spread(match):
 
 def test_sharpening_adds_what_a_blur_takes_away():
     edge = Image.fromarray(np.repeat([[100] * 8 + [150] * 8], 8, 0).astype(np.uint8)).convert("RGB")
-    row = np.asarray(corrections.sharpen_image(edge, 1.0))[4, :, 0].astype(int)
+    row = np.asarray(refinement.sharpen_image(edge, 1.0))[4, :, 0].astype(int)
     assert row[7] < 100 and row[8] > 150, "contrast at the edge"
     assert row[0] == 100 and row[15] == 150, "and nowhere else"
-    assert corrections.sharpen_image(edge, 0.0).tobytes() == edge.tobytes()
+    assert refinement.sharpen_image(edge, 0.0).tobytes() == edge.tobytes()
 
 
 def test_sharpening_works_on_every_row_and_channel_alike():
-    sharp = corrections.sharpen_latents(latents(1), 0.5)
-    one = corrections.sharpen_latents(latents(1)[2:3, ::-1], 0.5)
+    sharp = refinement.sharpen_latents(latents(1), 0.5)
+    one = refinement.sharpen_latents(latents(1)[2:3, ::-1], 0.5)
     np.testing.assert_allclose(sharp[2], one[0, ::-1], atol=1e-6)
     assert (sharp.std((1, 2)) > 1.2 * latents(1).std((1, 2))).all()
 
@@ -95,37 +96,39 @@ def test_sharpening_works_on_every_row_and_channel_alike():
 class Frames:
     """Pass 1 has other colours than pass 2."""
 
-    def image(self, number: int, position: int) -> Image.Image:
-        return ANCHOR if number == 1 else picture(number + position, 100, 140)
+    def image(self, key: FrameKey) -> Image.Image:
+        return ANCHOR if key.pass_number == 1 else picture(sum(key), 100, 140)
 
-    def latents(self, number: int, position: int) -> np.ndarray:
-        return latents(position) if number == 1 else latents(position, 1, 0.5)
+    def latents(self, key: FrameKey) -> np.ndarray:
+        first = key.pass_number == 1
+        return latents(key.position) if first else latents(key.position, 1, 0.5)
 
 
 def composed(**parameters) -> Context:
-    return context(Study(**parameters), Frames(), 3, 5, {4: 0.25, 5: 0.5, 6: 0.25})
+    inputs = [Input(4, 4, 0.25), Input(5, 5, 0.5), Input(6, 6, 0.25)]
+    return context_of(Study(**parameters), Frames(), FrameKey(3, 5), inputs)
 
 
 @pytest.mark.parametrize("method", ["grid", "blend", "ip_adapter"])
 def test_an_init_image_is_sharpened(method):
     plain, sharp = composed(method=method).init, composed(method=method, detail=0.4).init
-    assert sharp.tobytes() == corrections.sharpen_image(plain, 0.4).tobytes()
+    assert sharp.tobytes() == refinement.sharpen_image(plain, 0.4).tobytes()
 
 
 def test_latents_to_start_from_are_sharpened_as_latents():
     plain = composed(method="latent").latents
     found = composed(method="latent", detail=0.4).latents
-    assert (found == corrections.sharpen_latents(plain, 0.4)).all()
+    assert (found == refinement.sharpen_latents(plain, 0.4)).all()
 
 
 def test_a_new_frame_and_its_latents_are_anchored_to_those_of_the_first_pass():
     study = Study(colour_anchor=0.7, colour_match="histogram")
-    image, z = anchored(study, Frames(), 5, FADED, latents(1, 2, 0.5))
-    expected = corrections.anchor_image(FADED, ANCHOR, "histogram", 0.7)
+    image, z = anchor_colours(study, Frames(), 5, FADED, latents(1, 2, 0.5))
+    expected = refinement.anchor_image(FADED, ANCHOR, "histogram", 0.7)
     assert image.tobytes() == expected.tobytes() != FADED.tobytes()
-    assert (z == corrections.anchor_latents(latents(1, 2, 0.5), latents(5), "histogram", 0.7)).all()
-    assert anchored(study, Frames(), 5, FADED, None)[1] is None
-    assert anchored(Study(), Frames(), 5, FADED, z) == (FADED, z)
+    assert (z == refinement.anchor_latents(latents(1, 2, 0.5), latents(5), "histogram", 0.7)).all()
+    assert anchor_colours(study, Frames(), 5, FADED, None)[1] is None
+    assert anchor_colours(Study(), Frames(), 5, FADED, z) == (FADED, z)
 
 
 def test_references_are_shown_as_they_are():
@@ -133,9 +136,9 @@ def test_references_are_shown_as_they_are():
     assert composed(**given).init is None
     references = composed(**given).references
     assert [image.tobytes() for image, _ in references] == [
-        Frames().image(2, position).tobytes() for position in (4, 5, 6)
+        Frames().image(FrameKey(2, position)).tobytes() for position in (4, 5, 6)
     ]
 
 
 def test_without_neighbours_there_is_nothing_to_correct():
-    assert context(Study(colour_anchor=1.0), Frames(), 1, 5, {}) == Context()
+    assert context_of(Study(colour_anchor=1.0), Frames(), FrameKey(1, 5), []) == Context()

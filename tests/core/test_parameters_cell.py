@@ -1,59 +1,87 @@
-"""The parameters of a notebook: the annotated and the injected ones, and nothing else."""
+"""The parameters of a notebook: what is one, and what is the user's own variable."""
 
-from typing import Any
-
-import pytest
+from pytest import raises
 
 from flopslab.core.study import Study, notebook_parameters
 from flopslab.errors import ParameterError
 
-PARAMETERS = 'passes: int = 3  # how many\nmethod: str = "grid"\nlimit: int = 0'
+CELL = "passes: int = 3  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
 
 
-def kernel(*cells: str) -> dict[str, Any]:
-    """What `globals()` holds in a kernel that ran these cells."""
-    namespace: dict[str, Any] = {"In": ["", *cells]}
-    for cell in cells:
-        exec("\n".join(line for line in cell.splitlines() if line[:1] != "%"), namespace)
+def notebook(*cells: str) -> dict[str, object]:
+    """The kernel's namespace after these cells, as IPython keeps it."""
+    namespace: dict[str, object] = {"In": ["", *cells]}
+    for source in cells:
+        exec(source, namespace)
     return namespace
 
 
-@pytest.mark.parametrize(
-    "own",
-    ["for i in range(3): pass", 'my_words = ["a", "b"]', "width_of_my_plot: float = 2.0", "_x = 1"],
-)
-def test_a_users_own_variables_are_free(own):
-    assert Study.from_cell(kernel(own, PARAMETERS, own)) == Study()
+def test_annotated_names_are_parameters():
+    study = Study.from_cell(notebook("import json", CELL))
+    assert study == Study(passes=3, frame_interval=1)
 
 
-def test_an_injected_value_counts():
-    assert Study.from_cell(kernel(PARAMETERS, "# Parameters\npasses = 2\n")).passes == 2
+def test_what_papermill_injects_is_a_parameter():
+    study = Study.from_cell(notebook(CELL, "# Parameters\npasses = 5\nseed = 7\n"))
+    assert (study.passes, study.seed) == (5, 7)
 
 
-def test_a_mistyped_name_is_refused_wherever_it_stands():
-    for cells in [(PARAMETERS, "# Parameters\npases = 2"), (PARAMETERS.replace("ss", "s"),)]:
-        with pytest.raises(ParameterError, match="use passes instead of pases"):
-            Study.from_cell(kernel(*cells))
+def test_a_users_own_variables_are_left_alone():
+    own = "for i in range(3): pass", "my_words = ['a']\nsteps = 'mine'", "count: int = 4"
+    assert Study.from_cell(notebook(CELL, *own)) == Study()
 
 
-def test_a_mistyped_name_that_was_corrected_is_forgotten():
-    wrong, injected = PARAMETERS.replace("ss", "s"), "# Parameters\npasses = {}"
-    assert Study.from_cell(kernel(wrong, PARAMETERS)) == Study()
-    cells = PARAMETERS, "# Parameters\npases = 5", injected.format(2)
-    assert Study.from_cell(kernel(*cells)).passes == 2
+def test_a_value_that_is_set_anew_counts():
+    assert Study.from_cell(notebook(CELL, "passes = 4")).passes == 4
+
+
+def test_a_misspelt_name_is_noticed_wherever_it_comes_from():
+    misspelt = CELL.replace("frame_interval", "frame_intervall")
+    for cells in [(misspelt,), (CELL, "# Parameters\nframe_intervall = 4")]:
+        with raises(ParameterError, match="use frame_interval instead") as caught:
+            Study.from_cell(notebook(*cells))
+        assert caught.value.expected == "parameters from this notebook"
+
+
+def test_a_parameter_hidden_by_a_module_is_not_overlooked():
+    with raises(ParameterError, match="sequence must be readable text"):
+        Study.from_cell(notebook("sequence: str = 'demo'", "import json as sequence"))
+
+
+def test_names_that_papermill_adds_for_itself_are_ignored():
+    cell = "# Parameters\nPAPERMILL_INPUT_PATH = 'run.ipynb'\npasses = 2"
+    assert Study.from_cell(notebook(CELL, cell)).passes == 2
+
+
+def test_magic_commands_do_not_hide_the_parameters():
+    namespace = notebook(CELL)
+    namespace["In"].insert(1, "%matplotlib inline")
+    assert Study.from_cell(namespace).passes == 3
+
+
+def test_outside_of_a_notebook_every_annotated_name_is_a_parameter():
+    namespace: dict[str, object] = {}
+    exec(CELL, namespace)
+    assert Study.from_cell(namespace).passes == 3
+
+
+def test_a_notebook_without_a_parameters_cell_is_told_how_to_write_one():
+    with raises(ParameterError, match="passes: int = 3"):
+        Study.from_cell(notebook("passes = 2"))
+
+
+def test_a_misspelt_name_that_was_corrected_is_forgotten():
+    misspelt, injected = CELL.replace("passes", "pases"), "# Parameters\npases = 5"
+    assert Study.from_cell(notebook(misspelt, CELL)) == Study()
+    assert Study.from_cell(notebook(CELL, injected, injected.replace("pases", "passes"))).passes == 5
 
 
 def test_a_second_annotated_cell_adds_to_the_first():
-    study = Study.from_cell(kernel(PARAMETERS.replace("3", "4"), "width: int = 64"))
+    study = Study.from_cell(notebook(CELL.replace("3", "4"), "width: int = 64"))
     assert (study.passes, study.width) == (4, 64)
 
 
-def test_a_cell_without_parameters_is_an_error():
-    with pytest.raises(ParameterError, match="no annotated parameter"):
-        Study.from_cell(kernel("passes = 3"))
-
-
-def test_names_of_a_notebooks_own_are_offered_too():
-    namespace = kernel('run_dir: str = "a"', '# Parameters\nrun_dri = "b"')
-    with pytest.raises(ParameterError, match="use run_dir instead of run_dri"):
+def test_the_nearest_of_a_notebooks_own_names_is_offered():
+    namespace = notebook('run_dir: str = "a"', '# Parameters\nrun_dri = "b"')
+    with raises(ParameterError, match="use run_dir instead of run_dri"):
         notebook_parameters(namespace, ["run_dir", "against"])

@@ -1,7 +1,8 @@
 from painted import PaintedGenerator
 
-from flopslab.core.plan import frame_seed, plan
+from flopslab.core.plan import frame_seed, plan_pass
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.words.sequence import Word
 
 PAINTED = PaintedGenerator()
@@ -10,30 +11,32 @@ PAINTED = PaintedGenerator()
 def test_the_worked_example_of_words_and_images():
     words = [Word(f"word{position}") for position in range(1, 101)]
     study = Study.of(context_diameter=4)
-    for number, images in ((1, range(0)), (2, range(21, 30)), (3, range(21, 30))):
-        frame = plan(study, words, number, PaintedGenerator())[24]
-        assert frame.position == 25
+    for number, images in ((1, []), (2, [*range(21, 30)]), (3, [*range(21, 30)])):
+        frame = plan_pass(study, words, number, PaintedGenerator())[24]
+        assert frame.key == FrameKey(number, 25)
         assert frame.window == range(23, 28)
         assert frame.prompt.text == "word23 word24 word25 word26 word27"
-        assert frame.inputs == images
+        assert [entry.position for entry in frame.inputs] == images
 
 
 def test_a_seed_of_63_bits_for_every_run_position_and_pass():
     seeds = {
-        frame_seed(run, position, number)
+        frame_seed(run, FrameKey(number, position))
         for run in (0, 1, 2**63 - 1)
         for position in range(1, 31)
         for number in (1, 2, 3)
     }
     assert len(seeds) == 3 * 30 * 3
     assert all(0 <= seed < 2**63 for seed in seeds) and max(seeds) > 2**62
-    assert frame_seed(0, 1, 1) == 1210332789291578920, "seeds are for ever: runs depend on them"
+    assert frame_seed(0, FrameKey(1, 1)) == 1210332789291578920, (
+        "seeds are for ever: runs depend on them"
+    )
 
 
 def test_style_prefix_and_suffix_enter_the_prompt():
     words = [Word("ocean", size=5)]
     study = Study.of(prompt_style="themed", prompt_prefix="photo of", prompt_suffix="4k")
-    (frame,) = plan(study, words, 1, PaintedGenerator())
+    (frame,) = plan_pass(study, words, 1, PaintedGenerator())
     assert frame.prompt.text == "photo of blue toned, ocean, ethereal, dreamlike 4k"
 
 
@@ -41,7 +44,10 @@ def test_the_fixed_policy_gives_every_pass_the_seed_of_the_first():
     words = [Word("ocean"), Word("sea")]
     seeds = {
         policy: [
-            [frame.seed for frame in plan(Study.of(seed_policy=policy), words, number, PAINTED)]
+            [
+                frame.seed
+                for frame in plan_pass(Study.of(seed_policy=policy), words, number, PAINTED)
+            ]
             for number in (1, 2, 3)
         ]
         for policy in ("per_pass", "fixed")
@@ -53,10 +59,14 @@ def test_the_fixed_policy_gives_every_pass_the_seed_of_the_first():
 
 def test_frames_know_their_tokens_and_the_weights_of_what_they_look_at():
     words = [Word(f"word{position}") for position in range(1, 9)]
-    study = Study.of(context_diameter=2, frame_interval=2, method="blend", kernel=[2, 1])
-    frame = plan(study, words, 2, PAINTED)[1]
+    study = Study.of(context_diameter=2, frame_interval=2, method="blend", distance_weights=[2, 1])
+    frame = plan_pass(study, words, 2, PAINTED)[1]
     assert frame.tokens == 3
-    assert frame.weighted_inputs == {1: 0.25, 3: 0.5, 5: 0.25}
-    assert plan(study, words, 1, PAINTED)[1].weighted_inputs == {}
-    grid = plan(Study.of(context_diameter=2, kernel=[2, 1]), words, 2, PAINTED)[1]
-    assert set(grid.weights) == {0.25}, "a grid shows all alike"
+    assert weights(frame) == {1: 0.25, 3: 0.5, 5: 0.25}
+    assert plan_pass(study, words, 1, PAINTED)[1].inputs == ()
+    grid = plan_pass(Study.of(context_diameter=2, distance_weights=[2, 1]), words, 2, PAINTED)[1]
+    assert {*weights(grid).values()} == {0.25}, "a grid shows all alike"
+
+
+def weights(frame) -> dict[int, float]:
+    return {entry.position: entry.weight for entry in frame.inputs}

@@ -1,18 +1,21 @@
-"""Windows: which words and which frames a frame reads."""
+"""Windows: which words and which frames a frame sees."""
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import mark, raises
+from pytest import mark
 
-from flopslab.core import windows
-from flopslab.core.windows import cone, image_reach, image_window, positions, word_window
-from flopslab.errors import ParameterError
+from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey, Windowing
 
 lengths = st.integers(1, 60)
 diameters = st.integers(0, 14)
 intervals = st.integers(1, 7)
 multipliers = st.integers(0, 4)
-boundaries = st.sampled_from(windows.BOUNDARIES)
+boundaries = st.sampled_from(["shift", "clamp"])
+
+
+def windowing(length: int, diameter: int = 4, **parameters: object) -> Windowing:
+    return Windowing(Study(context_diameter=diameter, **parameters), length)
 
 
 @st.composite
@@ -23,21 +26,22 @@ def places(draw):
 
 
 def test_worked_example_of_diameter_4_at_position_25():
-    frames = positions(700)
-    assert word_window(25, 700, 4) == range(23, 28)
-    assert image_window(25, frames, image_reach(4, 2)) == range(21, 30)
+    windows = windowing(700)
+    assert windows.words(25) == range(23, 28)
+    assert windows.images(25) == range(21, 30)
 
 
 @given(lengths, intervals, st.integers(0, 70))
 def test_frames_are_at_every_interval_th_position_up_to_the_limit(length, interval, limit):
     every = [p for p in range(1, length + 1) if (p - 1) % interval == 0]
-    assert list(positions(length, interval, limit)) == (every[:limit] if limit else every)
+    windows = windowing(length, frame_interval=interval, limit=limit)
+    assert list(windows.positions) == (every[:limit] if limit else every)
 
 
 @given(places(), diameters)
 def test_a_shifted_word_window_keeps_its_size_inside_the_sequence(place, diameter):
     position, length = place
-    window = word_window(position, length, diameter, "shift")
+    window = windowing(length, diameter).words(position)
     assert len(window) == min(2 * (diameter // 2) + 1, length)
     assert position in window and window[0] >= 1 and window[-1] <= length
 
@@ -46,7 +50,7 @@ def test_a_shifted_word_window_keeps_its_size_inside_the_sequence(place, diamete
 def test_a_shifted_word_window_moves_no_farther_than_it_must(place, diameter):
     position, length = place
     radius = diameter // 2
-    window = word_window(position, length, diameter, "shift")
+    window = windowing(length, diameter).words(position)
     if radius < position <= length - radius:
         assert window == range(position - radius, position + radius + 1)
     else:
@@ -57,12 +61,12 @@ def test_a_shifted_word_window_moves_no_farther_than_it_must(place, diameter):
 def test_a_clamped_word_window_is_cut_at_the_edges(place, diameter):
     position, length = place
     near = [p for p in range(1, length + 1) if abs(p - position) <= diameter // 2]
-    assert list(word_window(position, length, diameter, "clamp")) == near
+    assert list(windowing(length, diameter, boundary="clamp").words(position)) == near
 
 
-@mark.parametrize("boundary", windows.BOUNDARIES)
+@mark.parametrize("boundary", ["shift", "clamp"])
 def test_a_sequence_shorter_than_the_window_is_taken_whole(boundary):
-    assert word_window(2, 3, 10, boundary) == range(1, 4)
+    assert windowing(3, 10, boundary=boundary).words(2) == range(1, 4)
 
 
 @mark.parametrize(
@@ -72,34 +76,34 @@ def test_a_sequence_shorter_than_the_window_is_taken_whole(boundary):
 def test_at_the_edges_of_nine_words_shift_moves_the_window_and_clamp_cuts_it(
     position, shift, clamp
 ):
-    assert word_window(position, 9, 4) == shift
-    assert word_window(position, 9, 4, "clamp") == clamp
+    assert windowing(9).words(position) == shift
+    assert windowing(9, boundary="clamp").words(position) == clamp
 
 
-def test_an_unknown_boundary_is_refused():
-    with raises(ParameterError, match="use one of shift, clamp"):
-        word_window(1, 9, 4, "wrap")
-
-
-@given(places(), intervals, st.integers(0, 70), st.integers(0, 30))
-def test_the_image_window_holds_the_frames_within_reach(place, interval, limit, reach):
+@given(places(), intervals, st.integers(0, 70), diameters, multipliers)
+def test_the_image_window_holds_the_frames_within_reach(
+    place, interval, limit, diameter, multiplier
+):
     position, length = place
-    frames = positions(length, interval, limit)
-    near = [p for p in range(position - reach, position + reach + 1) if p in frames]
-    assert list(image_window(position, frames, reach)) == near
+    parameters = {"frame_interval": interval, "limit": limit}
+    windows = windowing(length, diameter, image_context_multiplier=multiplier, **parameters)
+    reach = diameter // 2 * multiplier
+    assert windows.image_reach == reach
+    near = [p for p in windows.positions if abs(p - position) <= reach]
+    assert list(windows.images(position)) == near
 
 
 def test_an_odd_diameter_reaches_no_farther_than_the_even_one_below_it():
-    assert word_window(25, 700, 5) == word_window(25, 700, 4)
-    assert image_reach(5, 2) == image_reach(4, 2) == 4
+    assert windowing(700, 5).words(25) == windowing(700, 4).words(25)
+    assert windowing(700, 5).image_reach == windowing(700, 4).image_reach == 4
 
 
-def union_of_cones(position, number, length, frames, diameter, multiplier, boundary):
+def union_of_cones(windows: Windowing, key: FrameKey) -> set[int]:
     """The cone as it is defined: own words and the cones of all frames in the image window."""
-    words = set(word_window(position, length, diameter, boundary))
-    if number > 1:
-        for p in image_window(position, frames, image_reach(diameter, multiplier)):
-            words |= union_of_cones(p, number - 1, length, frames, diameter, multiplier, boundary)
+    words = set(windows.words(key.position))
+    if key.pass_number > 1:
+        for position in windows.images(key.position):
+            words |= union_of_cones(windows, FrameKey(key.pass_number - 1, position))
     return words
 
 
@@ -110,25 +114,27 @@ def test_the_cone_is_the_union_of_the_cones_in_the_image_window(
     place, number, interval, limit, diameter, multiplier, boundary
 ):
     position, length = place
-    frames = positions(length, interval, limit)
-    arguments = (position, number, length, frames, diameter, multiplier, boundary)
-    assert cone(*arguments) == union_of_cones(*arguments)
+    parameters = {"frame_interval": interval, "limit": limit, "boundary": boundary}
+    windows = windowing(length, diameter, image_context_multiplier=multiplier, **parameters)
+    key = FrameKey(number, position)
+    assert windows.cone(key) == union_of_cones(windows, key)
 
 
 @given(st.integers(1, 5), diameters, multipliers, boundaries)
 def test_in_the_interior_the_cone_has_radius_r_plus_k_minus_1_times_reach(
     number, diameter, multiplier, boundary
 ):
-    radius = diameter // 2 + (number - 1) * image_reach(diameter, multiplier)
-    length = 2 * radius + 101
-    middle = radius + 51
-    interior = set(range(middle - radius, middle + radius + 1))
-    assert cone(middle, number, length, positions(length), diameter, multiplier, boundary) == (
-        interior
+    radius = diameter // 2 + (number - 1) * (diameter // 2 * multiplier)
+    middle, parameters = radius + 51, {"boundary": boundary}
+    windows = windowing(
+        2 * radius + 101, diameter, image_context_multiplier=multiplier, **parameters
     )
+    assert windows.reach(number) == radius
+    interior = set(range(middle - radius, middle + radius + 1))
+    assert windows.cone(FrameKey(number, middle)) == interior
 
 
 def test_with_a_wide_interval_the_cone_has_gaps():
-    frames = positions(100, interval=10)
-    words = cone(51, 2, 100, frames, diameter=4, multiplier=5)
+    windows = windowing(100, frame_interval=10, image_context_multiplier=5)
+    words = windows.cone(FrameKey(2, 51))
     assert words == {*range(39, 44), *range(49, 54), *range(59, 64)}

@@ -6,13 +6,13 @@ import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
-from flopslab.analysis.embedder import load_probe
+from flopslab.analysis.embedder import load_embedder
 from flopslab.analysis.metrics import pixel_distance
-from flopslab.experiments import influence as waves
-from flopslab.experiments import interventions as propagation
+from flopslab.core.windows import FrameKey
+from flopslab.experiments import influence, interventions
 from flopslab.experiments.influence import Influence
 from flopslab.experiments.interventions import Replace
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import Word
 
@@ -24,16 +24,16 @@ def made(rows: list[list[float]], centre: int = 3) -> Influence:
 
 
 def test_influence_is_the_measure_between_the_same_frames_of_two_runs(study):
-    found = propagation.interventions(
-        study, [Replace(6, "comet"), Replace(9, "comet")], PaintedGenerator(), NoProgress()
+    found = interventions.intervene_each(
+        study, [Replace(6, "comet"), Replace(9, "comet")], PaintedGenerator(), NullProgress()
     )
-    measured = waves.influence(found)
+    measured = influence.influence(found)
     assert measured.centres.tolist() == [6, 9]
     assert measured.values.shape == measured.differs.shape == (2, 2, 12)
     for row, one in enumerate(found):
         base, changed = open_run(one.base), open_run(one.directory)
         for number, position in [(1, 6), (2, 9), (2, 1)]:
-            images = [each.frame(number, position)[0] for each in (base, changed)]
+            images = [each.frame(FrameKey(number, position))[0] for each in (base, changed)]
             expected = pixel_distance(*images)
             assert measured.values[row, number - 1, position - 1] == expected
             assert measured.differs[row, number - 1, position - 1] == (expected > 0)
@@ -50,35 +50,35 @@ class Reddish:
 
 
 def test_what_arrives_is_the_gain_of_the_new_word_over_the_usual_one(study):
-    found = propagation.interventions(
-        study, [Replace(6, "red"), Replace(9, "green")], PaintedGenerator(), NoProgress()
+    found = interventions.intervene_each(
+        study, [Replace(6, "red"), Replace(9, "green")], PaintedGenerator(), NullProgress()
     )
     words, probe = [Word("red"), Word("green"), Word("green"), Word("green")], Reddish()
-    measured, differs = waves.arrival(found, words, probe), waves.influence(found).differs
+    measured, differs = influence.arrival(found, words, probe), influence.influence(found).differs
     assert (measured.differs == differs).all() and not measured.values[~differs].any()
     usual = np.array([0.25, 0.75])
     for row, (one, towards) in enumerate(zip(found, np.eye(2) - usual, strict=True)):
-        images = [open_run(each).frame(2, 7)[0] for each in (one.base, one.directory)]
+        images = [open_run(each).frame(FrameKey(2, 7))[0] for each in (one.base, one.directory)]
         before, after = probe.images(images)
         assert measured.values[row, 1, 6] == pytest.approx((after - before) @ towards)
 
 
 def test_parts_are_joined_in_order():
     parts = [made([[0, 1, 2]], centre=2), made([[3, 4, 5]], centre=3)]
-    whole = waves.joined(parts)
+    whole = influence.concatenate(parts)
     assert whole.centres.tolist() == [2, 3]
     assert whole.values.tolist() == [[[0, 1, 2]], [[3, 4, 5]]]
     assert whole.distances.tolist() == [[1, 0, 1], [2, 1, 0]]
 
 
 def test_by_distance_takes_both_sides_together():
-    found = waves.by_distance(made([[0, 2, 6, 4, 1, 0]]))
+    found = influence.by_distance(made([[0, 2, 6, 4, 1, 0]]))
     assert found[0, 0].tolist() == [6, 3, 0.5, 0]
 
 
 def test_no_frame_at_a_distance_is_nan_not_zero():
     spaced = Influence(np.array([2]), np.array([1, 4, 7]), np.ones((1, 1, 3)), np.ones((1, 1, 3)))
-    assert np.isnan(waves.by_distance(spaced)[0, 0]).tolist() == [
+    assert np.isnan(influence.by_distance(spaced)[0, 0]).tolist() == [
         True,
         False,
         False,
@@ -90,13 +90,13 @@ def test_no_frame_at_a_distance_is_nan_not_zero():
 
 def test_the_front_is_the_farthest_bit():
     found = made([[0, 0, 1, 0, 0, 0], [0, 0, 1, 1e-9, 0, 0], [0, 1, 0, 0, 1e-9, 0], [0] * 6])
-    assert waves.front(found).tolist() == [[0, 1, 2, -1]]
+    assert influence.front(found).tolist() == [[0, 1, 2, -1]]
 
 
 def test_a_wave_is_the_mean_over_changes_within_its_interval():
     values = np.random.default_rng(0).random((30, 2, 5))
     found = Influence(np.full(30, 3), np.arange(1, 6), values, values > 0)
-    wave = waves.wave(found, np.random.default_rng(0))
+    wave = influence.decay_curve(found, np.random.default_rng(0))
     assert wave.mean[:, 0] == pytest.approx(values[:, :, 2].mean(axis=0))
     assert (wave.low < wave.mean).all() and (wave.mean < wave.high).all()
     assert wave.high[0, 0] - wave.low[0, 0] == pytest.approx(4 * 0.29 / 30**0.5, rel=0.3)
@@ -105,54 +105,61 @@ def test_a_wave_is_the_mean_over_changes_within_its_interval():
 @pytest.mark.parametrize("half", [0.5, 1, 3])
 def test_the_half_life_of_an_exponential_decay_is_its_own(half):
     values = 0.3 * 2 ** (-np.arange(12) / half)
-    assert waves.half_life(values) == pytest.approx(half)
-    assert waves.half_life(np.where(np.arange(12) < 3, 5.0, values), first=3) == pytest.approx(half)
-    assert waves.half_life(np.append(values, [0, 0, np.nan])) == pytest.approx(half)
+    assert influence.half_life(values) == pytest.approx(half)
+    assert influence.half_life(np.where(np.arange(12) < 3, 5.0, values), first=3) == pytest.approx(
+        half
+    )
+    assert influence.half_life(np.append(values, [0, 0, np.nan])) == pytest.approx(half)
 
 
 def test_what_does_not_fall_has_no_half_life_and_one_value_tells_nothing():
-    assert waves.half_life(np.array([1.0, 2.0, 4.0])) == np.inf
-    assert waves.half_life(np.full(7, 0.1)) == np.inf
-    assert np.isnan(waves.half_life(np.array([1.0, 0.0, np.nan])))
+    assert influence.half_life(np.array([1.0, 2.0, 4.0])) == np.inf
+    assert influence.half_life(np.full(7, 0.1)) == np.inf
+    assert np.isnan(influence.half_life(np.array([1.0, 0.0, np.nan])))
 
 
 def test_the_share_outside_counts_both_sides_of_a_distance():
-    assert waves.share_outside(np.array([[4.0, 2.0, 1.0, np.nan]]), radius=1) == 2 / (4 + 4 + 2)
-    assert waves.share_outside(np.array([[4.0, 2.0, 0.0, 0.0]]), radius=1) == 0
+    assert influence.share_outside(np.array([[4.0, 2.0, 1.0, np.nan]]), radius=1) == 2 / (4 + 4 + 2)
+    assert influence.share_outside(np.array([[4.0, 2.0, 0.0, 0.0]]), radius=1) == 0
 
 
 def test_within_is_a_mean_over_the_frames_of_the_last_pass():
     found = made([[9] * 6, [1, 2, 6, 4, 2, 3]])
-    assert waves.within(found, found.distances == 1) == [3]
-    assert waves.within(found, found.distances > 1) == [2]
-    assert waves.within(found, found.distances > 5).size == 0
+    assert influence.mean_within(found, found.distances == 1) == [3]
+    assert influence.mean_within(found, found.distances > 1) == [2]
+    assert influence.mean_within(found, found.distances > 5).size == 0
 
 
 def test_agreement_is_a_correlation_where_anything_is():
     one = made([[0, 1, 2, 3, 0], [0, 1, 2, 3, 0]])
     other = made([[0, 2, 4, 6, 0], [0, 3, 2, 1, 0]])
-    assert waves.agreement(one, other) == pytest.approx([1, -1])
+    assert influence.agreement(one, other) == pytest.approx([1, -1])
     alike = made([[0, 2, 2, 2, 0], [0] * 5])
-    assert np.isnan(waves.agreement(alike, other)[0])
-    assert np.isnan(waves.agreement(made([[0] * 5] * 2), made([[0] * 5] * 2))).all()
+    assert np.isnan(influence.agreement(alike, other)[0])
+    assert np.isnan(influence.agreement(made([[0] * 5] * 2), made([[0] * 5] * 2))).all()
 
 
 def test_specific_similarity_forgets_what_all_have_in_common():
     collapsed = np.add.outer(np.arange(4.0), np.arange(6.0))
-    assert waves.specific(collapsed) == pytest.approx(np.zeros((4, 6)))
-    assert waves.specific(np.eye(4))[1].round(2).tolist() == [-0.25, 0.75, -0.25, -0.25]
+    assert influence.centre_similarity(collapsed) == pytest.approx(np.zeros((4, 6)))
+    assert influence.centre_similarity(np.eye(4))[1].round(2).tolist() == [
+        -0.25,
+        0.75,
+        -0.25,
+        -0.25,
+    ]
 
 
 def test_similarity_by_word_distance():
     similarity = np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.3]])
-    assert waves.by_word_distance(similarity, [1, 2]) == pytest.approx([1, 1.3 / 3, 0])
+    assert influence.similarity_by_distance(similarity, [1, 2]) == pytest.approx([1, 1.3 / 3, 0])
 
 
 def test_a_trace_is_the_probes_cosine_of_each_frame_and_word(tmp_path):
     models.save_clip(tmp_path)
-    probe = load_probe(str(tmp_path))
+    probe = load_embedder(str(tmp_path))
     images = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(2)]
-    traced = waves.trace(images, [Word("sea"), Word("fire"), Word("sea")], probe)
+    traced = influence.word_similarity(images, [Word("sea"), Word("fire"), Word("sea")], probe)
     assert traced.shape == (2, 3)
     assert traced[:, 0] == pytest.approx(traced[:, 2])
     alone = float(probe.images(images)[1] @ probe.texts(["fire"])[0])

@@ -11,29 +11,28 @@ import pytest
 from painted import WORDS, PaintedGenerator, files, pixels
 from PIL import Image
 
-from flopslab.core import windows
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError, RunError, SequenceError
-from flopslab.experiments import influence as waves
-from flopslab.experiments import interventions as propagation
-from flopslab.experiments import linear_model as mixing
+from flopslab.experiments import influence, interventions
+from flopslab.experiments.changes import affected_frames
 from flopslab.experiments.interventions import Insert, Intervention, Remove, Replace, ReplaceFrame
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 
 CHANGES = {"replace": Replace(6, "comet"), "remove": Remove(6), "insert": Insert(6, "comet")}
 every_change = pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 
 
-class Counted(NoProgress):
+class Counted(NullProgress):
     """Counts what an only bar is told."""
 
     def __init__(self) -> None:
         self.bars, self.made, self.kept = [], 0, 0
 
-    def begin(self, number, total, kept):
+    def begin(self, pass_number, total, kept):
         self.bars.append(total)
 
     def advance(self, count, words):
@@ -44,8 +43,8 @@ class Counted(NoProgress):
 
 
 def intervene(study: Study, change, generator=None, **options) -> Intervention:
-    return propagation.intervene(
-        study, change, generator or PaintedGenerator(), NoProgress(), **options
+    return interventions.intervene(
+        study, change, generator or PaintedGenerator(), NullProgress(), **options
     )
 
 
@@ -62,10 +61,9 @@ def differing(found: Intervention) -> dict[int, set[int]]:
 
 def reached(study: Study, position: int, length: int) -> dict[int, set[int]]:
     """The frames in whose cone of words the position lies, by pass."""
-    frames = windows.positions(length, study.frame_interval, study.limit)
-    shape = study.context_diameter, study.image_context_multiplier, study.boundary
+    windowing = Windowing(study, length)
     return {
-        number: {p for p in frames if position in windows.cone(p, number, length, frames, *shape)}
+        number: {p for p in windowing.positions if position in windowing.cone(FrameKey(number, p))}
         for number in range(1, study.passes + 1)
     }
 
@@ -81,12 +79,12 @@ def test_a_change_changes_its_cone_and_nothing_else(study, change):
 
 @every_change
 def test_frames_are_computed_in_the_cone_and_shared_outside(study, change):
-    run(study, PaintedGenerator(), NoProgress())
+    run(study, PaintedGenerator(), NullProgress())
     generator = PaintedGenerator()
     found = intervene(study, change, generator)
     assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
     assert generator.calls == sum(found.computed.values()) == 3 + 7
-    assert found.shared == {1: 9, 2: 5}
+    assert found.reused == {1: 9, 2: 5}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -104,7 +102,7 @@ def test_twenty_random_interventions_leave_everything_outside_untouched(study, t
             "boundary": chance.choice(["shift", "clamp"]),
             "output_dir": str(tmp_path / f"run{number}"),
         }
-        asked = study.model_copy(update=asked)
+        asked = study.replace(**asked)
         position = chance.randint(1, 12)
         changes = Replace(position, "comet"), Remove(position), Insert(position, "comet")
         found = intervene(asked, chance.choice(changes))
@@ -121,28 +119,28 @@ def test_a_picture_of_ones_own_spreads_from_its_place_alone(study, tmp_path):
     assert found.cone == {1: (6,), 2: (4, 5, 6, 7, 8)}
     assert differing(found) == {1: {6}, 2: {4, 5, 6, 7, 8}}
     assert found.computed == {1: 1, 2: 5}
-    assert open_run(found.directory).frame(1, 6)[0].size == (12, 8)
+    assert open_run(found.directory).frame(FrameKey(1, 6))[0].size == (12, 8)
 
 
 def test_a_picture_of_ones_own_may_be_of_one_colour(study, tmp_path):
     Image.new("RGB", (12, 8), "red").save(tmp_path / "own.png")
     found = intervene(study, ReplaceFrame(6, tmp_path / "own.png"))
-    assert open_run(found.directory).image(1, 6).getcolors() == [(96, (255, 0, 0))]
+    assert open_run(found.directory).image(FrameKey(1, 6)).getcolors() == [(96, (255, 0, 0))]
 
 
 @pytest.mark.parametrize("image", [Image.new("L", (12, 8)), Image.new("RGB", (8, 12))])
 def test_a_picture_from_outside_must_be_one_that_the_model_could_have_made(study, image):
     with pytest.raises(ParameterError, match="give it in RGB, 12 x 8 pixels"):
-        run(study, PaintedGenerator(), NoProgress(), given={6: image})
+        run(study, PaintedGenerator(), NullProgress(), external_frames={6: image})
 
 
 def test_a_run_with_a_picture_from_outside_is_no_run_of_the_study_alone(study, tmp_path):
     Image.effect_noise((12, 8), 80).save(tmp_path / "own.png")
     found = intervene(study, ReplaceFrame(6, tmp_path / "own.png"))
     before = files(found.directory)
-    alone = study.model_copy(update={"output_dir": str(found.directory)})
+    alone = study.replace(**{"output_dir": str(found.directory)})
     with pytest.raises(RunError, match="given = "):
-        run(alone, PaintedGenerator(), NoProgress())
+        run(alone, PaintedGenerator(), NullProgress())
     assert files(found.directory) == before
 
 
@@ -150,7 +148,7 @@ def test_a_run_with_a_picture_from_outside_is_no_run_of_the_study_alone(study, t
 
 
 def words_of(found: Intervention, number: int, position: int) -> list[str]:
-    return open_run(found.directory).frame(number, position)[1].words
+    return open_run(found.directory).frame(FrameKey(number, position))[1].words
 
 
 def test_a_removed_word_leaves_its_slot_and_every_other_word_in_place(study):
@@ -174,7 +172,7 @@ def test_all_seeds_stay(study):
 def test_size_and_timing_stay_with_the_place(study, tmp_path):
     entry = {"word": "river", "font_size": 4, "instance": 2, "start_ms": 10, "end_ms": 20}
     (tmp_path / "timed.json").write_text(json.dumps([entry]))
-    asked = study.model_copy(update={"sequence": str(tmp_path / "timed.json"), "passes": 1})
+    asked = study.replace(**{"sequence": str(tmp_path / "timed.json"), "passes": 1})
     (word,) = open_run(intervene(asked, Replace(1, "comet")).directory).manifest["sequence"]
     assert word == entry | {"word": "comet"}
 
@@ -201,7 +199,7 @@ def test_an_intervention_that_is_asked_for_again_is_kept(study):
 
 def test_each_change_has_a_directory_and_each_directory_one_change(study, tmp_path):
     changes = [*CHANGES.values(), Replace(7, "comet"), Replace(6, "comet ")]
-    found = propagation.interventions(study, changes, PaintedGenerator(), NoProgress())
+    found = interventions.intervene_each(study, changes, PaintedGenerator(), NullProgress())
     assert len({each.directory for each in found}) == len(changes)
     with pytest.raises(RunError, match="another one"):
         intervene(study, changes[1], directory=found[0].directory)
@@ -213,7 +211,7 @@ def test_each_change_has_a_directory_and_each_directory_one_change(study, tmp_pa
 
 
 def test_many_interventions_are_one_bar_and_go_on_where_they_stopped(study):
-    run(study, PaintedGenerator(), NoProgress())
+    run(study, PaintedGenerator(), NullProgress())
     changes = [Replace(position, "comet") for position in (2, 6, 10)]
 
     class Stopping(PaintedGenerator):
@@ -224,9 +222,9 @@ def test_many_interventions_are_one_bar_and_go_on_where_they_stopped(study):
 
     stopping, first, then = Stopping(), Counted(), Counted()
     with pytest.raises(KeyboardInterrupt):
-        propagation.interventions(study, changes, stopping, first)
+        interventions.intervene_each(study, changes, stopping, first)
     generator = PaintedGenerator()
-    found = propagation.interventions(study, changes, generator, then)
+    found = interventions.intervene_each(study, changes, generator, then)
     total = sum(len(reached) for each in found for reached in each.cone.values())
     assert first.bars == [total]
     assert (then.bars[-1], then.made, then.kept) == (total, generator.calls, stopping.calls)
@@ -257,18 +255,18 @@ def test_a_base_run_that_is_missing_is_made_first(study):
 def test_a_change_of_nothing_is_refused(study, change, found):
     with pytest.raises(ParameterError, match=found) as caught:
         intervene(study, change)
-    assert caught.value.remedy
+    assert caught.value.hint
 
 
 def test_a_picture_needs_a_frame_to_replace(study, tmp_path):
-    asked = study.model_copy(update={"frame_interval": 3})
+    asked = study.replace(**{"frame_interval": 3})
     with pytest.raises(ParameterError, match="no frame at position 6"):
         intervene(asked, ReplaceFrame(6, tmp_path / "own.png"))
 
 
 def test_a_picture_has_no_latents_for_a_method_that_reads_them(study, tmp_path):
     Image.effect_noise((12, 8), 80).save(tmp_path / "own.png")
-    asked = study.model_copy(update={"method": "latent"})
+    asked = study.replace(**{"method": "latent"})
     with pytest.raises(ParameterError, match="method latent, which reads latents"):
         intervene(asked, ReplaceFrame(6, tmp_path / "own.png"))
 
@@ -277,7 +275,9 @@ def test_a_picture_has_no_latents_for_a_method_that_reads_them(study, tmp_path):
 def test_a_word_that_no_sequence_holds_is_refused_before_any_run(study, word):
     for change in Replace(6, word), Insert(6, word):
         with pytest.raises(SequenceError):
-            propagation.interventions(study, [Remove(6), change], PaintedGenerator(), NoProgress())
+            interventions.intervene_each(
+                study, [Remove(6), change], PaintedGenerator(), NullProgress()
+            )
     assert not Path(study.output_dir).exists()
 
 
@@ -305,8 +305,8 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
         method="blend",
     )
     found = intervene(study, Replace(24, "comet"), Stirring(batch_size=4))
-    measured = waves.front(waves.influence([found]))[0]
-    assert measured.tolist() == [mixing.reach(study, number) for number in (1, 2, 3)]
+    measured = influence.front(influence.influence([found]))[0]
+    assert measured.tolist() == [Windowing(study, 12).reach(number) for number in (1, 2, 3)]
     assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
 
 
@@ -315,7 +315,7 @@ def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path
         output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,
         image_context_multiplier=1,
     )  # fmt: skip
-    found = propagation.intervene(study, Replace(5, "fire"), progress=NoProgress())
+    found = interventions.intervene(study, Replace(5, "fire"), progress=NullProgress())
     assert differing(found) == {n: set(p) for n, p in found.cone.items()} == reached(study, 5, 48)
     assert found.computed == {1: 3, 2: 5, 3: 7}
 
@@ -324,6 +324,27 @@ def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path
 def test_the_cone_reaches_r_and_for_each_further_pass_the_image_reach(diameter, multiplier):
     study = Study.of(passes=3, context_diameter=diameter, image_context_multiplier=multiplier)
     radius, reach = diameter // 2, diameter // 2 * multiplier
-    for number, positions in propagation.cone(study, Remove(100), 200).items():
+    for number, positions in affected_frames(study, Remove(100), 200).items():
         far = radius + (number - 1) * reach
         assert positions == tuple(range(100 - far, 101 + far))
+
+
+def test_an_intervention_has_one_identity_wherever_its_words_lie(study, tmp_path):
+    copy = tmp_path / "copy.json"
+    copy.write_text(json.dumps({"sequence": [{"word": word} for word in WORDS]}))
+    change = Replace(6, "comet")
+    here, there = study, study.replace(sequence=str(copy))
+    directory = interventions.intervention_directory(here, change)
+    assert interventions.intervention_directory(there, change) == directory
+    assert intervene(there, change).directory == directory
+    others = [
+        interventions.intervention_directory(here, Replace(6, "moon")),
+        interventions.intervention_directory(here.replace(seed=1), change),
+        interventions.intervention_directory(here, Insert(6, "comet")),
+    ]
+    assert len({directory, *others}) == 4
+
+
+def test_an_empty_word_is_refused_in_plain_words(study):
+    with pytest.raises(SequenceError, match="a word, ''"):
+        intervene(study, Replace(6, ""))

@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from flopslab.core.compositing import METHODS
-from flopslab.core.controls import CONTROLS
+from flopslab.core.neighbours import CONTROLS
 from flopslab.core.study import Study
-from flopslab.experiments import changes
-from flopslab.experiments import linear_model as mixing
+from flopslab.core.windows import Windowing
+from flopslab.experiments import changes, linear_model
 from flopslab.experiments.changes import Remove
 from flopslab.words.sequence import Word
 
 WORDS = tuple(Word(f"w{number}", 1 + number % 7) for number in range(30))
-FRAMES = range(1, 31)
 
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -24,7 +23,7 @@ def study(**names) -> Study:
 @every_method
 @pytest.mark.parametrize("control", ["none", "shuffled", "constant", "no_images"])
 def test_the_shares_of_a_frame_are_one_whole(method, control):
-    found = mixing.shares(study(method=method, control=control), WORDS)
+    found = linear_model.word_influence(study(method=method, control=control), WORDS)
     assert found.shape == (3, 30, 30)
     assert found.min() >= 0
     assert found.sum(axis=2) == pytest.approx(np.ones((3, 30)))
@@ -35,9 +34,9 @@ def test_the_shares_of_a_frame_are_one_whole(method, control):
 @pytest.mark.parametrize("asked", [{}, {"frame_interval": 3}, {"boundary": "clamp", "limit": 20}])
 def test_exactly_the_frames_of_the_cone_have_a_share(method, control, asked):
     asked = study(method=method, control=control, **asked)
-    predicted = mixing.predict(asked, WORDS, [2, 13])
+    predicted = linear_model.predict_influence(asked, WORDS, [2, 13])
     for row, position in enumerate([2, 13]):
-        cone = changes.cone(asked, Remove(position), 30)
+        cone = changes.affected_frames(asked, Remove(position), 30)
         for number in (1, 2, 3):
             inside = predicted.positions[predicted.differs[row, number - 1]]
             assert tuple(inside.tolist()) == cone[number]
@@ -45,42 +44,43 @@ def test_exactly_the_frames_of_the_cone_have_a_share(method, control, asked):
 
 def test_the_first_pass_is_words_by_their_emphasis():
     words = [Word("a", 1), Word("b", 7), Word("c", 1, silent=True)]
-    said = mixing.word_shares(study(context_diameter=2), words, range(1, 4))
+    said = linear_model.prompt_shares(Windowing(study(context_diameter=2), 3), words)
     assert said[1] == pytest.approx([1.0 / 2.6, 1.6 / 2.6, 0])
-    simple = mixing.word_shares(
-        study(context_diameter=2, prompt_style="simple"), words, range(1, 4)
-    )
+    asked = study(context_diameter=2, prompt_style="simple")
+    simple = linear_model.prompt_shares(Windowing(asked, 3), words)
     assert simple[1] == pytest.approx([0.5, 0.5, 0])
 
 
-def test_neighbours_share_by_the_kernel_and_in_a_grid_alike():
+def test_neighbours_share_by_their_distance_and_in_a_grid_alike():
     blend = study(method="blend", context_diameter=2, image_context_multiplier=2)
-    assert mixing.neighbour_shares(blend, FRAMES)[9, 7:12] == pytest.approx(
+    assert linear_model.neighbour_shares(Windowing(blend, 30))[9, 7:12] == pytest.approx(
         np.array([1, 2, 3, 2, 1]) / 9
     )
-    grid = blend.model_copy(update={"method": "grid"})
-    assert mixing.neighbour_shares(grid, FRAMES)[9, 7:12] == pytest.approx(np.full(5, 0.2))
+    grid = blend.replace(**{"method": "grid"})
+    assert linear_model.neighbour_shares(Windowing(grid, 30))[9, 7:12] == pytest.approx(
+        np.full(5, 0.2)
+    )
 
 
 def test_a_later_pass_is_a_sum_of_products_of_the_weights():
     asked = study(method="blend", denoising_strength=0.3)
-    said = mixing.word_shares(asked, WORDS, FRAMES)
-    seen = mixing.neighbour_shares(asked, FRAMES)
+    said = linear_model.prompt_shares(Windowing(asked, 30), WORDS)
+    seen = linear_model.neighbour_shares(Windowing(asked, 30))
     third = 0.3 * said + 0.7 * 0.3 * seen @ said + 0.7**2 * seen @ seen @ said
-    assert mixing.shares(asked, WORDS)[2] == pytest.approx(third)
+    assert linear_model.word_influence(asked, WORDS)[2] == pytest.approx(third)
 
 
 def test_a_method_that_looks_at_pictures_shares_by_image_weight():
     asked = study(method="ip_adapter", denoising_strength=0.4, image_weight=0.25, passes=2)
-    said = mixing.word_shares(asked, WORDS, FRAMES)
-    seen = mixing.neighbour_shares(asked, FRAMES)
+    said = linear_model.prompt_shares(Windowing(asked, 30), WORDS)
+    seen = linear_model.neighbour_shares(Windowing(asked, 30))
     second = 0.4 * (0.75 * said + 0.25 * seen @ said) + 0.6 * said
-    assert mixing.shares(asked, WORDS)[1] == pytest.approx(second)
+    assert linear_model.word_influence(asked, WORDS)[1] == pytest.approx(second)
 
 
 def test_a_strength_for_each_pass_is_used_in_its_pass():
     asked = study(denoising_strength=[1.0, 0.5])
-    first, second, third = mixing.shares(asked, WORDS)
+    first, second, third = linear_model.word_influence(asked, WORDS)
     assert second == pytest.approx(first)
     assert not np.allclose(third, first)
 
@@ -88,6 +88,6 @@ def test_a_strength_for_each_pass_is_used_in_its_pass():
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_reach_is_the_front_of_the_model(number):
     asked = study(context_diameter=4, image_context_multiplier=2)
-    predicted = mixing.predict(asked, WORDS, [15])
+    predicted = linear_model.predict_influence(asked, WORDS, [15])
     inside = predicted.distances[0][predicted.differs[0, number - 1]]
-    assert inside.max() == mixing.reach(asked, number) == [2, 6, 10][number - 1]
+    assert inside.max() == Windowing(asked, 30).reach(number) == [2, 6, 10][number - 1]

@@ -5,16 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from cells import cell
 from painted import WORDS, PaintedGenerator
 
-from flopslab.core.controls import CONTROLS
+from flopslab.core.neighbours import CONTROLS
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError
 from flopslab.experiments.influence import influence
-from flopslab.experiments.linear_model import predict
+from flopslab.experiments.linear_model import predict_influence
 from flopslab.experiments.propagation import Experiment
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 
 FULL = Path(__file__).parents[2] / "params" / "propagation-full.yaml"
@@ -45,10 +47,10 @@ def test_where_every_wave_meets_an_end_they_are_spread_over_all():
 
 def test_a_front_is_predicted_as_far_as_the_cones_reach():
     roomy = Experiment(Study(context_diameter=4), new_word="comet")
-    assert roomy.reaches == [2, 6, 10]
+    assert roomy.fronts == [2, 6, 10]
     narrow = Experiment(Study(context_diameter=10, limit=16, passes=2), new_word="comet")
     assert [change.position for change in narrow.planned()] == [3, 9, 14]
-    assert narrow.reaches == [8, 13]  # frame 1 reads words 1 to 11; there are 16 frames
+    assert narrow.fronts == [8, 13]  # frame 1 reads words 1 to 11; there are 16 frames
 
 
 def test_changes_stand_at_frames_and_never_put_a_word_in_its_own_place():
@@ -65,7 +67,7 @@ def test_several_new_words_take_turns_and_stand_in_no_place_of_their_own():
 
 def test_no_word_is_tied_to_a_seed():
     experiment = Experiment(Study(context_diameter=4), ["comet", "fish"], changes=8, seeds=2)
-    own = experiment._own_studies("none")
+    own = experiment._study_of_change("none")
     assert {(change.word, study.seed) for change, study in own.items()} == {
         ("comet", 0), ("fish", 0), ("comet", 1), ("fish", 1),
     }  # fmt: skip
@@ -77,7 +79,7 @@ def test_no_word_is_tied_to_a_seed():
 def test_numbers_that_make_no_sense_are_refused(changes, control_changes, seeds):
     with pytest.raises(ParameterError, match=f"changes = {changes}") as caught:
         Experiment(Study(), changes=changes, control_changes=control_changes, seeds=seeds)
-    assert f"seeds = {seeds}" in caught.value.found
+    assert f"seeds = {seeds}" in caught.value.actual
 
 
 def test_an_experiment_needs_a_word_to_put_in():
@@ -86,33 +88,33 @@ def test_an_experiment_needs_a_word_to_put_in():
 
 
 def test_a_cell_is_read_like_that_of_a_study():
-    found = Experiment.from_cell({"passes": 2, "changes": 7, "probe": "a/clip", "np": np})
+    found = Experiment.from_cell(cell({"passes": 2, "changes": 7, "probe": "a/clip"}) | {"np": np})
     assert found == Experiment(Study(passes=2), changes=7, probe="a/clip")
     with pytest.raises(ParameterError, match="use frame_interval instead"):
-        Experiment.from_cell({"frame_intervall": 2, "changes": 7})
+        Experiment.from_cell(cell({"frame_intervall": 2, "changes": 7}))
 
 
 def test_the_full_form_is_an_experiment_on_every_inner_word():
-    full = Experiment.from_cell(yaml.safe_load(FULL.read_text()))
+    full = Experiment.from_cell(cell(yaml.safe_load(FULL.read_text())))
     assert len(full.planned()) == full.changes == 27
-    assert len(full.frames) == len(full.words) == 48
+    assert len(full.windowing.positions) == len(full.words) == 48
 
 
 def test_controls_measure_some_changes_under_each_and_another_seed(experiment):
     generator = PaintedGenerator()
-    run(experiment.study, generator, NoProgress())
-    found = experiment.controls(generator)
+    run(experiment.study, generator, NullProgress())
+    found = experiment.run_controls(generator)
     assert list(found) == [*CONTROLS]
     assert all([one.change for one in each] == experiment.planned(2) for each in found.values())
-    seed = experiment.seed_only(generator)
+    seed = experiment.run_other_seed(generator)
     assert seed.centres.tolist() == [change.position for change in experiment.planned(2)]
     assert seed.differs.all() and not influence(found["no_images"]).differs.all()
 
 
 def test_a_control_takes_its_first_pass_from_the_base_run(experiment):
-    run(experiment.study, PaintedGenerator(), NoProgress())
+    run(experiment.study, PaintedGenerator(), NullProgress())
     generator = PaintedGenerator()
-    (found, _) = experiment.control("no_images", generator)
+    (found, _) = experiment.run_control("no_images", generator)
     assert generator.calls == 12 + 2 * (3 + 3), "pass 2 of all, and two changes of three frames"
     assert found.base == Path(experiment.studies("no_images")[0].output_dir)
 
@@ -120,16 +122,16 @@ def test_a_control_takes_its_first_pass_from_the_base_run(experiment):
 def test_seeds_take_turns_and_every_change_keeps_its_own(study):
     experiment = Experiment(study, "comet", changes=4, control_changes=2, seeds=2)
     generator = PaintedGenerator()
-    found = experiment.interventions(generator)
+    found = experiment.run_changes(generator)
     assert [each.change for each in found] == experiment.planned()
     assert [seed_of(each.base) for each in found] == [0, 1, 0, 1]
     assert [seed_of(each.directory) for each in found] == [0, 1, 0, 1]
     assert len({each.base for each in found}) == 2
-    controlled = experiment.control("shuffled", generator)
+    controlled = experiment.run_control("shuffled", generator)
     assert [each.change for each in controlled] == [found[1].change, found[3].change]
     assert [seed_of(each.base) for each in controlled] == [1, 1]
     assert seed_of(Path(f"{study.output_dir}-seeds/2")) is None
-    experiment.seed_only(generator)
+    experiment.run_other_seed(generator)
     assert seed_of(Path(f"{study.output_dir}-seeds/2")) == 2, "one that no change has"
 
 
@@ -147,8 +149,8 @@ def test_what_is_predicted_for_a_control_is_in_its_order_and_layout(study):
     assert own.centres.tolist() == [change.position for change in experiment.planned(3)]
     for row, change in enumerate(experiment.planned(3)):
         turn = experiment.planned().index(change)
-        asked = study.model_copy(update={"control": "shuffled", "seed": turn % 2})
-        expected = predict(asked, experiment.words, [change.position])
+        asked = study.replace(**{"control": "shuffled", "seed": turn % 2})
+        expected = predict_influence(asked, experiment.words, [change.position])
         assert (own.values[row] == expected.values[0]).all()
         assert (own.values[row] != whole.values[turn]).any()
 
@@ -165,8 +167,8 @@ def test_shown_words_are_those_of_the_last_pass(experiment):
             assert list(texts) == WORDS
             return np.eye(12)
 
-    finished, probe = run(experiment.study, PaintedGenerator(), NoProgress()), Spelling()
-    shown = experiment.shown_words(finished.directory, probe)
+    finished, probe = run(experiment.study, PaintedGenerator(), NullProgress()), Spelling()
+    shown = experiment.last_pass_similarity(finished.directory, probe)
     opened = open_run(finished.directory)
-    assert probe.seen == [opened.frame(2, p)[0].tobytes() for p in range(1, 13)]
+    assert probe.seen == [opened.frame(FrameKey(2, p))[0].tobytes() for p in range(1, 13)]
     assert shown.argmax(axis=1).tolist() == list(range(12))

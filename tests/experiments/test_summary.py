@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flopslab.experiments import summary as findings
+from flopslab.experiments import summary
 from flopslab.experiments.influence import Influence
 
 RANDOM = np.random.default_rng(0)
@@ -18,7 +18,7 @@ def decaying(half: float, count: int = 8, noise: float = 0.0) -> Influence:
 
 
 def test_the_findings_of_a_decay_are_its_own():
-    found = findings.by_pass(decaying(2), decaying(2), 1, RANDOM)
+    found = summary.summarise_passes(decaying(2), decaying(2), 1, RANDOM)
     first, second = found
     assert first.fronts == (1,) * 8 and second.fronts == (5,) * 8
     assert first.share == (0, 0, 0) and first.predicted_share == 0
@@ -35,24 +35,24 @@ def test_every_front_is_held_against_its_own_prediction():
     measured = decaying(2, count=2)
     measured.values[1, 1, :10] = measured.differs[1, 1, :10] = 0
     measured.values[1, 1, 13:] = measured.differs[1, 1, 13:] = 0  # at an end, a window is elsewhere
-    _, second = findings.by_pass(measured, measured, 1, RANDOM)
+    _, second = summary.summarise_passes(measured, measured, 1, RANDOM)
     assert second.fronts == second.predicted_fronts == (5, 2)
     assert "front 2 to 5 predicted, 2 to 5 measured" in str(second)
 
 
 def test_the_interval_of_a_share_is_over_changes():
-    _, second = findings.by_pass(decaying(2, noise=0.2), decaying(2), 1, RANDOM)
+    _, second = summary.summarise_passes(decaying(2, noise=0.2), decaying(2), 1, RANDOM)
     mean, low, high = second.share
     assert low < mean < high < low + 0.1
 
 
 def test_near_is_where_pictures_bring_a_word_and_far_is_out_of_reach():
-    near, far = findings.near_and_far(decaying(2), decaying(2), RANDOM)
+    near, far = summary.inside_outside_front(decaying(2), decaying(2), RANDOM)
     assert near == pytest.approx((2.0 ** (-np.arange(2, 6) / 2)).mean().repeat(3))
     assert far == (0, 0, 0)
     everywhere = decaying(2)
     everywhere.values[:, 1] = 1
-    _, nowhere = findings.near_and_far(decaying(2), everywhere, RANDOM)
+    _, nowhere = summary.inside_outside_front(decaying(2), everywhere, RANDOM)
     assert np.isnan(nowhere).all()
 
 
@@ -60,13 +60,13 @@ def test_a_frame_whose_own_words_change_is_neither_near_nor_far_wherever_it_stan
     wide, measured = decaying(2), decaying(2)
     wide.values[:, 0, 13] = 1  # a window that was moved inward reads the word from 3 positions away
     measured.values[:, 1, 13] = 100
-    near, far = findings.near_and_far(measured, wide, RANDOM)
+    near, far = summary.inside_outside_front(measured, wide, RANDOM)
     assert near[0] < 1 and far == (0, 0, 0)
 
 
 def said(near, count=8, measured=2.0) -> str:
-    found = findings.by_pass(decaying(measured), decaying(2), 1, RANDOM)
-    return " ".join(findings.sentences(found, {"none": (0.4, 0.3, 0.5)} | near, count))
+    found = summary.summarise_passes(decaying(measured), decaying(2), 1, RANDOM)
+    return " ".join(summary.describe_propagation(found, {"none": (0.4, 0.3, 0.5)} | near, count))
 
 
 def test_the_sentences_follow_the_numbers():
@@ -86,8 +86,8 @@ def test_the_sentences_follow_the_numbers():
 def test_a_wave_that_is_not_as_predicted_is_said_to_be_so():
     short = decaying(3)
     short.values[:, 1, [5, 15]] = short.differs[:, 1, [5, 15]] = 0
-    found = findings.by_pass(short, decaying(2), 1, RANDOM)
-    text = " ".join(findings.sentences(found, {"none": (0.4, 0.3, 0.5)}))
+    found = summary.summarise_passes(short, decaying(2), 1, RANDOM)
+    text = " ".join(summary.describe_propagation(found, {"none": (0.4, 0.3, 0.5)}))
     assert "in 8 of 16 cases" in text
     assert "halved every 3.0 positions; the weights predict 2.0" in text
 
@@ -103,7 +103,7 @@ def test_nothing_is_compared_with_a_wave_that_is_not_there():
 
 def test_few_changes_tell_nothing_apart():
     text = said({"shuffled": (0.2, 0.1, 0.25)}, count=2)
-    assert "with 2 of the changes that tells nothing" in text and "intervals" not in text
+    assert "2 of the changes are too few to tell them apart" in text and "intervals" not in text
 
 
 # Whether it is the word that arrives
@@ -126,40 +126,40 @@ def arrived(slope: float, noise: float, count: int = 8) -> Influence:
 
 
 def test_what_pictures_carry_is_the_gain_for_a_share_outside_the_window():
-    assert findings.carried(arrived(0.5, 0), shares(), RANDOM) == pytest.approx((0.5,) * 3)
-    slope, low, high = findings.carried(arrived(0.5, 0.003), shares(), RANDOM)
+    assert summary.transport_slope(arrived(0.5, 0), shares(), RANDOM) == pytest.approx((0.5,) * 3)
+    slope, low, high = summary.transport_slope(arrived(0.5, 0.003), shares(), RANDOM)
     assert 0 < low < 0.5 < high and low < slope < high
 
 
 def test_a_disturbance_carries_nothing():
-    _, low, high = findings.carried(arrived(0, 0.003), shares(), RANDOM)
+    _, low, high = summary.transport_slope(arrived(0, 0.003), shares(), RANDOM)
     assert low < 0 < high
     everywhere = arrived(0, 0)
     everywhere.values[:, 1] += 0.01
-    assert findings.carried(everywhere, shares(), RANDOM) == pytest.approx((0, 0, 0))
+    assert summary.transport_slope(everywhere, shares(), RANDOM) == pytest.approx((0, 0, 0))
 
 
 def test_few_changes_leave_it_open():
-    slope, low, high = findings.carried(arrived(0.5, 0, 4), shares(4), RANDOM)
+    slope, low, high = summary.transport_slope(arrived(0.5, 0, 4), shares(4), RANDOM)
     assert slope == pytest.approx(0.5) and (low, high) == (-np.inf, np.inf)
 
 
 def test_no_share_outside_the_window_has_no_slope():
     nothing = shares()
     nothing.values[:, 1] *= nothing.values[:, 0] > 0
-    assert findings.carried(arrived(0.5, 0), nothing, RANDOM) == (0, 0, 0)
+    assert summary.transport_slope(arrived(0.5, 0), nothing, RANDOM) == (0, 0, 0)
     said = shares()
     said.values[:, 0] = 1
-    assert findings.carried(arrived(0.5, 0), said, RANDOM) == (0, 0, 0)
+    assert summary.transport_slope(arrived(0.5, 0), said, RANDOM) == (0, 0, 0)
 
 
 def test_what_is_said_is_the_gain_for_a_share_of_the_prompt():
-    assert findings.said(arrived(0.5, 0), shares()) == pytest.approx(2)
+    assert summary.prompt_slope(arrived(0.5, 0), shares()) == pytest.approx(2)
 
 
 def test_a_word_arrives_if_its_interval_is_above_nothing():
     points = {"real": (0.5, 0.3, 0.7), "shuffled": (0.1, -0.1, 0.2)}
-    first, real, shuffled = findings.arrivals(2, points)
+    first, real, shuffled = summary.describe_transport(2, points)
     assert "shows by +2.00" in first
     assert real == "- real: +0.50 (+0.30 to +0.70), the word arrives."
-    assert shuffled.endswith("not told from 0.")
+    assert shuffled.endswith("cannot be told from 0.")

@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from cells import cell
 from generators import refused
 from painted import PaintedGenerator, Painters, pixels, silent
 
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
-from flopslab.experiments.sweep import Sweep, listed
+from flopslab.experiments.sweep import Sweep, axis_values
 from flopslab.runs.reader import open_run
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -133,7 +134,7 @@ def test_fewer_axes_make_one_plane_of_one_row(study, axes):
 
 def test_a_label_says_the_values(sweep):
     assert sweep.variants[1].label == "grid, denoising_strength 0.6"
-    assert sweep.variants[1].named("denoising_strength", "") == "denoising_strength 0.6"
+    assert sweep.variants[1].label_of("denoising_strength", "") == "denoising_strength 0.6"
 
 
 def test_the_conditions_are_what_is_common_and_no_default(sweep):
@@ -156,7 +157,7 @@ def test_the_conditions_are_what_is_common_and_no_default(sweep):
     ],
 )
 def test_values_are_a_list_or_text_with_commas(values, expected):
-    assert listed("x", values) == expected
+    assert axis_values("x", values) == expected
 
 
 @pytest.mark.parametrize(
@@ -175,10 +176,10 @@ def test_a_mistake_in_the_axes_is_found_before_any_work(study, axes, said):
 
 
 def test_a_cell_names_axes_and_common_parameters():
-    sweep = Sweep.from_cell(
+    sweep = Sweep.from_cell(cell(
         {"x_axis": "method", "x_values": "grid, blend", "y_axis": "", "seeds": 2, "seed": 5,
          "probe": "", "passes": 4, "output_dir": "out"}
-    )  # fmt: skip
+    ))  # fmt: skip
     assert dict(sweep.axes) == {"method": ["grid", "blend"], "seed": [5, 6]}
     assert sweep.study == Study(passes=4, seed=5, output_dir="out")
     assert [variant.study.seed for variant in sweep.first_seed] == [5, 5]
@@ -186,17 +187,17 @@ def test_a_cell_names_axes_and_common_parameters():
 
 def test_a_cell_with_a_mistake_is_refused():
     with pytest.raises(ParameterError) as raised:
-        Sweep.from_cell({"x_axis": "method", "x_values": "grid, [blend"})
+        Sweep.from_cell(cell({"x_axis": "method", "x_values": "grid, [blend"}))
     assert refused(raised, "method", "[blend")
     with pytest.raises(ParameterError, match="method twice"):
         Sweep.from_cell(
-            {"x_axis": "method", "x_values": "grid", "y_axis": "method", "y_values": "blend"}
+            cell({"x_axis": "method", "x_values": "grid", "y_axis": "method", "y_values": "blend"})
         )
     with pytest.raises(ParameterError, match="use passes instead of pases"):
-        Sweep.from_cell({"pases": 3})
+        Sweep.from_cell(cell({"pases": 3}))
 
 
 def test_the_full_comparison_is_a_sweep_of_ten_passes():
-    sweep = Sweep.from_cell(yaml.safe_load((PARAMS / "compare-full.yaml").read_text()))
+    sweep = Sweep.from_cell(cell(yaml.safe_load((PARAMS / "compare-full.yaml").read_text())))
     assert sweep.study.passes == 10
     assert len(sweep.variants) >= 2 * 3

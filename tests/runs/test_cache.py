@@ -5,17 +5,18 @@ from painted import PaintedGenerator, pixels
 from PIL import Image
 
 from flopslab.errors import RunError
-from flopslab.runs import reader as reading
-from flopslab.runs.cache import ImageCache
+from flopslab.runs import reader
+from flopslab.runs.cache import FrameCache
 
 
 def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypatch):
     paint(passes=1)
     decoded = []
-    decode = reading.decode
+    decode = reader.decode_frame
     for module in ("store", "reader"):
         monkeypatch.setattr(
-            f"flopslab.runs.{module}.decode", lambda data: decoded.append(data) or decode(data)
+            f"flopslab.runs.{module}.decode_frame",
+            lambda data: decoded.append(data) or decode(data),
         )
     run = paint()
     assert len(decoded) == len(set(decoded)) == 12
@@ -23,12 +24,12 @@ def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypa
 
 
 def test_with_little_memory_frames_come_from_the_disk(paint, undisturbed, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.ImageCache", lambda: ImageCache(3 * 8 * 12 * 3))
+    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: FrameCache(3 * 8 * 12 * 3))
     assert pixels(paint().directory) == undisturbed
 
 
 def test_the_image_cache_keeps_what_was_used_last():
-    cache = ImageCache(2 * 12)
+    cache = FrameCache(2 * 12)
     images = {name: Image.new("RGB", (2, 2), (ord(name), 0, 0)) for name in "abc"}
     cache.put("a", images["a"])
     cache.put("b", images["b"])
@@ -39,7 +40,7 @@ def test_the_image_cache_keeps_what_was_used_last():
 
 
 def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.ImageCache", lambda: ImageCache(0))
+    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: FrameCache(0))
 
     class Meddler(PaintedGenerator):
         def generate(self, requests, strength=1.0):

@@ -17,7 +17,7 @@ from torn import TEARS, Crash, Disk
 
 from flopslab.core.study import Study
 from flopslab.errors import RunError
-from flopslab.runs import filesystem as disk
+from flopslab.runs import filesystem
 from flopslab.runs.reader import read_frame
 
 
@@ -78,7 +78,7 @@ def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
             try:
                 paint(limit=3, output_dir=str(directory))
             except RunError as error:
-                assert "the disk says no" in error.found and "kept" in error.remedy
+                assert "the disk says no" in error.actual and "kept" in error.hint
                 explained += 1
         if counted.count <= at:
             break
@@ -93,18 +93,18 @@ def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
 def test_a_file_reaches_the_disk_before_its_name_and_the_name_before_all_that_follows(
     tmp_path, quick_disk, monkeypatch
 ):
-    rename, order = disk.rename, []
+    rename, order = filesystem.rename, []
     monkeypatch.setattr(
-        disk, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
+        filesystem, "rename", lambda *paths: order.append(len(quick_disk)) or rename(*paths)
     )
-    disk.replace({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+    filesystem.replace({tmp_path / "a": b"1", tmp_path / "b": b"2"})
     files_then_directory = [tmp_path / "a", tmp_path / "b", tmp_path]
     assert quick_disk == [path.stat().st_ino for path in files_then_directory]
     assert order == [2, 2]
 
 
 def test_a_full_disk_names_the_remedy():
-    with pytest.raises(RunError, match="free space"), disk.explained(Path("run")):
+    with pytest.raises(RunError, match="free space"), filesystem.explained(Path("run")):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -239,3 +239,13 @@ def _undisturbed(paint, tmp_path_factory, limit: int, passes: int) -> dict[str, 
             paint(limit=limit, passes=passes, output_dir=str(directory))
         _KNOWN[limit, passes] = pixels(directory)
     return _KNOWN[limit, passes]
+
+
+def test_a_lock_that_is_not_held_can_be_released(tmp_path):
+    lock = filesystem.Lock(tmp_path / ".lock")
+    lock.release()
+    lock.acquire()
+    assert lock.is_held
+    lock.release()
+    lock.release()
+    assert not lock.is_held

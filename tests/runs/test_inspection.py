@@ -5,7 +5,8 @@ import json
 import pytest
 from painted import PaintedGenerator
 
-from flopslab.core.kernels import weights
+from flopslab.core.neighbours import weights_by_distance
+from flopslab.core.refinement import Input
 from flopslab.errors import RunError
 from flopslab.runs.inspection import inspect_frame
 
@@ -30,7 +31,7 @@ def test_words_act_with_their_weights_and_all_their_tokens(paint, heavy):
     seen = inspect_frame(run.study, 2)
     assert seen.words == (("silence", 1.6), ("(fire:1.4)", 1.0), ("sea", 1.0), ("oil", 1.0))
     assert seen.tokens == 4, "the generator's count of this prompt"
-    assert seen.references == () and seen.refinement == {} and seen.context.init is None
+    assert seen.inputs == () and seen.refinement == {} and seen.context.init is None
 
 
 @pytest.mark.parametrize("method", ["grid", "blend", "latent", "ip_adapter"])
@@ -39,8 +40,8 @@ def test_a_context_is_the_one_that_the_generator_was_given(paint, method):
     given = {"method": method, "passes": 3, "colour_anchor": 0.5, "detail": 0.3}
     study = paint(generator, **given, denoising_strength=[0.75, 0.5]).study
     seen = inspect_frame(study, 5)
-    shares = weights("flat" if method == "grid" else "triangle", range(-2, 3))
-    assert seen.references == tuple(zip(range(3, 8), shares, strict=True))
+    shares = weights_by_distance("flat" if method == "grid" else "triangle", range(-2, 3))
+    assert seen.inputs == tuple(map(Input, range(3, 8), range(3, 8), shares))
     assert seen.refinement["denoising_strength"] == 0.5
     asked = generator.asked[seen.seed].context
     for name in ("init", "latents"):
@@ -53,8 +54,8 @@ def test_a_context_is_the_one_that_the_generator_was_given(paint, method):
 
 def test_an_earlier_pass_can_be_inspected_too(paint):
     study = paint().study
-    assert inspect_frame(study, 5, 1).references == ()
-    assert inspect_frame(study, 5, 2).references == inspect_frame(study, 5).references != ()
+    assert inspect_frame(study, 5, 1).inputs == ()
+    assert inspect_frame(study, 5, 2).inputs == inspect_frame(study, 5).inputs != ()
 
 
 def test_it_reads_as_a_table(paint, heavy):

@@ -9,9 +9,11 @@ from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from torn import TEARS, Crash, Disk
 
 from flopslab.core.compositing import mean_latents
-from flopslab.core.kernels import weights
+from flopslab.core.digests import array_digest
+from flopslab.core.neighbours import weights_by_distance
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.runs import latents
+from flopslab.runs.frame_files import decode_latents, encode_latents
 from flopslab.runs.reader import open_run, read_frame
 
 Z = np.random.default_rng(0).standard_normal((4, 8, 6), dtype=np.float32)
@@ -35,17 +37,17 @@ def latents_of(directory) -> dict[str, bytes]:
 
 
 def test_latents_come_back_as_they_were_written_bit_for_bit():
-    again = latents.decode(latents.encode(Z), latents.digest(Z))
+    again = decode_latents(encode_latents(Z), array_digest(Z))
     assert again.dtype == np.float32 and (again == Z).all()
-    assert latents.encode(again) == latents.encode(Z)
-    assert latents.digest(Z) == latents.digest(Z.copy()) != latents.digest(Z.reshape(8, 4, 6))
+    assert encode_latents(again) == encode_latents(Z)
+    assert array_digest(Z) == array_digest(Z.copy()) != array_digest(Z.reshape(8, 4, 6))
 
 
 def test_latents_that_are_damaged_are_no_latents():
-    data = latents.encode(Z)
+    data = encode_latents(Z)
     for bad in (None, b"", data[:-1], data[:-1] + bytes([data[-1] ^ 1]), data + b"\0"):
         with pytest.raises(ValueError):
-            latents.decode(bad, latents.digest(Z))
+            decode_latents(bad, array_digest(Z))
 
 
 def test_every_picture_has_its_latents_beside_it_and_their_digest_inside(blended):
@@ -54,9 +56,9 @@ def test_every_picture_has_its_latents_beside_it_and_their_digest_inside(blended
     beside = [path.with_suffix("") for path in directory.glob("pass*/*.safetensors")]
     assert sorted(pictures) == sorted(beside) and len(pictures) == 24
     found = open_run(directory)
-    recipe = found.frame(2, 5)[1]
-    assert recipe.latents == latents.digest(found.latents(2, 5))
-    assert recipe.pixels["inputs"][0]["latents"] == found.frame(1, 3)[1].latents
+    recipe = found.frame(FrameKey(2, 5))[1]
+    assert recipe.latents == array_digest(found.latents(FrameKey(2, 5)))
+    assert recipe.pixels["inputs"][0]["latents"] == found.frame(FrameKey(1, 3))[1].latents
 
 
 @pytest.mark.parametrize("method", ["grid", "blend", "ip_adapter"])
@@ -64,16 +66,16 @@ def test_other_methods_write_none(paint, method):
     directory = paint(method=method).directory
     assert latents_of(directory) == {}
     with pytest.raises(RunError, match=r"frame_000001\.safetensors"):
-        open_run(directory).latents(1, 1)
+        open_run(directory).latents(FrameKey(1, 1))
 
 
 def test_the_next_pass_starts_from_latents_not_from_pictures(blended):
     generator = Recording()
     found = open_run(blended(generator).directory)
     request = generator.asked[12 + 4]  # position 5 of pass 2
-    stack = np.stack([found.latents(1, position) for position in range(3, 8)])
+    stack = np.stack([found.latents(FrameKey(1, position)) for position in range(3, 8)])
     assert request.context.init is None
-    expected = mean_latents(stack, weights("triangle", range(-2, 3)))
+    expected = mean_latents(stack, weights_by_distance("triangle", range(-2, 3)))
     assert (request.context.latents == expected).all()
 
 
@@ -96,22 +98,22 @@ def test_a_second_run_makes_nothing_and_changes_no_byte(blended):
     ids=["missing", "empty", "cut", "flipped", "of another"],
 )
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_frame_without_whole_latents_is_set_aside_and_made_again(blended, damage, number):
+def test_a_frame_without_whole_latents_is_quarantined_and_made_again(blended, damage, number):
     directory = blended().directory
     expected = pixels(directory), latents_of(directory)
     damage(directory / f"pass{number}" / "frame_000005.safetensors")
     generator = PaintedGenerator()
     run = blended(generator)
     assert generator.calls == 1
-    assert f"pass{number}.frame_000005.1.png" in {path.name for path in run.set_aside}
+    assert f"pass{number}.frame_000005.1.png" in {path.name for path in run.quarantined}
     assert (pixels(directory), latents_of(directory)) == expected
 
 
-def test_a_picture_and_its_latents_go_aside_and_come_back_together(blended):
+def test_a_picture_and_its_latents_go_to_quarantine_and_come_back_together(blended):
     directory = blended().directory
     expected = pixels(directory), latents_of(directory)
     short = blended(limit=4)
-    names = {path.name for path in short.set_aside}
+    names = {path.name for path in short.quarantined}
     assert names == {
         f"pass2.frame_{position:06d}.1.{kind}"
         for position in (3, 4)
@@ -127,8 +129,8 @@ def test_frames_of_another_run_are_taken_with_their_latents(blended, tmp_path):
     first = blended().directory
     changed = write_words(tmp_path / "changed.json", [*WORDS[:5], "comet", *WORDS[6:]])
     given = {"sequence": changed, "output_dir": str(tmp_path / "shared")}
-    run = blended(PaintedGenerator(), share_from=first, **given)
-    assert [(done.made, done.shared) for done in run.passes] == [(3, 9), (7, 5)]
+    run = blended(PaintedGenerator(), reuse_from=first, **given)
+    assert [(done.made, done.copied) for done in run.passes] == [(3, 9), (7, 5)]
     alone = blended(sequence=changed, output_dir=str(tmp_path / "alone")).directory
     assert latents_of(run.directory) == latents_of(alone)
     generator = PaintedGenerator()
@@ -141,7 +143,7 @@ def test_a_first_pass_without_latents_is_made_again_with_them_to_the_same_pixels
     run = blended()
     assert [(done.made, done.kept) for done in run.passes] == [(12, 0), (12, 0)]
     assert before.items() <= pixels(directory).items()
-    assert len(list((directory / "aside").iterdir())) == 12, "nothing is deleted"
+    assert len(list((directory / "quarantine").iterdir())) == 12, "nothing is deleted"
 
 
 def test_a_first_pass_with_latents_can_be_refined_by_another_method(blended, paint):
@@ -150,7 +152,7 @@ def test_a_first_pass_with_latents_can_be_refined_by_another_method(blended, pai
 
 
 def test_latents_that_another_changes_during_the_run_are_noticed(blended, study, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.ImageCache", lambda: type("No", (), NO_CACHE)())
+    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: type("No", (), NO_CACHE)())
 
     class Meddler(PaintedGenerator):
         def generate_with_latents(self, requests, strength=1.0):
@@ -195,7 +197,7 @@ def test_the_manifest_of_such_a_run_is_whole(blended):
     record = json.loads(blended().manifest.read_bytes())
     assert record["multi_pass"]["method"] == "latent"
     shares = [reference["weight"] for reference in record["frames"][4]["references"]]
-    assert shares == list(weights("triangle", range(-2, 3)))
+    assert shares == list(weights_by_distance("triangle", range(-2, 3)))
 
 
 def test_no_latents_are_read_as_those_of_another_picture(blended):
@@ -203,5 +205,5 @@ def test_no_latents_are_read_as_those_of_another_picture(blended):
     image, recipe = read_frame(directory / "pass1" / "frame_000005.png")
     swapped = (directory / "pass1" / "frame_000006.safetensors").read_bytes()
     with pytest.raises(ValueError, match="not those"):
-        latents.decode(swapped, recipe.latents)
+        decode_latents(swapped, recipe.latents)
     assert image.size == (12, 8)

@@ -4,7 +4,7 @@ import os
 import pytest
 from painted import files
 
-from flopslab.runs import filesystem as disk
+from flopslab.runs import filesystem
 
 
 def test_final_links_relatively_to_the_last_pass(paint):
@@ -21,7 +21,7 @@ def _refuse(*_arguments):
 @pytest.mark.parametrize("missing", [["symlink"], ["symlink", "hard_link"]])
 def test_final_holds_hard_links_or_copies_where_links_cannot_be_made(paint, monkeypatch, missing):
     for name in missing:
-        monkeypatch.setattr(disk, name, _refuse)
+        monkeypatch.setattr(filesystem, name, _refuse)
     run = paint()
     final, source = (run.directory / name / "frame_000003.png" for name in ("final", "pass2"))
     assert not final.is_symlink()
@@ -43,6 +43,6 @@ def test_foreign_files_in_final_are_never_lost(paint, tmp_path):
     paint()
     assert (final / "notes.txt").read_text() == "mine"
     assert (final / "frame_000002.png").is_symlink()
-    assert (tmp_path / "run/aside/final.frame_000002.1.png").read_text() == "mine"
-    aside = tmp_path / "run/aside/final.frame_000099.1.png"
-    assert os.readlink(aside) == "/somewhere/else.png"
+    assert (tmp_path / "run/quarantine/final.frame_000002.1.png").read_text() == "mine"
+    quarantine = tmp_path / "run/quarantine/final.frame_000099.1.png"
+    assert os.readlink(quarantine) == "/somewhere/else.png"

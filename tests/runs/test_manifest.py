@@ -49,7 +49,7 @@ def test_the_manifest_of_a_run_has_the_fields_that_video_assemblers_read(paint, 
     assert frame["prompt"] == '(silence:1.6) fire a "quoted" (word:1.4)'
     assert frame["tokens"] == 5, "the generator's count of this prompt"
     assert frame["references"] == [{"position": n, "weight": round(1 / 3, 9)} for n in (1, 2, 3)]
-    assert frame["image_file"] == "final/frame_000002.png"
+    assert frame["image_file"] == "frame_000002.png"
     assert (run.directory / frame["image_file"]).is_file()
     assert (frame["audio_start_ms"], frame["audio_end_ms"]) == (1120, 1500)
     assert frame["generation_time_s"] >= 0

@@ -6,19 +6,11 @@ import pytest
 from painted import WORDS, PaintedGenerator
 from PIL import Image, ImageFile
 
-from flopslab.core.plan import Frame, plan
+from flopslab.core.digests import array_digest, canonical_json, json_digest, pixel_digest
+from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.study import Study
-from flopslab.runs import latents as latent_files
-from flopslab.runs.provenance import (
-    Conditions,
-    Recipe,
-    canonical,
-    decode,
-    encode,
-    json_digest,
-    peek,
-    pixel_digest,
-)
+from flopslab.runs.frame_files import decode_frame, decode_recipe, encode_frame
+from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.words.sequence import Word
 
 TIMES = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
@@ -30,10 +22,10 @@ def image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8))
 
 
-def conditions(words=WORDS, settings=None, **parameters) -> Conditions:
+def run_context(words=WORDS, settings=None, **parameters) -> RunContext:
     study = Study.of(**({"context_diameter": 2} | parameters))
     settings = PaintedGenerator().settings | (settings or {})
-    return Conditions(study, settings, tuple(Word(word) for word in words))
+    return RunContext(study, settings, tuple(Word(word) for word in words))
 
 
 def made(digests=DIGESTS, latents=LATENTS, anchor=""):
@@ -49,27 +41,27 @@ def made(digests=DIGESTS, latents=LATENTS, anchor=""):
     return inputs | ({(1, 5): SimpleNamespace(digest=anchor, latents=None)} if anchor else {})
 
 
-def frame_of(given: Conditions, position: int, number: int) -> Frame:
-    frames = plan(given.study, given.words, number, PaintedGenerator())
-    return next(frame for frame in frames if frame.position == position)
+def frame_of(given: RunContext, position: int, number: int) -> Frame:
+    frames = plan_pass(given.study, given.words, number, PaintedGenerator())
+    return next(frame for frame in frames if frame.key.position == position)
 
 
 def key(
     position: int = 5, number: int = 2, digests=DIGESTS, latents=LATENTS, anchor="", **options
 ) -> str:
-    given, frames = conditions(**options), made(digests, latents, anchor)
+    given, frames = run_context(**options), made(digests, latents, anchor)
     return json_digest(given.pixels(frame_of(given, position, number), frames))
 
 
 def recipe(number: int = 2, latents: np.ndarray | None = None, **options) -> Recipe:
-    given = conditions(**options)
+    given = run_context(**options)
     return given.recipe(frame_of(given, 5, number), image(), latents, made(), **TIMES)
 
 
 def test_a_picture_and_its_recipe_come_back_as_they_were_written():
     words = ['say "hi"', "(fire:1.4)", "ab\u0301", "\U0001f525\n\u202eשלום", *WORDS]
     written = recipe(words=words)
-    read_image, read_recipe = decode(encode(image(), written))
+    read_image, read_recipe = decode_frame(encode_frame(image(), written))
     assert read_image.tobytes() == image().tobytes()
     assert read_recipe == written
 
@@ -77,36 +69,36 @@ def test_a_picture_and_its_recipe_come_back_as_they_were_written():
 @pytest.mark.parametrize("truncated_allowed", [False, True])
 def test_no_bit_of_a_picture_can_flip_unnoticed(monkeypatch, truncated_allowed):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)
-    data = encode(image(), recipe())
+    data = encode_frame(image(), recipe())
     for at in range(0, len(data), 11):
         with pytest.raises(ValueError):
-            decode(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+            decode_frame(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
 
 
 @pytest.mark.parametrize("truncated_allowed", [False, True])
 def test_no_picture_that_is_cut_or_longer_is_taken_for_whole(monkeypatch, truncated_allowed):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)
-    data = encode(image(), recipe())
+    data = encode_frame(image(), recipe())
     for length in [*range(0, len(data), 101), *range(len(data) - 13, len(data))]:
         with pytest.raises(ValueError):
-            decode(data[:length])
+            decode_frame(data[:length])
     with pytest.raises(ValueError):
-        decode(data + b"\0")
+        decode_frame(data + b"\0")
 
 
 def test_a_picture_with_the_recipe_of_another_is_refused():
     with pytest.raises(ValueError, match="pixels"):
-        decode(encode(image(seed=1), recipe()))
+        decode_frame(encode_frame(image(seed=1), recipe()))
 
 
 def test_a_recipe_edited_with_a_right_checksum_is_refused(monkeypatch):
     forged = replace(recipe(), created="2030-01-01T00:00:00Z")
     seal = json_digest(None)
-    monkeypatch.setattr("flopslab.runs.provenance.json_digest", lambda value: seal)
-    data = encode(image(), forged)
+    monkeypatch.setattr("flopslab.runs.frame_files.json_digest", lambda value: seal)
+    data = encode_frame(image(), forged)
     monkeypatch.undo()
     with pytest.raises(ValueError, match="edited"):
-        peek(data)
+        decode_recipe(data)
 
 
 def test_the_pixel_digest_tells_sizes_with_equal_bytes_apart():
@@ -116,10 +108,10 @@ def test_the_pixel_digest_tells_sizes_with_equal_bytes_apart():
 
 
 def test_canonical_json_has_one_spelling_and_no_nan():
-    assert canonical({"b": 1.5, "a": ["é"]}) == canonical({"a": ("é",), "b": 1.5})
-    assert canonical({"b": 1, "a": "é"}) == b'{"a":"\\u00e9","b":1}'
+    assert canonical_json({"b": 1.5, "a": ["é"]}) == canonical_json({"a": ("é",), "b": 1.5})
+    assert canonical_json({"b": 1, "a": "é"}) == b'{"a":"\\u00e9","b":1}'
     with pytest.raises(ValueError):
-        canonical(float("nan"))
+        canonical_json(float("nan"))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +152,7 @@ def test_the_key_changes_with_everything_that_determines_pixels(change):
         {"words": [*WORDS, "comet"]},
         {"digests": DIGESTS | {2: "f" * 64, 8: "f" * 64}},
         {"image_weight": 0.9},
-        {"kernel": "flat"},
+        {"distance_weights": "flat"},
         {"ip_adapter": "another.safetensors"},
         {"settings": {"ip_adapter_digest": "0" * 64}},
         {"colour_match": "histogram"},
@@ -181,8 +173,8 @@ def test_the_key_does_not_change_with_anything_else(change):
     [
         ({"method": "ip_adapter"}, {"image_weight": 0.9}),
         ({"method": "ip_adapter"}, {"settings": {"ip_adapter_digest": "0" * 64}}),
-        ({"method": "blend"}, {"kernel": "flat"}),
-        ({"method": "latent"}, {"kernel": [1, 0.5, 0.25]}),
+        ({"method": "blend"}, {"distance_weights": "flat"}),
+        ({"method": "latent"}, {"distance_weights": [1, 0.5, 0.25]}),
         ({"method": "latent"}, {"latents": LATENTS | {3: "f" * 64}}),
         ({"colour_anchor": 0.5}, {"colour_match": "histogram"}),
         ({"colour_anchor": 0.5, "number": 3}, {"anchor": "f" * 64}),
@@ -195,11 +187,15 @@ def test_what_counts_only_with_another_parameter_counts_then(counts, change):
 
 
 def test_a_parameter_without_a_meaning_is_not_recorded():
-    grid, blend = (recipe(method=method).made_with for method in ("grid", "blend"))
-    looking = recipe(method="ip_adapter", colour_anchor=0.5).made_with
-    assert {"kernel", "image_weight", "colour_match", "ip_adapter_digest"} & set(grid) == set()
-    assert {"kernel", "image_weight", "ip_adapter_digest"} & set(blend) == {"kernel"}
-    assert {"kernel", "image_weight", "ip_adapter_digest", "colour_match"} <= set(looking)
+    grid, blend = (recipe(method=method).parameters for method in ("grid", "blend"))
+    looking = recipe(method="ip_adapter", colour_anchor=0.5).parameters
+    assert {"distance_weights", "image_weight", "colour_match", "ip_adapter_digest"} & set(
+        grid
+    ) == set()
+    assert {"distance_weights", "image_weight", "ip_adapter_digest"} & set(blend) == {
+        "distance_weights"
+    }
+    assert {"distance_weights", "image_weight", "ip_adapter_digest", "colour_match"} <= set(looking)
 
 
 def test_each_pass_records_its_own_share_of_the_steps():
@@ -211,7 +207,7 @@ def test_each_pass_records_its_own_share_of_the_steps():
 
 
 def test_a_colour_anchor_is_the_first_pass_frame_at_the_same_position():
-    given = conditions(colour_anchor=0.5)
+    given = run_context(colour_anchor=0.5)
     pixels = given.pixels(frame_of(given, 5, 3), made(anchor="a" * 64))
     assert pixels["anchor"] == {"digest": "a" * 64}
     assert "anchor" not in recipe(3).pixels
@@ -220,7 +216,7 @@ def test_a_colour_anchor_is_the_first_pass_frame_at_the_same_position():
 
 def test_the_latents_beside_a_picture_are_recorded_outside_its_key():
     z = np.zeros((4, 2, 2), np.float32)
-    assert recipe(latents=z).latents == latent_files.digest(z)
+    assert recipe(latents=z).latents == array_digest(z)
     assert recipe(latents=z).key == recipe().key
     assert recipe(latents=z, method="latent").pixels["inputs"][0]["latents"] == LATENTS[3]
 
@@ -228,7 +224,7 @@ def test_the_latents_beside_a_picture_are_recorded_outside_its_key():
 def test_pass_one_knows_nothing_of_refinement():
     refinement = {
         "method": "ip_adapter",
-        "kernel": "flat",
+        "distance_weights": "flat",
         "denoising_strength": [0.75, 0.25],
         "image_weight": 0.9,
         "image_context_multiplier": 1,
@@ -239,7 +235,7 @@ def test_pass_one_knows_nothing_of_refinement():
         "settings": {"ip_adapter_digest": "0" * 64},
     }
     assert key(number=1, **refinement) == key(number=1)
-    assert recipe(number=1, **refinement).made_with == recipe(number=1).made_with
+    assert recipe(number=1, **refinement).parameters == recipe(number=1).parameters
 
 
 def test_inputs_enter_in_order_with_offset_and_digest():
@@ -248,24 +244,25 @@ def test_inputs_enter_in_order_with_offset_and_digest():
         {"offset": offset, "weight": round(share, 9), "digest": DIGESTS[5 + offset]}
         for offset, share in shares.items()
     ]
-    assert recipe().input_positions == [3, 4, 5, 6, 7]
+    assert recipe().sources == [3, 4, 5, 6, 7]
 
 
 def test_the_recipe_tells_all_that_the_frame_was_made_with():
-    made_with = recipe().made_with
+    made_with = recipe().parameters
     everything = Study().pixel_parameters() | PaintedGenerator().settings
-    left_out = {"model", "device", "versions", "ip_adapter", "kernel", "image_weight"}
+    left_out = {"model", "device", "versions", "ip_adapter", "distance_weights", "image_weight"}
     left_out |= {"colour_match"}  # without a meaning here
     assert set(made_with) == set(everything) - left_out | {"algorithm", "given"}
     assert made_with["steps"] == 4 and made_with["guidance_scale"] == 3.0, "resolved values"
 
 
 def test_two_sequences_are_told_apart_by_words_and_sizes_alone():
-    given = conditions()
+    given = run_context()
     timed = tuple(replace(word, start_ms=0, end_ms=1) for word in given.words)
     large = (replace(given.words[0], size=7), *given.words[1:])
     sequences = [
-        replace(given, words=words).made_with()["sequence"] for words in (given.words, timed, large)
+        replace(given, words=words).parameters()["sequence"]
+        for words in (given.words, timed, large)
     ]
     assert sequences[0] == sequences[1] != sequences[2]
 
@@ -274,4 +271,11 @@ def test_a_picture_of_another_program_has_no_recipe(tmp_path):
     path = tmp_path / "foreign.png"
     image().save(path)
     with pytest.raises(ValueError, match="no recipe"):
-        peek(path.read_bytes())
+        decode_recipe(path.read_bytes())
+
+
+def test_the_word_window_is_recorded_with_its_silent_words():
+    words = [Word(text, silent=text == "ocean") for text in WORDS]
+    context = replace(run_context(), words=tuple(words))
+    record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
+    assert record.window == range(4, 7) and record.words == ["stone", "river"]

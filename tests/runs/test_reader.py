@@ -2,6 +2,7 @@ import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs.reader import open_run, read_frame
 
@@ -20,9 +21,13 @@ def test_open_run_finds_what_is_there(paint):
     found = open_run(directory)
     assert found.passes == (1, 2)
     assert found.positions == (1, 5, 9)
-    image, recipe = found.frame(2, 5)
+    image, recipe = found.frame(FrameKey(2, 5))
     assert (image.mode, image.size) == ("RGB", (12, 8))
-    assert (recipe.number, recipe.position, recipe.words) == (2, 5, ["ocean", "stone", "river"])
+    assert (recipe.pass_number, recipe.position, recipe.words) == (
+        2,
+        5,
+        ["ocean", "stone", "river"],
+    )
     assert found.manifest["total_frames"] == 3
 
 

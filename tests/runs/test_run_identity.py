@@ -7,7 +7,7 @@ from painted import WORDS, PaintedGenerator, files, write_words
 
 from flopslab.errors import FlopslabWarning, RunError
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_other_parameters_are_refused_and_change_nothing(paint, change):
     with pytest.raises(RunError) as caught:
         paint(**change)
     name, value = list(change.items())[-1]
-    assert f"{name} = {value!r}" in caught.value.asked
-    assert f"{name} = " in caught.value.found and f"{value!r}" not in caught.value.found
+    assert f"{name} = {value!r}" in caught.value.expected
+    assert f"{name} = " in caught.value.actual and f"{value!r}" not in caught.value.actual
     assert files(run.directory) == before
 
 
@@ -55,7 +55,7 @@ def test_another_sequence_or_model_is_refused_and_changes_nothing(paint, tmp_pat
 
 @pytest.mark.parametrize(
     "change",
-    [{"kernel": [1.0, 0.5]}, {"image_weight": 0.75}, {"colour_match": "histogram"}],
+    [{"distance_weights": [1.0, 0.5]}, {"image_weight": 0.75}, {"colour_match": "histogram"}],
     ids=str,
 )
 def test_a_parameter_that_has_a_meaning_belongs_to_the_run(paint, change):
@@ -67,7 +67,7 @@ def test_a_parameter_that_has_a_meaning_belongs_to_the_run(paint, change):
 
 def test_a_parameter_that_has_none_does_not(paint):
     paint()
-    changed = {"kernel": "flat", "image_weight": 0.75, "colour_match": "histogram"}
+    changed = {"distance_weights": "flat", "image_weight": 0.75, "colour_match": "histogram"}
     with pytest.warns(FlopslabWarning, match="changes nothing"):
         assert [done.made for done in paint(**changed).passes] == [0, 0]
 
@@ -88,7 +88,7 @@ def test_the_batch_size_of_a_run_stays_what_it_was_first(paint, study):
     paint(PaintedGenerator(batch_size=4), limit=4)
     load = "flopslab.passes.load_generator"
     with mock.patch(load, side_effect=lambda _, size: PaintedGenerator(size)) as loaded:
-        run(study, progress=NoProgress())
+        run(study, progress=NullProgress())
     assert loaded.call_args.args == (study, 4)
     with pytest.raises(RunError, match=r"batch_size = 2.*\n.*batch_size = 4"):
         paint(PaintedGenerator(batch_size=2))

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 from painted import WORDS, PaintedGenerator, files, pixels, write_words
-from PIL import ImageFile
+from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngInfo
 
+from flopslab.core.digests import pixel_digest
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import store
-from flopslab.runs.provenance import encode, pixel_digest
-from flopslab.runs.reader import read_frame
+from flopslab.runs.frame_files import CHUNK, encode_frame
+from flopslab.runs.provenance import FORMAT
+from flopslab.runs.reader import open_run, read_frame
+from flopslab.runs.store import Store
+from flopslab.words.sequence import read_sequence
 
 # A second run
 
@@ -64,7 +70,7 @@ def damage_flip(path: Path) -> None:
 def damage_pixels_with_right_checksums(path: Path) -> None:
     image, recipe = read_frame(path)
     image.putpixel((0, 0), (1, 2, 3))
-    path.write_bytes(encode(image, recipe))
+    path.write_bytes(encode_frame(image, recipe))
 
 
 def damage_replace_by_foreign(path: Path) -> None:
@@ -124,10 +130,10 @@ def test_a_frame_without_proof_is_set_aside_and_made_again(
     run = paint(generator)
     count = 2 if damage == "swapped" else 1
     assert generator.calls == count, "those that stayed proven are kept"
-    assert len(run.set_aside) == count
-    aside = directory / "aside" / f"{place[:5]}.frame_000005.1.png"
-    assert aside in run.set_aside
-    assert aside.lstat().st_ino == left.st_ino, "moved, not copied and not deleted"
+    assert len(run.quarantined) == count
+    quarantine = directory / "quarantine" / f"{place[:5]}.frame_000005.1.png"
+    assert quarantine in run.quarantined
+    assert quarantine.lstat().st_ino == left.st_ino, "moved, not copied and not deleted"
     assert pixels(directory) == undisturbed
 
 
@@ -147,7 +153,7 @@ def test_what_depended_on_a_frame_that_came_out_different_is_made_again(paint):
     image, recipe = read_frame(path)
     image.putpixel((0, 0), tuple(255 - value for value in image.getpixel((0, 0))))
     changed = replace(recipe, digest=pixel_digest(image))
-    path.write_bytes(encode(image, changed))
+    path.write_bytes(encode_frame(image, changed))
     run = paint()
     assert [(done.made, done.kept) for done in run.passes] == [(0, 12), (5, 7)]
     inputs = read_frame(directory / "pass2" / "frame_000004.png")[1].pixels["inputs"]
@@ -161,7 +167,7 @@ def test_a_frame_of_another_run_that_was_copied_in_is_not_kept(paint, undisturbe
         name = f"pass1/frame_{number:06d}.png"
         shutil.copy(other / name, directory / name)
     run = paint()
-    assert run.passes[0].made == 3 and len(run.set_aside) == 3
+    assert run.passes[0].made == 3 and len(run.quarantined) == 3
     assert pixels(directory) == undisturbed
 
 
@@ -171,11 +177,11 @@ def test_nothing_in_aside_is_ever_overwritten(paint):
     for content in (b"one", b"two", b"three"):
         path.write_bytes(content)
         paint()
-    aside = sorted((directory / "aside").iterdir())
-    assert [old.read_bytes() for old in aside] == [b"one", b"two", b"three"]
+    quarantine = sorted((directory / "quarantine").iterdir())
+    assert [old.read_bytes() for old in quarantine] == [b"one", b"two", b"three"]
 
 
-@pytest.mark.parametrize("name", ["pass1", "final", "aside"])
+@pytest.mark.parametrize("name", ["pass1", "final", "quarantine"])
 def test_a_directory_that_links_out_of_the_run_is_refused(paint, tmp_path, name):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -183,13 +189,13 @@ def test_a_directory_that_links_out_of_the_run_is_refused(paint, tmp_path, name)
     run_directory.mkdir()
     (run_directory / name).symlink_to(outside)
     (run_directory / "pass2").mkdir()
-    (run_directory / "pass2" / "frame_000001.png").write_bytes(b"something to set aside")
+    (run_directory / "pass2" / "frame_000001.png").write_bytes(b"something to set quarantine")
     with pytest.raises(RunError, match=name):
         paint()
     assert list(outside.iterdir()) == []
 
 
-# Limits, and frames set aside that are asked for again
+# Limits, and frames set quarantine that are asked for again
 
 
 def test_an_extended_run_keeps_what_the_larger_window_does_not_change(paint, undisturbed):
@@ -198,7 +204,7 @@ def test_an_extended_run_keeps_what_the_larger_window_does_not_change(paint, und
     # with a reach of 2, frames 7 and 8 of pass 2 now see frames that were not there
     assert [(done.made, done.kept) for done in run.passes] == [(4, 8), (6, 6)]
     assert pixels(run.directory) == undisturbed
-    assert [path.name for path in run.set_aside] == [
+    assert [path.name for path in run.quarantined] == [
         "pass2.frame_000007.1.png", "pass2.frame_000008.1.png",
     ]  # fmt: skip
 
@@ -213,7 +219,7 @@ def test_a_lowered_limit_keeps_the_other_frames_and_shows_those_asked_for(paint,
     assert (run.directory / "pass2" / "frame_000012.png").is_file()
     generator = PaintedGenerator()
     back = paint(generator)
-    assert generator.calls == 0, "frames 3 and 4 of pass 2 come back from aside"
+    assert generator.calls == 0, "frames 3 and 4 of pass 2 come back from quarantine"
     assert pixels(back.directory) == undisturbed
 
 
@@ -237,12 +243,12 @@ def test_a_run_takes_from_another_what_is_the_very_same(paint, tmp_path):
     generator = PaintedGenerator()
     shared = str(tmp_path / "shared")
     before = files(first)
-    run = paint(generator, sequence=changed, output_dir=shared, share_from=first)
-    assert [(done.made, done.shared, done.kept) for done in run.passes] == [(3, 9, 0), (7, 5, 0)]
+    run = paint(generator, sequence=changed, output_dir=shared, reuse_from=first)
+    assert [(done.made, done.copied, done.kept) for done in run.passes] == [(3, 9, 0), (7, 5, 0)]
     assert generator.calls == 10
     assert pixels(shared) == pixels(alone)
     assert files(first) == before
-    assert len({read_frame(p)[1].made_with["sequence"] for p in Path(shared).rglob("frame*")}) == 1
+    assert len({read_frame(p)[1].parameters["sequence"] for p in Path(shared).rglob("frame*")}) == 1
     again = paint(PaintedGenerator(), sequence=changed, output_dir=shared)
     assert [(done.made, done.kept) for done in again.passes] == [(0, 12), (0, 12)]
 
@@ -250,10 +256,50 @@ def test_a_run_takes_from_another_what_is_the_very_same(paint, tmp_path):
 def test_what_is_taken_from_another_run_reaches_the_disk_many_at_a_time(
     paint, tmp_path, quick_disk, monkeypatch
 ):
-    monkeypatch.setattr(store, "SHARED", 5)
+    monkeypatch.setattr(store, "COPIES", 5)
     first = paint(passes=1).directory
-    run = paint(passes=1, output_dir=str(tmp_path / "shared"), share_from=first)
-    assert run.passes[0].shared == 12
+    run = paint(passes=1, output_dir=str(tmp_path / "shared"), reuse_from=first)
+    assert run.passes[0].copied == 12
     directory = (run.directory / "pass1").stat().st_ino
     assert quick_disk.count(directory) == 3  # 12 frames: 5, 5 and 2
     assert pixels(run.directory) == pixels(first)
+
+
+# Out of order
+
+
+def test_a_store_that_is_not_open_or_bound_says_so(study):
+    settings, words = PaintedGenerator().settings, read_sequence(study.sequence)
+    store = Store(study.output_dir)
+    with pytest.raises(RunError, match="use it in a with statement"):
+        store.bind(study, settings, words)
+    with store, pytest.raises(RunError, match="call bind first"):
+        store.finish([])
+    with pytest.raises(RunError, match="call bind first"):
+        _ = store.keeps_latents
+
+
+# Another record format
+
+
+def test_a_run_of_another_record_format_is_refused_and_left_alone(paint):
+    directory = paint(passes=1).directory
+    age(directory)
+    before = files(directory)
+    with pytest.raises(RunError, match=f"record format 2; .* reads {FORMAT}") as caught:
+        paint()
+    assert "output_dir" in caught.value.hint
+    assert files(directory) == before
+    with pytest.raises(RunError, match="record format 2"):
+        open_run(directory).image(FrameKey(1, 3))
+
+
+def age(directory: Path) -> None:
+    """Give every picture a recipe as record format 2 had it."""
+    for path in directory.glob("pass*/*.png"):
+        with Image.open(path) as file:
+            record, image = json.loads(file.info[CHUNK]), file.copy()
+        record |= {"flopslab": 2, "number": record.pop("pass_number")}
+        info = PngInfo()
+        info.add_itxt(CHUNK, json.dumps(record))
+        image.save(path, pnginfo=info)

@@ -18,7 +18,7 @@ from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.core.windows import cone, positions
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.runs.reader import read_frame
 from flopslab.words.sequence import read_sequence
 from training import evaluate
@@ -236,7 +236,7 @@ def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
             steps=4,
             method=method,
         )
-        return run(study, generator, NoProgress()).directory
+        return run(study, generator, NullProgress()).directory
 
     base = made("base", WORDS)
     changed = made("changed", [*WORDS[: PLACE - 1], "ruby", *WORDS[PLACE:]])

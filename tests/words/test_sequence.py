@@ -146,7 +146,7 @@ FAULTS = {
 def test_a_fault_is_named_with_its_file_and_entry(data, found):
     with raises(SequenceError, match=found) as caught:
         parse_sequence(data, "folder/words.json")
-    assert "folder/words.json" in str(caught.value) and caught.value.remedy
+    assert "folder/words.json" in str(caught.value) and caught.value.hint
 
 
 def timed(*times):

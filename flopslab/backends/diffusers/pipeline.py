@@ -26,7 +26,7 @@ from flopslab.backends.diffusers.settings import DTYPES, best_device, make_sched
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
-from flopslab.core.study import Study, steps_run
+from flopslab.core.study import Study, step_count
 from flopslab.errors import ModelError, ParameterError
 
 
@@ -177,7 +177,7 @@ class DiffusersGenerator:
 
     def _start_from(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
         steps = self.settings["steps"]
-        if steps_run(steps, strength) < 1:
+        if step_count(steps, strength) < 1:
             found = f"{steps} steps, of which strength {strength} runs none"
             raise ParameterError("image to image", found, "raise steps or denoising_strength")
         if contexts[0].latents is None:
