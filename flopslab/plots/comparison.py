@@ -3,7 +3,6 @@
 Sheets show the runs of the first seed.
 """
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +86,8 @@ def curves(
     """Measures pass by pass, a panel for each and a line for each combination of `axes`.
 
     `rows` with `<measure>_low` and `_high` get a band. `measures`: {name: what it means}. The first
-    axis gives a line its colour, the second its dashes, the third its marker.
+    axis gives a line its colour, the second its dashes, the third its marker; without a second and
+    third, the first gives them too.
     """
     lines = -(-len(measures) // columns)
     alt = f"{', '.join(measures)} pass by pass, a panel for each"
@@ -160,7 +160,7 @@ def _series(
     for row in rows:
         pairs = zip(choices, axes, strict=True)
         places = [values.index(str(row[axis])) for values, axis in pairs]
-        style = line_style(*itertools.islice([*places, 0, 0, 0], 3))
+        style = line_style(*(places or [0])[:3])
         text = ", ".join(label(axis, row[axis]) for axis in axes) or "all"
         series.setdefault(text, (style, []))[1].append(row)
     return series

@@ -73,7 +73,9 @@ def test_a_notebook_without_a_parameters_cell_is_told_how_to_write_one():
 def test_a_misspelt_name_that_was_corrected_is_forgotten():
     misspelt, injected = CELL.replace("passes", "pases"), "# Parameters\npases = 5"
     assert Study.from_cell(notebook(misspelt, CELL)) == Study()
-    assert Study.from_cell(notebook(CELL, injected, injected.replace("pases", "passes"))).passes == 5
+    assert (
+        Study.from_cell(notebook(CELL, injected, injected.replace("pases", "passes"))).passes == 5
+    )
 
 
 def test_a_second_annotated_cell_adds_to_the_first():
