@@ -44,10 +44,9 @@ def picture_sheet(
     figure = DescribedFigure(width, width * canvas.height / canvas.width, alt or title)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, aspect="auto")
-    axes.set_xticks(middles[0], [shorten(label, cell) for label in columns], fontsize=SMALL)
-    axes.set_yticks(middles[1], [shorten(label, 4 * CELL) for label in rows], fontsize=SMALL)
-    for text in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-        text.set_parse_math(False)
+    style = {"fontsize": SMALL, "parse_math": False}
+    axes.set_xticks(middles[0], [shorten(label, cell) for label in columns], **style)
+    axes.set_yticks(middles[1], [shorten(label, 4 * CELL) for label in rows], **style)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)
     axes.xaxis.set_label_position("top")
     axes.spines[:].set_visible(False)
