@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageChops, ImageOps
 
@@ -44,7 +45,7 @@ def picture_sheet(
     figure = DescribedFigure(width, width * canvas.height / canvas.width, alt or title)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.imshow(canvas, aspect="auto")
-    style = {"fontsize": SMALL, "parse_math": False}
+    style: dict[str, Any] = {"fontsize": SMALL, "parse_math": False}
     axes.set_xticks(middles[0], [shorten(label, cell) for label in columns], **style)
     axes.set_yticks(middles[1], [shorten(label, 4 * CELL) for label in rows], **style)
     axes.tick_params(length=0, labeltop=True, labelbottom=False)

@@ -16,7 +16,8 @@ from flopslab.plots.style import DescribedFigure
 
 WINDOWING = Windowing(Study(context_diameter=2, limit=5), 9)
 REACHES = [1, 3, 5]
-POINT, NOTHING = (0.02, 0.01, 0.03), (float("nan"),) * 3
+NAN = float("nan")
+POINT, NOTHING = (0.02, 0.01, 0.03), (NAN, NAN, NAN)
 
 
 def tent(passes: int = 3, frames: int = 21) -> Influence:
@@ -65,7 +66,7 @@ def test_no_legend_covers_a_panel(name):
 def test_a_frame_without_a_changed_bit_stays_white_and_the_cone_is_drawn_around_the_rest():
     figure = plots.influence_map(tent(), REACHES)
     axes = figure.axes[0]
-    masked = np.ma.getmaskarray(axes.collections[0].get_array())
+    masked = np.ma.getmaskarray(np.ma.asarray(axes.collections[0].get_array()))
     assert (~masked).sum(axis=1).tolist() == [3, 7, 11]
     sides = sorted({float(x[0]) for line in axes.lines if len(x := np.asarray(line.get_xdata()))})
     assert sides == [5.5, 7.5, 9.5, 12.5, 14.5, 16.5]
