@@ -93,8 +93,8 @@ def test_a_notebook_drives_and_explains_but_defines_nothing(path):
 
 
 @every_notebook
-def test_a_cell_is_short_unless_it_holds_the_imports_or_the_parameters(path):
-    cells = [cell.source for cell in code_cells(path)[1:] if not is_parameters(cell)]
+def test_a_cell_is_short_unless_it_holds_the_parameters(path):
+    cells = [cell.source for cell in code_cells(path) if not is_parameters(cell)]
     assert [source for source in cells if len(source.splitlines()) > LONGEST] == []
 
 
@@ -174,6 +174,7 @@ def test_a_users_own_cell_disturbs_no_parameter(path, read, own):
     assert read(kernel(own, cell, own)) == read(kernel(cell))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "name", "correct"),
     [
@@ -223,6 +224,7 @@ run(Study(sequence=words, output_dir={run!r}, passes=2, limit=4), Interrupted())
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tmp_path):
     run, words = str(tmp_path / "run"), str(tmp_path / "words.json")
     source = INTERRUPTED.format(tests=str(ROOT / "tests"), words=words, run=run)
@@ -255,6 +257,7 @@ def probe(tmp_path: Path) -> str:
     return str(tmp_path / "clip")
 
 
+@pytest.mark.torch
 def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path, model):
     (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
     names = {
@@ -287,6 +290,7 @@ def test_a_comparison_has_no_axis_and_no_title_but_those_of_what_is_compared():
     assert dict(default.axes) == {"method": ["grid", "blend", "latent", "ip_adapter"]}
 
 
+@pytest.mark.torch
 def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(
     tmp_path, model, probe
 ):
@@ -326,6 +330,7 @@ def test_the_experiments_parameters_are_those_of_a_study_and_its_own():
         assert ast.literal_eval(inspected[name]["default"]) == defaults[name]
 
 
+@pytest.mark.torch
 def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path, model, probe):
     names = {
         "model": model,

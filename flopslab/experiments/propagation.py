@@ -12,7 +12,8 @@ import numpy as np
 from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
-from flopslab.core.study import NOTEBOOK, Study, notebook_parameters
+from flopslab.core.parameters import NOTEBOOK, notebook_parameters
+from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError
 from flopslab.experiments.influence import (

@@ -23,7 +23,8 @@ from flopslab.analysis import evaluation
 from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.evaluation import Row
 from flopslab.core.generator import Generator
-from flopslab.core.study import NOTEBOOK, Study, notebook_parameters, refinement_names
+from flopslab.core.parameters import NOTEBOOK, notebook_parameters
+from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.passes import run
@@ -32,7 +33,7 @@ from flopslab.runs.reader import finished_run, frozen_batch_size
 from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
-CELL = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
+CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
     "seeds": 1,
     "probe": "tiny",
 }  # parameters of a notebook that sweeps, beside those of the study

@@ -258,6 +258,7 @@ def test_a_changed_study_is_checked_like_any_other(parameters):
     assert Study(passes=2).replace(seed=3) == Study(passes=2, seed=3)
 
 
+@mark.torch
 @mark.parametrize("strength", [0.01, 0.29, 0.3, 0.5, 0.999, 1.0])
 @mark.parametrize("steps", [1, 2, 10, 12, 50, 100])
 def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):

@@ -2,7 +2,8 @@
 
 from pytest import raises
 
-from flopslab.core.study import Study, notebook_parameters
+from flopslab.core.parameters import notebook_parameters
+from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
 CELL = "passes: int = 3  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
