@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from cells import cell
-from generators import refused
+from generators import explains
 from painted import PaintedGenerator, Painters, pixels, silent
 
 from flopslab.core.study import Study
@@ -215,7 +215,7 @@ def test_a_cell_names_axes_and_common_parameters():
 def test_a_cell_with_a_mistake_is_refused():
     with pytest.raises(ParameterError) as raised:
         Sweep.from_cell(cell({"x_axis": "method", "x_values": "grid, [blend"}))
-    assert refused(raised, "method", "[blend")
+    assert explains(raised, "method", "[blend")
     with pytest.raises(ParameterError, match="method twice"):
         Sweep.from_cell(
             cell({"x_axis": "method", "x_values": "grid", "y_axis": "method", "y_values": "blend"})
