@@ -18,9 +18,10 @@ from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest, Generator
 from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.study import Study
-from flopslab.core.windows import Windowing
-from flopslab.errors import FlopslabWarning, ModelError, RunError
+from flopslab.core.windows import FrameKey, Windowing
+from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
 from flopslab.progress import PassBars, Progress
+from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.words.sequence import TimedSequence, read_timed_sequence
@@ -72,7 +73,11 @@ def run(
     sequence = read_timed_sequence(study.sequence)
     words = sequence.words
     progress = progress or _pass_bars(study, len(words))
-    with Store(study.output_dir, reuse_from) as store, _closing(progress):
+    with (
+        _explaining_interrupts(study, Windowing(study, len(words)).positions),
+        Store(study.output_dir, reuse_from) as store,
+        _closing(progress),
+    ):
         generator = _prepare(study, sequence, generator, store, external_frames or {})
         passes, frames = [], []
         for number in range(1, study.passes + 1):
@@ -215,6 +220,21 @@ def _pass_bars(study: Study, length: int) -> PassBars:
     frames = len(Windowing(study, length).positions)
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
     return PassBars(study.passes, frames, costs)
+
+
+@contextmanager
+def _explaining_interrupts(study: Study, positions: Sequence[int]) -> Iterator[None]:
+    """Turn an interrupt into one that says how many frames are kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        directory = Path(study.output_dir)
+        keys = {FrameKey(n, p) for n in range(1, study.passes + 1) for p in positions}
+        count = len(keys.intersection(layout.frame_keys(directory)))
+        raise RunInterrupted(
+            f"Interrupted: {count} of {len(keys)} frames are kept in {directory}.\n"
+            "Run it again to go on from there."
+        ) from None
 
 
 @contextmanager

@@ -8,7 +8,7 @@ user's own.
 
 import ast
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as abbreviate
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from flopslab.errors import ParameterError
+
+NOTEBOOK = "parameters from this notebook"  # the source that an error names
 
 # Names that other tools, or earlier versions, have for a parameter.
 _SYNONYMS = {
@@ -48,11 +50,10 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
     is none.
     """
     fields = set(fields)
-    trees = [tree for source in namespace.get("In", []) if (tree := _parse(source))]
-    names = [name for tree in trees for name in _cell_names(tree, fields)]
-    for source in namespace.get("In", []):
-        if source.startswith(_INJECTED) and (tree := _parse(source)):
-            names += _assigned(tree)
+    cells = [(source, tree) for source in namespace.get("In", []) if (tree := _parse(source))]
+    names = _current_names([_cell_names(tree, fields) for _, tree in cells])
+    injected = [tree for source, tree in cells if source.startswith(_INJECTED)]
+    names += _assigned(injected[-1]) if injected else []
     names = names or list(namespace.get("__annotations__", {}))
     if not names:
         raise ParameterError(
@@ -65,6 +66,20 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
         for name in dict.fromkeys(names)
         if name in namespace and not name.startswith(_OF_PAPERMILL)
     }
+
+
+def notebook_parameters(namespace: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The parameters of a notebook's parameters cell, `globals()`, by name.
+
+    ParameterError for those that have none of these `names`; it offers the nearest.
+    """
+    names = list(names)
+    parameters = cell_parameters(namespace, names)
+    if unknown := [name for name in parameters if name not in names]:
+        actual = "; ".join(f"{name} = {abbreviate(parameters[name])}" for name in unknown)
+        hint = "; ".join(_correction(name, names) for name in unknown)
+        raise ParameterError(NOTEBOOK, f"{actual}, which is not a parameter", hint)
+    return parameters
 
 
 def read_parameters(path: str | Path) -> dict[str, Any]:
@@ -130,6 +145,20 @@ def _allowed(schema: dict[str, Any]) -> str:
     }
     phrases = [text.format(schema[key]) for key, text in limits.items() if key in schema]
     return " ".join([kinds.get(schema["type"], "readable text"), *phrases])
+
+
+def _current_names(cells: Sequence[Sequence[str]]) -> list[str]:
+    """The annotated names of the cells (oldest first), without those that were corrected since.
+
+    A cell that was run again, with a mistyped name put right, repeats most of the names that it
+    had.
+    """
+    return [
+        name
+        for index, names in enumerate(cells)
+        if not any(2 * len({*names} & {*later}) >= len(names) for later in cells[index + 1 :])
+        for name in names
+    ]
 
 
 def _parse(source: str) -> ast.Module | None:

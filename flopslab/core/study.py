@@ -7,7 +7,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flopslab.core.parameters import cell_parameters, describe_problem, read_parameters
+from flopslab.core.parameters import (
+    NOTEBOOK,
+    cell_parameters,
+    describe_problem,
+    read_parameters,
+)
 from flopslab.errors import ParameterError
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -204,7 +209,7 @@ class Study(BaseModel):
         A mistyped parameter is an error; the user's own variables are left alone.
         """
         parameters = cell_parameters(namespace, cls.model_fields)
-        return cls.from_mapping(parameters, "parameters from this notebook")
+        return cls.from_mapping(parameters, NOTEBOOK)
 
     def replace(self, **parameters: Any) -> Self:
         """The study with these parameters changed, checked like any other."""

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from math import ceil
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from flopslab.plots.runs import WIDTH, cut
+from flopslab.plots.style import BLUE, FULL, DescribedFigure, plain, shorten
 from flopslab.words.flopsopoly import find_returns, measure_evenness
 
-COLOUR = "#4477aa"
 ROW = 0.22  # inches for a word
 
 
-def draw_returns(texts: Sequence[str], rows: int = 24) -> Figure:
+def draw_returns(texts: Sequence[str], rows: int = 24) -> DescribedFigure:
     """Where the words of a sequence stand, and the distances from each occurrence to the next.
 
     On the left the `rows` words that occur most often, a dot for each occurrence; on the right, of
@@ -22,20 +20,22 @@ def draw_returns(texts: Sequence[str], rows: int = 24) -> Figure:
     """
     counts = {text: len(distances) + 1 for text, distances in find_returns(texts).items()}
     often = sorted(counts, key=counts.__getitem__, reverse=True)[:rows]
-    figure = Figure(figsize=(WIDTH, max(2.5, 0.9 + ROW * len(often))), layout="constrained")
+    alt = f"Where the {len(often)} most frequent words stand in a sequence of {len(texts)}"
+    height = max(2.5, 0.9 + ROW * len(often))
+    figure = DescribedFigure(FULL, height, alt, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=[3, 1])
     _draw_places(left, texts, often)
     _draw_distances(right, texts)
     for axes in (left, right):
-        axes.spines[["top", "right"]].set_visible(False)
+        plain(axes)
     return figure
 
 
 def _draw_places(axes: Axes, texts: Sequence[str], words: Sequence[str]) -> None:
     rows = {word: row for row, word in enumerate(words)}
     points = [(p, rows[text]) for p, text in enumerate(texts, start=1) if text in rows]
-    axes.scatter(*zip(*points, strict=True), s=9, color=COLOUR)
-    axes.set_yticks(range(len(words)), [cut(word, 1.2) for word in words], parse_math=False)
+    axes.scatter(*zip(*points, strict=True), s=9, color=BLUE)
+    axes.set_yticks(range(len(words)), [shorten(word, 1.2) for word in words], parse_math=False)
     axes.set(xlabel="position", xlim=(0, len(texts) + 1))
     axes.invert_yaxis()
     axes.grid(axis="y", linewidth=0.4, color="#dddddd")
@@ -53,7 +53,7 @@ def _draw_distances(axes: Axes, texts: Sequence[str]) -> None:
     axes.hist(
         ratios,
         bins=[0.2 * step for step in range(max(16, ceil(5 * max(ratios)) + 1))],
-        color=COLOUR,
+        color=BLUE,
     )
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set(xlabel="distance / even distance", ylabel="occurrences")

@@ -220,7 +220,7 @@ def test_every_shipped_parameter_set_is_a_study(path):
 
 def test_there_are_shipped_parameter_sets():
     assert {"quick.yaml", "production.yaml"} <= {path.name for path in SETS}
-    assert {"seed-faithful.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
+    assert {"original-method.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
 
 
 @mark.parametrize("path", SHIPPED, ids=lambda path: path.name)

@@ -53,7 +53,8 @@ def _tier(tokens: Iterator[str | float]) -> Tier:
     if kind not in ("IntervalTier", "TextTier"):
         raise Fault(f"a tier of the class {kind}", "keep tiers of intervals and points only")
     place = f"tier {name!r}"
-    _number(tokens, place), _number(tokens, place)
+    for _ in range(2):  # its start and end
+        _number(tokens, place)
     count = _count(tokens, place)
     is_point = kind == "TextTier"
     return Tier(
