@@ -1,45 +1,70 @@
-# make run: three passes of pictures. make test: every check. Both install what they need first.
+# make run: three passes of pictures. make fast: the quick tests. make test: every check.
+# Each installs what it needs first, with the versions of constraints.txt.
 
-# An activated environment is used; without one, .venv is made here. Conda's base is left alone.
-CONDA := $(if $(filter-out base,$(CONDA_DEFAULT_ENV)),$(CONDA_PREFIX))
-VENV ?= $(or $(VIRTUAL_ENV),$(CONDA),.venv)
+# Packages are installed into .venv, or into the environment that VENV names: make run VENV=DIR.
+# An activated environment is left alone. Conda: make run VENV=$CONDA_PREFIX.
+VENV ?= .venv
 PYTHON ?= $(shell python3.11 -c 'import sys; print(sys.executable)' 2>/dev/null || command -v python3)
 BIN := $(VENV)/bin
 
-# The stamp names the checkout that the environment belongs to: another checkout installs itself.
-STAMP := $(VENV)/flopslab.installed
-STALE := $(if $(filter $(CURDIR),$(shell cat $(STAMP) 2>/dev/null)),,stale)
+# A stamp for each extra. It names the checkout that it installed: another one installs itself.
+# [dev] includes [lab].
+DEV := $(VENV)/flopslab.dev
+LAB := $(or $(wildcard $(DEV)),$(VENV)/flopslab.lab)
+STALE = $(if $(filter $(CURDIR),$(shell cat $(1) 2>/dev/null)),,stale)
 
-.PHONY: run test lint lab tiny stale
+define FAILED
+Nothing was run: pip could not install flopslab[$*] into $(VENV). Its reason stands above.
+Without a network (on a cluster's node, say): run this target once where there is one, with the
+same VENV, and start papermill or python of $(BIN) on the node, which needs no make.
+endef
+export FAILED
+
+.PHONY: run fast test slow notebooks lint types lab tiny stale
 .DEFAULT_GOAL := run
 
-# One thread: on a busy machine two are slower for pictures this small, and it repeats to the last bit.
-run test: export OMP_NUM_THREADS := 1
+# One thread: faster than two for pictures this small, and the pixels repeat to the last bit.
+run fast test slow notebooks: export OMP_NUM_THREADS := 1
 
-run: $(STAMP)
+run: $(LAB)
 	mkdir -p output
 	$(BIN)/papermill notebooks/run.ipynb output/run.ipynb
-	$(BIN)/jupyter nbconvert --log-level WARN --to html output/run.ipynb
+	$(BIN)/jupyter nbconvert --log-level WARN --to html --template page \
+		--TemplateExporter.extra_template_basedirs=notebooks output/run.ipynb
 	@echo "Look at output/run.html. Pictures: output/demo/final, every pass: output/demo/pass1, ..."
 
-test: lint
+test: lint fast slow notebooks
+
+fast: $(DEV)
+	$(BIN)/python -m pytest -m "not torch and not browser and not slow"
+
+slow: $(DEV)
+	$(BIN)/python -m pytest -m "torch or browser or slow"
+
+notebooks: $(DEV)
 	rm -rf build/notebooks
 	mkdir -p build/notebooks
 	cp $(filter-out notebooks/out%,$(wildcard notebooks/*.ipynb)) build/notebooks
-	$(BIN)/python -m pytest tests build/notebooks \
+	$(BIN)/python -m pytest -p nbval build/notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 300
 
-lint: $(STAMP)
+lint: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-lab: $(STAMP)
+types: $(DEV)
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+lab: $(LAB)
 	$(BIN)/jupyter lab
 
-tiny: $(STAMP)
+tiny: $(LAB)
 	$(BIN)/python -m training.train
 
-$(STAMP): pyproject.toml constraints.txt $(STALE)
+$(VENV)/flopslab.lab: $(call STALE,$(VENV)/flopslab.lab)
+$(DEV): $(call STALE,$(DEV))
+$(VENV)/flopslab.lab $(DEV): $(VENV)/flopslab.%: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		-e '.[$*]' || { echo "$$FAILED" >&2; exit 1; }
 	@echo "$(CURDIR)" > $@

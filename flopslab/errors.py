@@ -32,5 +32,12 @@ class RunError(FlopslabError):
     """The run directory does not hold what was asked, or belongs to another run."""
 
 
+class RunInterrupted(KeyboardInterrupt):
+    """Somebody interrupted a run; the text says what is kept and how to go on."""
+
+    def _render_traceback_(self) -> list[str]:
+        return str(self).splitlines()
+
+
 class FlopslabWarning(UserWarning):
     """Works, but probably not as intended."""

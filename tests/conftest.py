@@ -1,20 +1,47 @@
-"""What the tests of the loop and the store share: a small study, run by a painted generator."""
+"""What the tests share: the tiers, and a small study run by a painted generator."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from painted import PaintedGenerator, pixels, write_words
+from tiers import WITHOUT_TORCH, leaves_out, tiers
 
 from flopslab.core.study import Study
 from flopslab.passes import Run, run
 from flopslab.progress import NullProgress
 
+# jsonschema's check of IRIs compiles grammars for two seconds, and nothing here has an IRI.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
 # A busy machine is slow, not wrong.
 settings.register_profile("flopslab", deadline=None)
 settings.load_profile("flopslab")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the torch tier there is no torch, here and in every process that a test starts."""
+    if leaves_out(config, "torch"):
+        paths = [WITHOUT_TORCH, os.environ.get("PYTHONPATH", "")]
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+        sys.path.insert(0, WITHOUT_TORCH)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the files of a tier that is left out."""
+    if collection_path.suffix == ".py":
+        return any(leaves_out(config, tier) for tier in tiers(collection_path)) or None
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for tier in tiers(item.path):
+            item.add_marker(tier)
 
 
 @pytest.fixture(autouse=True)

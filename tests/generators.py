@@ -1,20 +1,22 @@
-"""Generators on tiny random pipelines, and what tests ask of them."""
+"""Generators on tiny random pipelines, requests for them and comparisons of their images."""
 
 import functools
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import models
 import numpy as np
 import pytest
 from PIL import Image
 
 from flopslab.backends import load_generator
-from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
+
+if TYPE_CHECKING:  # torch is loaded with the first model
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 
 STEPS, BATCH = 3, 3
 
@@ -23,7 +25,9 @@ _root = tempfile.TemporaryDirectory()  # removed when the tests end
 
 @functools.cache
 def directory(family: str) -> Path:
-    """Where the family's pipeline is saved, its adapter with it; nothing there may be changed."""
+    """The directory of the family's pipeline, with its adapter if any. Do not change it."""
+    import models
+
     path = Path(_root.name) / family
     if family in models.FAMILIES:
         models.save_with_adapter(models.ALL[family], path)
@@ -32,13 +36,17 @@ def directory(family: str) -> Path:
     return path
 
 
-def load(family: str = "embedded", **parameters: object) -> DiffusersGenerator:
-    """A generator of one's own, of three steps and batches of three unless told otherwise."""
+def load(family: str = "embedded", **parameters: Any) -> "DiffusersGenerator":
+    """A new generator; by default with three steps and batches of three."""
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
+
     defaults = {"model": str(directory(family)), "steps": STEPS, "batch_size": BATCH}
-    return load_generator(Study(**defaults | parameters))
+    generator = load_generator(Study(**defaults | parameters))
+    assert isinstance(generator, DiffusersGenerator)
+    return generator
 
 
-shared = functools.cache(load)  # for tests that change nothing in it
+load_once = functools.cache(load)  # for tests that do not change the generator
 
 
 def prompt(*texts: str, weight: float = 1.0) -> Prompt:
@@ -46,38 +54,38 @@ def prompt(*texts: str, weight: float = 1.0) -> Prompt:
 
 
 def request_of(
-    text: str = "sea", seed: int = 0, init: Image.Image | None = None, **context: object
+    text: str = "sea", seed: int = 0, init: Image.Image | None = None, **context: Any
 ) -> FrameRequest:
     return FrameRequest(prompt(text), seed, Context(init=init, **context))
 
 
 def picture(seed: int) -> Image.Image:
-    """Noise of 32 x 32."""
+    """Random pixels, 32 x 32."""
     pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     return Image.fromarray(pixels)
 
 
-def same(one: Image.Image, other: Image.Image) -> bool:
-    return one.size == other.size and one.tobytes() == other.tobytes()
+def same(a: Image.Image, b: Image.Image) -> bool:
+    return a.size == b.size and a.tobytes() == b.tobytes()
 
 
-def nearly_same(one: Image.Image, other: Image.Image) -> bool:
-    """At most one level of 255 apart: encoding three prompts at once may round otherwise."""
-    return one.size == other.size and np.abs(np.subtract(one, other, dtype=int)).max() <= 1
+def nearly_same(a: Image.Image, b: Image.Image) -> bool:
+    """At most one level of 255 apart: a batch of three prompts may round differently."""
+    return a.size == b.size and np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1
 
 
-def refused(error: pytest.ExceptionInfo, *parts: str) -> bool:
-    """The error names every one of the parts and says what to do."""
+def explains(error: pytest.ExceptionInfo, *parts: str) -> bool:
+    """The error's message holds all of the parts, and the error says what to do."""
     return all(part in str(error.value) for part in parts) and bool(error.value.hint)
 
 
-class Decoded(list):
-    """What the VAE decodes while this listens, a tensor for each row: exact, not yet rounded."""
+class DecoderOutputs(list):
+    """The outputs of the VAE's decoder in a `with` block, a tensor for each row, not rounded."""
 
-    def __init__(self, generator: DiffusersGenerator) -> None:
+    def __init__(self, generator: "DiffusersGenerator") -> None:
         self._decoder = generator._text_to_image.vae.decoder
 
-    def __enter__(self) -> "Decoded":
+    def __enter__(self) -> "DecoderOutputs":
         self._hook = self._decoder.register_forward_hook(lambda *args: self.extend(args[2].clone()))
         return self
 

@@ -1,11 +1,16 @@
 """Tiny pipelines with random weights in the shapes of real families, built offline in code.
 
-Importing this module keeps torch to one thread, so that pixels repeat, and off the network.
+Importing this module sets torch to one thread, so that pixels repeat, and the hub to offline.
 """
+
+# diffusers loads its public classes lazily, so that they look private:
+# pyright: reportPrivateImportUsage=false
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported
 
@@ -38,15 +43,19 @@ _NO_CHECKER = {"safety_checker": None, "feature_extractor": None, "requires_safe
 def tokenizer() -> CLIPTokenizer:
     """CLIP's byte-level tokenizer without merges: a token for each byte of a word."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in printable]
-    symbols = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(others))]
+    rest = [byte for byte in range(256) if byte not in printable]
+    symbols = [chr(byte) for byte in printable] + [chr(256 + n) for n in range(len(rest))]
     vocabulary = [*symbols, *(symbol + "</w>" for symbol in symbols), START, END]
-    numbered = {token: number for number, token in enumerate(vocabulary)}
-    return CLIPTokenizer(vocab=numbered, merges=[], model_max_length=77)
+    ids = {token: index for index, token in enumerate(vocabulary)}
+    return CLIPTokenizer(vocab=ids, merges=[], model_max_length=77)
 
 
-def text_encoder(kind: type = CLIPTextModel) -> CLIPTextModel | CLIPTextModelWithProjection:
-    return kind(text_config())
+def text_encoder() -> CLIPTextModel:
+    return CLIPTextModel(text_config())
+
+
+def projection_text_encoder() -> CLIPTextModelWithProjection:
+    return CLIPTextModelWithProjection(text_config())
 
 
 def text_config() -> CLIPTextConfig:
@@ -65,7 +74,7 @@ def text_config() -> CLIPTextConfig:
 
 
 def clip() -> CLIPModel:
-    """Like CLIP ViT-B/32, with eyes of 32 x 32 pixels."""
+    """Like CLIP ViT-B/32, for images of 32 x 32 pixels."""
     vision = CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=64,
@@ -86,7 +95,7 @@ def clip() -> CLIPModel:
     )
 
 
-def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
+def unet(width: int = WIDTH, **options: Any) -> diffusers.UNet2DConditionModel:
     return diffusers.UNet2DConditionModel(
         sample_size=4,
         block_out_channels=(32, 64),
@@ -96,18 +105,17 @@ def unet(width: int = WIDTH, **more: object) -> diffusers.UNet2DConditionModel:
         cross_attention_dim=width,
         attention_head_dim=8,
         norm_num_groups=8,
-        **more,
+        **options,
     )
 
 
-def vae(levels: int = 4, **more: object) -> diffusers.AutoencoderKL:
-    return diffusers.AutoencoderKL(
-        block_out_channels=(16,) * levels,
-        down_block_types=("DownEncoderBlock2D",) * levels,
-        up_block_types=("UpDecoderBlock2D",) * levels,
-        norm_num_groups=8,
-        **more,
-    )
+def vae(levels: int = 4, **options: Any) -> diffusers.AutoencoderKL:
+    options |= {
+        "block_out_channels": (16,) * levels,
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "up_block_types": ("UpDecoderBlock2D",) * levels,
+    }
+    return diffusers.AutoencoderKL(norm_num_groups=8, **options)
 
 
 def tiny_vae() -> diffusers.AutoencoderTiny:
@@ -117,14 +125,16 @@ def tiny_vae() -> diffusers.AutoencoderTiny:
         num_encoder_blocks=(1,) * 4,
         num_decoder_blocks=(1,) * 4,
     )
+    convolution = autoencoder.decoder.layers[-1]
+    assert isinstance(convolution, torch.nn.Conv2d)
     with torch.no_grad():
-        autoencoder.decoder.layers[-1].weight *= 30  # pictures with some contrast
+        convolution.weight *= 30  # more contrast
     return autoencoder
 
 
 def stable_diffusion() -> diffusers.StableDiffusionPipeline:
     """Like Stable Diffusion 1.5."""
-    scheduler = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1)
+    scheduler: Any = diffusers.PNDMScheduler(skip_prk_steps=True, steps_offset=1)
     return diffusers.StableDiffusionPipeline(
         vae(), text_encoder(), tokenizer(), unet(), scheduler, **_NO_CHECKER
     )
@@ -139,25 +149,27 @@ def stable_diffusion_xl() -> diffusers.StableDiffusionXLPipeline:
         "addition_time_embed_dim": 8,
         "projection_class_embeddings_input_dim": 6 * 8 + WIDTH,
     }
+    scheduler: Any = diffusers.EulerDiscreteScheduler(steps_offset=1)
     return diffusers.StableDiffusionXLPipeline(
         vae(),
         text_encoder(),
-        text_encoder(CLIPTextModelWithProjection),
+        projection_text_encoder(),
         tokenizer(),
         second,
         unet(2 * WIDTH, **conditions),
-        diffusers.EulerDiscreteScheduler(steps_offset=1),
+        scheduler,
         add_watermarker=False,
     )
 
 
 def embedded() -> diffusers.StableDiffusionPipeline:
     """Like the embedded model: a tiny autoencoder, v-prediction."""
-    scheduler = diffusers.DDIMScheduler(
+    scheduler: Any = diffusers.DDIMScheduler(
         prediction_type="v_prediction", steps_offset=1, clip_sample=False
     )
+    autoencoder: Any = tiny_vae()  # diffusers declares an AutoencoderKL, and an enum of schedulers
     return diffusers.StableDiffusionPipeline(
-        tiny_vae(), text_encoder(), tokenizer(), unet(), scheduler, **_NO_CHECKER
+        autoencoder, text_encoder(), tokenizer(), unet(), scheduler, **_NO_CHECKER
     )
 
 
@@ -189,9 +201,9 @@ def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
         transformer,
         diffusers.FlowMatchEulerDiscreteScheduler(),
         vae(latent_channels=16, shift_factor=0.1),
-        text_encoder(CLIPTextModelWithProjection),
+        projection_text_encoder(),
         tokenizer(),
-        text_encoder(CLIPTextModelWithProjection),
+        projection_text_encoder(),
         tokenizer(),
         third,
         third_tokenizer,
@@ -218,7 +230,7 @@ def image_encoder() -> CLIPVisionModelWithProjection:
 
 def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tensor]:
     """An adapter in the layout of IP-Adapter for SD 1.5: four tokens for an image."""
-    width = denoiser.config.cross_attention_dim
+    width = denoiser.config["cross_attention_dim"]
     tensors = {
         "image_proj.proj.weight": torch.randn(4 * width, WIDTH),
         "image_proj.proj.bias": torch.randn(4 * width),
@@ -226,16 +238,18 @@ def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tens
         "image_proj.norm.bias": torch.zeros(width),
     }
     order = [name for name in denoiser.attn_processors if name.endswith("attn2.processor")]
-    for number, name in enumerate(order):
+    for index, name in enumerate(order):
         layer = denoiser.get_submodule(name.removesuffix(".processor"))
         for kind in ("to_k", "to_v"):
             weight = torch.randn_like(getattr(layer, kind).weight) / width**0.5
-            tensors[f"ip_adapter.{2 * number + 1}.{kind}_ip.weight"] = weight
+            tensors[f"ip_adapter.{2 * index + 1}.{kind}_ip.weight"] = weight
     return tensors
 
 
-def save_with_adapter(build: object, directory: os.PathLike) -> None:
-    """The same pipeline as `save` makes, and the adapter that its flopslab.json names."""
+def save_with_adapter(
+    build: Callable[[], diffusers.DiffusionPipeline], directory: os.PathLike
+) -> None:
+    """The pipeline as `save` writes it, and the adapter that its flopslab.json names."""
     save(build, directory)
     root = Path(directory)
     with torch.random.fork_rng():
@@ -249,11 +263,11 @@ def save_with_adapter(build: object, directory: os.PathLike) -> None:
     index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
     index["feature_extractor"] = ["transformers", "CLIPImageProcessor"]
     (root / "model_index.json").write_text(json.dumps(index))
-    own = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
-    (root / "flopslab.json").write_text(json.dumps({"ip_adapter": own}))
+    entry = {"subfolder": "ip_adapter", "weight_name": "adapter.safetensors"}
+    (root / "flopslab.json").write_text(json.dumps({"ip_adapter": entry}))
 
 
-def save(build: object, directory: os.PathLike) -> None:
+def save(build: Callable[[], diffusers.DiffusionPipeline], directory: os.PathLike) -> None:
     """Build a pipeline, always with the same weights, and save it to the directory."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -261,8 +275,8 @@ def save(build: object, directory: os.PathLike) -> None:
 
 
 def save_clip(directory: os.PathLike) -> None:
-    """A probe, always with the same weights, as `flopslab.analysis.embedder` reads it."""
-    size = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
+    """A CLIP, always with the same weights, as `flopslab.analysis.embedder` reads it."""
+    size: dict[str, Any] = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
     parts = [tokenizer(), CLIPImageProcessorPil(**size)]
     with torch.random.fork_rng():
         torch.manual_seed(0)

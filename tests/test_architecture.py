@@ -130,6 +130,7 @@ def after_importing(*names: str) -> dict:
     return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
 
 
+@pytest.mark.slow
 def test_importing_every_light_module_loads_no_heavy_library():
     stems = [name.removesuffix(".py").removesuffix("/__init__") for name in LIGHT]
     names = [f"flopslab.{stem.replace('/', '.')}" for stem in stems if stem != "__init__"]

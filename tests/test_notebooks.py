@@ -6,20 +6,26 @@ import re
 import types
 import typing
 from pathlib import Path
+from typing import Any
 
-import models
 import nbformat
 import papermill
 import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 from papermill.exceptions import PapermillExecutionError
 
 from flopslab.core.study import Study
 from flopslab.experiments.propagation import Experiment
-from flopslab.experiments.sweep import CELL
+from flopslab.experiments.sweep import CELL, Sweep
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = [p for p in sorted(ROOT.glob("notebooks/*.ipynb")) if not p.name.startswith("out")]
-MAIN = ROOT / "notebooks" / "run.ipynb"
+RUN, COMPARE, PROPAGATION, EXPLORE = (
+    ROOT / "notebooks" / f"{name}.ipynb" for name in ("run", "compare", "propagation", "explore")
+)
+EXPERIMENT = {field.name for field in dataclasses.fields(Experiment)} - {"study"}
+LONGEST = 6  # lines of a cell
 
 every_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 
@@ -28,9 +34,12 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
-def source(cell: nbformat.NotebookNode) -> str:
-    """The cell's Python, without the lines that only IPython understands."""
-    return "\n".join(line for line in cell.source.splitlines() if not line.startswith("%"))
+def is_parameters(cell: nbformat.NotebookNode) -> bool:
+    return "parameters" in cell.metadata.get("tags", [])
+
+
+def trees(path: Path) -> list[ast.Module]:
+    return [ast.parse(cell.source) for cell in code_cells(path)]
 
 
 def plain(annotation: object) -> type:
@@ -41,7 +50,33 @@ def plain(annotation: object) -> type:
         return plain(typing.get_args(annotation)[0])
     if typing.get_origin(annotation) is typing.Literal:
         return type(typing.get_args(annotation)[0])
-    return annotation
+    return typing.cast(type, annotation)
+
+
+def kernel(*sources: str) -> dict[str, Any]:
+    """What `globals()` holds after these cells."""
+    namespace: dict[str, Any] = {"In": ["", *sources]}
+    for source in sources:
+        exec(source, namespace)
+    return namespace
+
+
+def parameters_cell(path: Path) -> str:
+    return next(cell.source for cell in code_cells(path) if is_parameters(cell))
+
+
+def images(path: Path) -> list[dict[str, str]]:
+    """The metadata of every PNG that an executed notebook shows."""
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    pngs = [output for output in outputs if "image/png" in output.get("data", {})]
+    return [output.metadata.get("image/png", {}) for output in pngs]
+
+
+def printed(path: Path) -> str:
+    """All text that an executed notebook shows."""
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    texts = [output.get("text", "") + str(output.get("data", "")) for output in outputs]
+    return "\n".join(texts)
 
 
 @every_notebook
@@ -53,86 +88,190 @@ def test_a_notebook_is_stored_without_outputs(path):
 @every_notebook
 def test_a_notebook_drives_and_explains_but_defines_nothing(path):
     definitions = ast.FunctionDef | ast.ClassDef | ast.Lambda
-    trees = [ast.parse(source(cell)) for cell in code_cells(path)]
-    assert [
-        node for tree in trees for node in ast.walk(tree) if isinstance(node, definitions)
-    ] == []
-
-
-def test_a_second_run_in_the_same_kernel_takes_nothing_for_a_parameter():
-    """Whatever stands in the kernel after the first run is a parameter, hidden, or no literal."""
-    nodes = [node for cell in code_cells(MAIN) for node in ast.walk(ast.parse(source(cell)))]
-    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
-    passing = {name for target in inner for name in bound([*ast.walk(target)])}
-    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
-    assert public - set(Study.model_fields) == {"study", "finished", "pictures"}  # no literals
-
-
-def bound(nodes: list[ast.AST]) -> set[str]:
-    """The names that get a value."""
-    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    nodes = [node for tree in trees(path) for node in ast.walk(tree)]
+    assert [node for node in nodes if isinstance(node, definitions)] == []
 
 
 @every_notebook
 def test_a_cell_is_short_unless_it_holds_the_parameters(path):
-    cells = [c for c in code_cells(path) if "parameters" not in c.metadata.get("tags", [])]
-    assert [cell.source for cell in cells if len(cell.source.splitlines()) > 8] == []
+    cells = [cell.source for cell in code_cells(path) if not is_parameters(cell)]
+    assert [source for source in cells if len(source.splitlines()) > LONGEST] == []
+
+
+@every_notebook
+def test_imports_stand_in_the_first_cell(path):
+    imports = ast.Import | ast.ImportFrom
+    cells = [any(isinstance(node, imports) for node in tree.body) for tree in trees(path)]
+    assert cells[0] and not any(cells[1:])
+
+
+@every_notebook
+def test_a_cell_ends_on_what_it_shows_or_prepares_the_next(path):
+    """A cell of several lines ends on a value, a table or a picture; the imports apart."""
+    endings = [tree.body[-1] for tree in trees(path)[1:]]
+    shown = [node for node in endings if isinstance(node, ast.Expr)]
+    assert len(endings) - len(shown) <= 2  # parameters, and the run of run.ipynb with its bars
+
+
+@every_notebook
+def test_no_cell_takes_the_name_of_a_parameter_for_something_else(path):
+    """Else the study cell, run again, would take it for the parameter's value."""
+    cells = [cell for cell in code_cells(path) if not is_parameters(cell)]
+    bound = {name for cell in cells for name in bound_names(ast.parse(cell.source))}
+    parameters = {*Study.model_fields, *CELL, *EXPERIMENT, *papermill.inspect_notebook(path)}
+    assert bound & parameters == set()
+    assert [name for name in bound if name.startswith("_")] == []
+
+
+def bound_names(tree: ast.Module) -> set[str]:
+    """The names that get a value in the notebook itself, not inside a comprehension."""
+    nodes = [*ast.walk(tree)]
+    inner = [n for node in nodes if isinstance(node, ast.comprehension) for n in walk(node.target)]
+    stores = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return {node.id for node in stores if node not in inner}
+
+
+def walk(node: ast.AST) -> list[ast.AST]:
+    return [*ast.walk(node)]
 
 
 @every_notebook
 def test_a_notebook_checks_what_it_shows(path):
-    assert any("assert " in cell.source for cell in code_cells(path))
+    assert any(isinstance(node, ast.Assert) for tree in trees(path) for node in ast.walk(tree))
+
+
+def test_the_propagation_notebook_has_about_fifty_lines_of_code():
+    cells = [cell for cell in code_cells(PROPAGATION)[1:] if not is_parameters(cell)]
+    assert sum(len(cell.source.splitlines()) for cell in cells) <= 65
 
 
 def test_the_parameters_cell_has_every_parameter_with_its_type_default_and_meaning():
-    inspected = papermill.inspect_notebook(MAIN)
+    inspected = papermill.inspect_notebook(RUN)
     fields = Study.model_fields
     assert list(inspected) == list(fields)
     for name, parameter in inspected.items():
-        assert parameter["inferred_type_name"] == plain(fields[name].annotation).__name__
+        kind = plain(fields[name].annotation)
+        assert parameter["inferred_type_name"] == kind.__name__
         assert ast.literal_eval(parameter["default"]) == fields[name].default
         assert len(parameter["help"]) > 10, name
 
 
 def test_the_parameters_cell_makes_the_default_study():
-    cell = next(c for c in code_cells(MAIN) if "parameters" in c.metadata.get("tags", []))
-    namespace = {}
-    exec(cell.source, namespace)
-    assert Study.from_cell(namespace) == Study()
+    assert Study.from_cell(kernel(parameters_cell(RUN))) == Study()
 
 
-def test_an_unknown_parameter_ends_with_the_right_name_before_any_work(tmp_path):
-    names = {"frame_intervall": 4, "output_dir": str(tmp_path / "run")}
-    with pytest.raises(PapermillExecutionError, match="use frame_interval instead") as raised:
-        papermill.execute_notebook(MAIN, tmp_path / "out.ipynb", names, progress_bar=False)
-    assert raised.value.ename == "ParameterError"
+OWN_CELLS = ("for i in range(3): pass", 'my_words = ["sea", "fire"]\nmethods = 3')
+
+
+@pytest.mark.parametrize("own", OWN_CELLS)
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [(RUN, Study.from_cell), (COMPARE, Sweep.from_cell), (PROPAGATION, Experiment.from_cell)],
+    ids=["run", "compare", "propagation"],
+)
+def test_a_users_own_cell_disturbs_no_parameter(path, read, own):
+    cell = parameters_cell(path)
+    assert read(kernel(own, cell, own)) == read(kernel(cell))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("path", "name", "correct"),
+    [
+        (RUN, "frame_intervall", "frame_interval"),
+        (COMPARE, "x_axs", "x_axis"),
+        (PROPAGATION, "control_change", "control_changes"),
+        (EXPLORE, "run_dri", "run_dir"),
+        (RUN, "kernel", "distance_weights"),
+    ],
+)
+def test_a_misspelt_parameter_ends_with_the_right_name_before_any_work(
+    path, name, correct, tmp_path
+):
+    directory = "run_dir" if path == EXPLORE else "output_dir"
+    names = {name: "4", directory: str(tmp_path / "run")}
+    with pytest.raises(PapermillExecutionError, match=f"use {correct} instead") as caught:
+        papermill.execute_notebook(path, tmp_path / "out.ipynb", names, progress_bar=False)
+    assert caught.value.ename == "ParameterError"
     assert not (tmp_path / "run").exists()
+    errors = [
+        output
+        for cell in code_cells(tmp_path / "out.ipynb")
+        for output in cell.outputs
+        if output.output_type == "error"
+    ]
+    assert [len(error.traceback) for error in errors] == [3]  # expected, found, to do
+    assert "Traceback" not in "".join(errors[0].traceback)
+    assert f"to do: use {correct} instead of {name}" in errors[0].traceback[2]
 
 
-def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path):
+INTERRUPTED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from painted import PaintedGenerator, write_words
+from flopslab.core.study import Study
+from flopslab.passes import run
+
+class Interrupted(PaintedGenerator):
+    def generate_with_latents(self, requests, strength=1.0):
+        if self.calls == 2:
+            os.kill(os.getpid(), signal.SIGINT)  # as the button of a notebook does
+        return super().generate_with_latents(requests, strength)
+
+words = write_words(Path({words!r}))
+run(Study(sequence=words, output_dir={run!r}, passes=2, limit=4), Interrupted())
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tmp_path):
+    run, words = str(tmp_path / "run"), str(tmp_path / "words.json")
+    source = INTERRUPTED.format(tests=str(ROOT / "tests"), words=words, run=run)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    with pytest.raises(CellExecutionError):
+        NotebookClient(notebook, kernel_name="python3").execute()
+    (error,) = [out for out in notebook.cells[0].outputs if out.output_type == "error"]
+    assert error.ename == "RunInterrupted"
+    assert error.traceback == [
+        f"Interrupted: 2 of 8 frames are kept in {run}.",
+        "Run it again to go on from there.",
+    ]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    """The path of a random pipeline in the shape of the embedded one."""
+    import models  # loads torch
+
     models.save(models.embedded, tmp_path / "model")
+    return str(tmp_path / "model")
+
+
+@pytest.fixture
+def probe(tmp_path: Path) -> str:
+    """The path of a random CLIP."""
+    import models  # loads torch
+
+    models.save_clip(tmp_path / "clip")
+    return str(tmp_path / "clip")
+
+
+@pytest.mark.torch
+def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path, model):
     (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
     names = {
         "sequence": str(tmp_path / "words.json"),
-        "model": str(tmp_path / "model"),
+        "model": model,
         "output_dir": str(tmp_path / "run"),
         "passes": 1,
     }
-    for number, said in enumerate(["1/1 in", "1/1 kept"]):
+    for number, bar in enumerate(["1/1 in", "1/1 kept"]):
         copy = tmp_path / f"out{number}.ipynb"
-        papermill.execute_notebook(MAIN, copy, names, progress_bar=False)
-        cells = code_cells(copy)
-        assert [said in text for text in shown(cells, "text/plain") if "pass 1/1" in text] == [True]
-        assert len(shown(cells, "image/png")) == 3  # contact sheet, one position, timing
-
-
-def shown(cells: list[nbformat.NotebookNode], kind: str) -> list[str]:
-    """What the cells show of this MIME type."""
-    data = [output.data for cell in cells for output in cell.outputs if "data" in output]
-    return [content[kind] for content in data if kind in content]
-
-
-COMPARE = ROOT / "notebooks" / "compare.ipynb"
+        papermill.execute_notebook(RUN, copy, names, progress_bar=False)
+        assert bar in printed(copy)
+        alts = [image["alt"] for image in images(copy)]  # contact sheet, one position, timing
+        assert len(alts) == 3 and all(alts)
 
 
 def test_the_comparison_has_the_axes_of_a_sweep_and_names_studies_parameters():
@@ -142,27 +281,28 @@ def test_the_comparison_has_the_axes_of_a_sweep_and_names_studies_parameters():
     assert all(len(parameter["help"]) > 10 for parameter in inspected.values())
 
 
-def test_a_second_comparison_in_the_same_kernel_takes_nothing_for_a_parameter():
-    nodes = [node for cell in code_cells(COMPARE) for node in ast.walk(ast.parse(source(cell)))]
-    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
-    passing = {name for target in inner for name in bound([*ast.walk(target)])}
-    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
-    assert public - set(Study.model_fields) - set(CELL) == {"sweep"}
+def test_a_comparison_has_no_axis_and_no_title_but_those_of_what_is_compared():
+    own = '# Parameters\nx_axis = "context_diameter"\nx_values = "2, 6"'
+    sweep = Sweep.from_cell(kernel(parameters_cell(COMPARE), own))
+    assert dict(sweep.axes) == {"context_diameter": [2, 6]}
+    assert sweep.title == "Comparison of context_diameter"
+    default = Sweep.from_cell(kernel(parameters_cell(COMPARE)))
+    assert dict(default.axes) == {"method": ["grid", "blend", "latent", "ip_adapter"]}
 
 
-def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tmp_path):
-    models.save(models.embedded, tmp_path / "model")
-    models.save_clip(tmp_path / "clip")
+@pytest.mark.torch
+def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(
+    tmp_path, model, probe
+):
     names = {
         "x_axis": "context_diameter",
         "x_values": [2, 4],
-        "y_axis": "",
-        "probe": str(tmp_path / "clip"),
+        "probe": probe,
         "output_dir": str(tmp_path / "compare"),
         "passes": 2,
         "limit": 2,
         "steps": 2,
-        "model": str(tmp_path / "model"),
+        "model": model,
         "method": "blend",  # not in the cell, but a parameter all the same
     }
     papermill.execute_notebook(COMPARE, tmp_path / "out.ipynb", names, progress_bar=False)
@@ -171,42 +311,30 @@ def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(tm
     assert rows[0].startswith("context_diameter,pass,frames,frame_consistency")
     assert len(rows) == 1 + 2 * 2
     page = (tmp_path / "compare" / "compare.md").read_text()
+    assert page.startswith("# Comparison of context_diameter\n")
     assert "`method` 'blend'" in page and "\n| 4 | 2 | 2 | " in page
     sheets = {path.name for path in (tmp_path / "compare").glob("*.png")}
     assert sheets == {
         "pass1.png", "pass2.png", "passes.png", "axes1.png", "measures.png",
     }  # fmt: skip
-    assert len(shown(code_cells(tmp_path / "out.ipynb"), "image/png")) == 4
-
-
-PROPAGATION = ROOT / "notebooks" / "propagation.ipynb"
-OWN = {field.name for field in dataclasses.fields(Experiment)} - {"study"}
+    assert len(images(tmp_path / "out.ipynb")) == 4
 
 
 def test_the_experiments_parameters_are_those_of_a_study_and_its_own():
     inspected = papermill.inspect_notebook(PROPAGATION)
-    assert set(inspected) <= set(Study.model_fields) | OWN and set(inspected) >= OWN
+    assert set(inspected) <= set(Study.model_fields) | EXPERIMENT
+    assert set(inspected) >= EXPERIMENT
     assert all(len(parameter["help"]) > 10 for parameter in inspected.values())
     defaults = {field.name: field.default for field in dataclasses.fields(Experiment)}
-    for name in OWN:
+    for name in EXPERIMENT:
         assert ast.literal_eval(inspected[name]["default"]) == defaults[name]
 
 
-def test_a_second_experiment_in_the_same_kernel_takes_nothing_for_a_parameter():
-    nodes = [n for cell in code_cells(PROPAGATION) for n in ast.walk(ast.parse(source(cell)))]
-    inner = [node.target for node in nodes if isinstance(node, ast.comprehension)]
-    passing = {name for target in inner for name in bound([*ast.walk(target)])}
-    public = {name for name in bound(nodes) - passing if not name.startswith("_")}
-    objects = {"experiment", "study", "reaches", "generator", "measured", "predicted"}
-    assert public - set(Study.model_fields) - OWN == objects
-
-
-def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path):
-    models.save(models.embedded, tmp_path / "model")
-    models.save_clip(tmp_path / "clip")
+@pytest.mark.torch
+def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_path, model, probe):
     names = {
-        "model": str(tmp_path / "model"),
-        "probe": str(tmp_path / "clip"),
+        "model": model,
+        "probe": probe,
         "output_dir": str(tmp_path / "run"),
         "passes": 2,
         "limit": 9,
@@ -214,8 +342,7 @@ def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_p
         "changes": 2,
     }
     papermill.execute_notebook(PROPAGATION, tmp_path / "out.ipynb", names, progress_bar=False)
-    cells = code_cells(tmp_path / "out.ipynb")
-    assert len(shown(cells, "image/png")) == 8
+    assert len(images(tmp_path / "out.ipynb")) == 8
     assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 8
-    said = "".join(output.get("text", "") for cell in cells for output in cell.outputs)
-    assert re.search(r"The front stood where it was predicted in 4 of 4 cases\.", said)
+    text = printed(tmp_path / "out.ipynb")
+    assert re.search(r"The front stood where it was predicted in 4 of 4 cases\.", text)

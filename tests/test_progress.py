@@ -205,6 +205,7 @@ def _all(descriptor: int) -> str:
     return found.decode()
 
 
+@pytest.mark.slow
 def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill):
     saved, _ = papermill
     outputs = saved.cells[0].outputs
@@ -213,6 +214,7 @@ def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill)
     assert "widgets" not in saved.metadata
 
 
+@pytest.mark.slow
 def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
     _, shown = papermill
     assert "pass 1/2" in shown

@@ -221,10 +221,12 @@ of Stable Diffusion 1.5: text encoder, UNet, autoencoder, DDIM scheduler, image 
 IP-Adapter here, a CLIP in `../clip`; {megabytes:.1f} MB together.
 
 ```python
+import torch
 from diffusers import StableDiffusionPipeline
 
-pipeline = StableDiffusionPipeline.from_pretrained("flopslab/tiny/model")
-pipeline("ocean", num_inference_steps=12, guidance_scale=3).images[0]
+# Without dtype, the text encoder would load in half precision and the UNet in single.
+pipeline = StableDiffusionPipeline.from_pretrained("flopslab/tiny/model", dtype=torch.float32)
+image = pipeline("ocean", num_inference_steps=12, guidance_scale=3).images[0]
 pipeline.load_ip_adapter(
     "flopslab/tiny/model", subfolder="ip_adapter", weight_name="ip-adapter_tiny.safetensors"
 )

@@ -1,5 +1,6 @@
-"""The probe that runs a CLIPModel of transformers: Radford et al., "Learning transferable visual
-models from natural language supervision", 2021.
+"""The embedder that runs a CLIPModel of transformers.
+
+Radford et al., "Learning transferable visual models from natural language supervision", 2021.
 """
 
 import json
@@ -12,25 +13,26 @@ import numpy as np
 import torch
 from PIL import Image
 
-# not CLIPImageProcessor, which is another one where torchvision is installed
+# CLIPImageProcessor would be another processor where torchvision is installed.
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 import flopslab
-from flopslab.backends.diffusers.loading import quiet
+from flopslab.backends.diffusers.loading import quiet_libraries
 from flopslab.backends.diffusers.settings import best_device
 from flopslab.errors import FlopslabWarning, ModelError
 
-EMBEDDED = Path(flopslab.__file__).parent / "tiny" / "clip"
-BATCH = 32  # pictures or texts computed together
+TINY_CLIP = Path(flopslab.__file__).parent / "tiny" / "clip"
+BATCH_SIZE = 32  # images or texts computed together
 
-_REMEDY = (
-    "give tiny (the embedded probe), or the directory of a CLIPModel as transformers saves it: "
+_HINT = (
+    "give tiny (the embedded model), or the directory of a CLIPModel as transformers saves it: "
     "config.json, model.safetensors, tokenizer, preprocessor_config.json"
 )
 
 
 class ClipEmbedder:
-    """A `Embedder` (see there). Made by `load`."""
+    """An `Embedder` (see there). Create it with `load`."""
 
     def __init__(
         self,
@@ -39,70 +41,89 @@ class ClipEmbedder:
         processor: CLIPImageProcessorPil,
     ) -> None:
         self._model, self._tokenizer, self._processor = model, tokenizer, processor
-        self._longest = model.config.text_config.max_position_embeddings
+        self._max_tokens: int = model.text_model.config.max_position_embeddings
 
     @classmethod
     def load(cls, name: str) -> Self:
-        """The probe called `name`, on the best device there is; see `load_embedder`."""
-        directory = EMBEDDED if name == "tiny" else Path(name).expanduser()
-        asked = f"a probe from {directory}"
-        _check_parts(asked, directory)
+        """The embedder `name`, on the best device there is; see `load_embedder`."""
+        directory = TINY_CLIP if name == "tiny" else Path(name).expanduser()
+        expected = f"an embedder from {directory}"
+        _check_parts(expected, directory)
         try:
-            with quiet():
-                model, found = CLIPModel.from_pretrained(
-                    directory,
-                    dtype=torch.float32,
-                    use_safetensors=True,
-                    local_files_only=True,
-                    output_loading_info=True,
-                )
+            with quiet_libraries():
+                model = _load_model(expected, directory)
                 tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
                 processor = CLIPImageProcessorPil.from_pretrained(directory, local_files_only=True)
-        except Exception as error:  # transformers and safetensors have no common one
-            raise ModelError(asked, f"{type(error).__name__}: {error}", _REMEDY) from error
-        if missing := sorted(found["missing_keys"]):  # transformers would make them up
-            raise ModelError(asked, f"no weights {missing[0]}", "fetch or copy the model again")
-        return cls(model.eval().to(best_device()), tokenizer, processor)
+        except ModelError:
+            raise
+        except Exception as error:  # transformers and safetensors share no base class
+            raise ModelError(expected, f"{type(error).__name__}: {error}", _HINT) from error
+        model.eval()
+        model.to(best_device())  # pyright: ignore[reportArgumentType]  # its decorator hides self
+        return cls(model, tokenizer, processor)
 
     def images(self, images: Sequence[Image.Image]) -> np.ndarray:
-        batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-        return self._joined([self._of_images(batch) for batch in batches])
+        batches = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
+        return self._concatenate([self._embed_images(batch) for batch in batches])
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
-        batches = (texts[start : start + BATCH] for start in range(0, len(texts), BATCH))
-        return self._joined([self._of_texts(batch) for batch in batches])
+        batches = (texts[i : i + BATCH_SIZE] for i in range(0, len(texts), BATCH_SIZE))
+        return self._concatenate([self._embed_texts(batch) for batch in batches])
 
     @torch.inference_mode()
-    def _of_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        pixels = self._processor([image.convert("RGB") for image in images], return_tensors="pt")
-        return self._model.get_image_features(**pixels.to(self._model.device)).pooler_output
+    def _embed_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
+        batch = self._processor([image.convert("RGB") for image in images], return_tensors="pt")
+        pixels = batch.to(self._model.device)["pixel_values"]
+        return _projections(self._model.get_image_features(pixel_values=pixels))
 
     @torch.inference_mode()
-    def _of_texts(self, texts: Sequence[str]) -> torch.Tensor:
+    def _embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
         self._warn_of_long(texts)
-        options = {"padding": True, "truncation": True, "max_length": self._longest}
-        tokens = self._tokenizer(list(texts), return_tensors="pt", **options)
-        return self._model.get_text_features(**tokens.to(self._model.device)).pooler_output
+        options = {"padding": True, "truncation": True, "max_length": self._max_tokens}
+        batch = self._tokenizer(list(texts), return_tensors="pt", **options).to(self._model.device)
+        ids, mask = batch["input_ids"], batch["attention_mask"]
+        return _projections(self._model.get_text_features(input_ids=ids, attention_mask=mask))
 
     def _warn_of_long(self, texts: Sequence[str]) -> None:
         lengths = [len(tokens) for tokens in self._tokenizer(list(texts), verbose=False).input_ids]
-        if max(lengths) > self._longest:
-            cut = f"a text of {max(lengths)} tokens is cut to {self._longest} for the probe"
-            warnings.warn(cut, FlopslabWarning, stacklevel=4)
+        if max(lengths) > self._max_tokens:
+            message = f"a text of {max(lengths)} tokens is cut to {self._max_tokens} to be embedded"
+            warnings.warn(message, FlopslabWarning, stacklevel=4)
 
-    def _joined(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
-        """[n, d]: unit vectors; none is [0, d]."""
-        vectors = torch.cat([torch.empty(0, self._model.config.projection_dim), *batches])
-        return torch.nn.functional.normalize(vectors.float().cpu(), dim=-1).numpy()
+    def _concatenate(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
+        """[n, d]: unit vectors; without batches [0, d]."""
+        empty = torch.empty(0, self._model.visual_projection.out_features)
+        vectors = torch.cat([empty, *(batch.cpu() for batch in batches)])
+        return torch.nn.functional.normalize(vectors, dim=-1).numpy()
 
 
-def _check_parts(asked: str, directory: Path) -> None:
-    """transformers would take other models for a CLIP, and make up a tokenizer without words."""
+def _load_model(expected: str, directory: Path) -> CLIPModel:
+    model, report = CLIPModel.from_pretrained(  # pyright: ignore[reportGeneralTypeIssues]  # a pair
+        directory,
+        dtype=torch.float32,
+        use_safetensors=True,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    if names := sorted(report["missing_keys"]):  # transformers initialises them at random
+        raise ModelError(expected, f"no weights {names[0]}", "fetch or copy the model again")
+    return model
+
+
+def _projections(output: tuple | BaseModelOutputWithPooling) -> torch.Tensor:
+    """[n, d]: the embeddings in the space that images and texts share."""
+    assert not isinstance(output, tuple)  # it is one only with return_dict=False
+    assert output.pooler_output is not None
+    return output.pooler_output
+
+
+def _check_parts(expected: str, directory: Path) -> None:
+    """Raise ModelError for what transformers accepts: another kind of model, or no tokenizer."""
     try:
         kind = json.loads((directory / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(asked, f"no readable config.json ({error})", _REMEDY) from error
+        raise ModelError(expected, f"no readable config.json ({error})", _HINT) from error
     if kind != "clip":
-        raise ModelError(asked, f"a model of the type {kind}", _REMEDY)
+        raise ModelError(expected, f"a model of the type {kind}", _HINT)
     if not any((directory / name).exists() for name in ("tokenizer.json", "vocab.json")):
-        raise ModelError(asked, "no tokenizer", _REMEDY)
+        raise ModelError(expected, "no tokenizer", _HINT)

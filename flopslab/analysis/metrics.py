@@ -1,8 +1,8 @@
-"""Measures of pictures, of sequences of pictures, and of how sure a mean is.
+"""Metrics of images and of sequences of images, and the confidence interval of a mean.
 
-Pure functions. Pictures are PIL images in RGB, and pixel values count from 0 to 1. Embeddings are
-those of a probe (see `flopslab.analysis.embedder`): rows of unit length, one for each frame, in
-order. A mean over nothing, such as the coherence of a single frame, is nan.
+Pure functions. Images are PIL images in RGB; their pixel values are taken as 0 to 1. Embeddings
+are those of an embedder (see `flopslab.analysis.embedder`): rows of unit length, one for each
+frame, in order. The mean of no values, such as the coherence of a single frame, is nan.
 """
 
 import itertools
@@ -18,21 +18,27 @@ from skimage.metrics import structural_similarity
 from flopslab.errors import ParameterError
 
 CLIP_WEIGHT = 2.5  # of CLIPScore
-PALETTE = 16  # a palette is the colours of a picture reduced to so many pixels each way
-WINDOW = 11  # pixels that SSIM looks at together, each way
+PALETTE = 16  # a palette is the colours of an image of so many pixels each way
+WINDOW = 11  # width and height of SSIM's window, in pixels
 
 
-# Two pictures
+# Two images
+
+
+def pixel_difference(a: Image.Image, b: Image.Image) -> np.ndarray:
+    """[height, width, 3]: the pixels of `a` minus those of `b`, in [-1, 1]."""
+    _check_comparable(a, b)
+    return _pixels(a) - _pixels(b)
 
 
 def pixel_distance(a: Image.Image, b: Image.Image) -> float:
     """Mean absolute difference of the pixels, 0 (equal) to 1 (black against white)."""
-    return float(np.abs(_difference(a, b)).mean())
+    return float(np.abs(pixel_difference(a, b)).mean())
 
 
 def rmse(a: Image.Image, b: Image.Image) -> float:
     """Root of the mean squared difference of the pixels, 0 to 1; at least `pixel_distance`."""
-    return float(np.sqrt(np.square(_difference(a, b)).mean()))
+    return float(np.sqrt(np.square(pixel_difference(a, b)).mean()))
 
 
 def ssim(a: Image.Image, b: Image.Image) -> float:
@@ -41,28 +47,28 @@ def ssim(a: Image.Image, b: Image.Image) -> float:
     The mean over the three channels, with the Gaussian window of Wang, Bovik, Sheikh and
     Simoncelli, "Image quality assessment: from error visibility to structural similarity", 2004.
     """
-    _check_alike(a, b)
+    _check_comparable(a, b)
     side = min(WINDOW, *a.size)
-    return float(
-        structural_similarity(
-            _pixels(a),
-            _pixels(b),
-            win_size=side - 1 + side % 2,  # odd; smaller only for a picture smaller than a window
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=1,
-            channel_axis=2,
-        )
+    similarity = structural_similarity(
+        _pixels(a),
+        _pixels(b),
+        win_size=side - 1 + side % 2,  # odd; smaller only for an image smaller than the window
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1,
+        channel_axis=2,
     )
+    assert not isinstance(similarity, tuple)  # it is one only with a gradient or an SSIM map
+    return float(similarity)
 
 
 def colour_drift(frame: Image.Image, reference: Image.Image) -> float:
-    """Distance of the palette from the reference's, in units of CIE L*a*b*; about 2.3 is just seen.
+    """Distance of the palette from the reference's, in CIE L*a*b*; about 2.3 is just noticeable.
 
-    The earth mover's distance between colours, wherever in the picture they are: the mean of
-    Euclidean distances in Lab when each of 16 x 16 colours of one picture is moved to one of the
-    other, with the least total. At least the distance between the mean colours.
+    The earth mover's distance between colours, wherever in the image they are: the mean of the
+    Euclidean distances in Lab when each of the 16 x 16 colours of one image is moved to one of
+    the other's, at the least total. It is at least the distance between the mean colours.
     (Rubner, Tomasi and Guibas, "The earth mover's distance as a metric for image retrieval", 2000.)
     """
     distances = cdist(_palette(frame), _palette(reference))
@@ -72,13 +78,13 @@ def colour_drift(frame: Image.Image, reference: Image.Image) -> float:
 def mean_colour_drift(frame: Image.Image, reference: Image.Image) -> float:
     """Distance of the mean colour from the reference's, in units of CIE L*a*b*.
 
-    The whole picture's cast alone: unlike `colour_drift`, of which it is the lower bound, it
-    does not see that other things are shown. (The colour difference of CIE 15:2004, of 1976.)
+    It measures the colour cast alone, not a change of content, and is a lower bound of
+    `colour_drift`. (The colour difference of 1976, in CIE 15:2004.)
     """
     return float(np.linalg.norm(_palette(frame).mean(0) - _palette(reference).mean(0)))
 
 
-# One picture
+# One image
 
 
 def contrast(image: Image.Image) -> float:
@@ -95,9 +101,11 @@ def sharpness(image: Image.Image) -> float:
     (Pech-Pacheco, Cristobal, Chamorro-Martinez and Fernandez-Valdivia, "Diatom autofocusing in
     brightfield microscopy: a comparative study", 2000.)
     """
-    light = _lightness(image)
-    beside = light[1:-1, :-2] + light[1:-1, 2:] + light[:-2, 1:-1] + light[2:, 1:-1]
-    return float((beside - 4 * light[1:-1, 1:-1]).var())
+    lightness = _lightness(image)
+    neighbours = (
+        lightness[1:-1, :-2] + lightness[1:-1, 2:] + lightness[:-2, 1:-1] + lightness[2:, 1:-1]
+    )
+    return float((neighbours - 4 * lightness[1:-1, 1:-1]).var())
 
 
 # A sequence
@@ -113,12 +121,12 @@ def frame_consistency(embeddings: np.ndarray) -> float:
 
 
 def frame_ssim(images: Sequence[Image.Image]) -> float:
-    """Mean `ssim` of adjacent frames, up to 1: coherence of structure, where no probe is needed."""
+    """Mean `ssim` of adjacent frames, up to 1: coherence of structure, without an embedder."""
     return _mean([ssim(before, after) for before, after in itertools.pairwise(images)])
 
 
 def temporal_flickering(images: Sequence[Image.Image]) -> float:
-    """One minus the mean `pixel_distance` of adjacent frames: 1 does not flicker at all.
+    """One minus the mean `pixel_distance` of adjacent frames: 1 is no flicker.
 
     (Huang et al., "VBench: comprehensive benchmark suite for video generative models", 2024.)
     """
@@ -134,7 +142,7 @@ def diversity(embeddings: np.ndarray) -> float:
 
 
 def vendi_score(embeddings: np.ndarray) -> float:
-    """How many different pictures the embeddings [n, d] amount to, 1 to n.
+    """The effective number of different images among the embeddings [n, d], 1 to n.
 
     The exponential of the entropy of the eigenvalues of K / n, where K holds the cosines.
     (Friedman and Dieng, "The Vendi score: a diversity evaluation metric for machine learning",
@@ -146,9 +154,9 @@ def vendi_score(embeddings: np.ndarray) -> float:
 
 
 def similarity_by_distance(embeddings: np.ndarray, farthest: int) -> np.ndarray:
-    """[farthest + 1]: at index d, the mean cosine of frames that stand d places apart.
+    """[farthest + 1]: at index d, the mean cosine of frames that are d places apart.
 
-    Index 0 is each frame with itself, 1; nan where no two frames are so far apart.
+    Index 0 is each frame with itself, 1; nan where no two frames are d places apart.
     """
     shifts = [
         (embeddings[: max(len(embeddings) - d, 0)], embeddings[d:]) for d in range(farthest + 1)
@@ -167,8 +175,8 @@ def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def clip_score(image_embedding: np.ndarray, text_embedding: np.ndarray) -> float:
     """CLIPScore, 0 to 2.5: of unit vectors [d], or the mean over pairs [n, d].
 
-    2.5 max(cosine, 0); the published scores are of CLIP ViT-B/32, other probes have their own
-    range. (Hessel et al., "CLIPScore: a reference-free evaluation metric for image captioning",
+    2.5 max(cosine, 0). Published scores are those of CLIP ViT-B/32; other models have other
+    ranges. (Hessel et al., "CLIPScore: a reference-free evaluation metric for image captioning",
     2021.)
     """
     scores = CLIP_WEIGHT * np.maximum(cosine(image_embedding, text_embedding), 0)
@@ -187,13 +195,13 @@ def bootstrap(
 ) -> tuple[float, float]:
     """(low, high): the percentile bootstrap interval of a statistic of independent values [n, ...].
 
-    Whole rows are drawn again, with replacement: give one for each seed, not for each frame of
-    the same seed. (Efron, "Bootstrap methods: another look at the jackknife", 1979.)
+    Whole rows are resampled, with replacement: give a row for each seed, not for each frame of one
+    seed. (Efron, "Bootstrap methods: another look at the jackknife", 1979.)
     """
     values = np.asarray(values)
-    drawn = random.integers(len(values), size=(samples, len(values)))
+    resamples = random.integers(len(values), size=(samples, len(values)))
     low, high = np.quantile(
-        [statistic(values[rows]) for rows in drawn], [(1 - level) / 2, (1 + level) / 2]
+        [statistic(values[rows]) for rows in resamples], [(1 - level) / 2, (1 + level) / 2]
     )
     return float(low), float(high)
 
@@ -207,11 +215,6 @@ def _pixels(image: Image.Image) -> np.ndarray:
     return np.asarray(image, dtype=float) / 255
 
 
-def _difference(a: Image.Image, b: Image.Image) -> np.ndarray:
-    _check_alike(a, b)
-    return _pixels(a) - _pixels(b)
-
-
 def _lightness(image: Image.Image) -> np.ndarray:
     """[height, width]: L* from 0 to 100."""
     return rgb2lab(_pixels(image))[..., 0]
@@ -223,10 +226,10 @@ def _palette(image: Image.Image) -> np.ndarray:
     return rgb2lab(_pixels(small)).reshape(-1, 3)
 
 
-def _check_alike(a: Image.Image, b: Image.Image) -> None:
+def _check_comparable(a: Image.Image, b: Image.Image) -> None:
     if a.size != b.size or {a.mode, b.mode} != {"RGB"}:
         raise ParameterError(
-            "a comparison of two pictures, pixel by pixel",
+            "a comparison of two images, pixel by pixel",
             f"{a.mode} {a.size} and {b.mode} {b.size}",
-            "give two RGB pictures of one size",
+            "give two RGB images of one size",
         )

@@ -1,4 +1,4 @@
-"""The door to the diffusion models. torch and diffusers are loaded by a call, not by an import."""
+"""Loads the diffusion models. A call imports torch and diffusers; this module does not."""
 
 import logging
 
@@ -7,21 +7,25 @@ from flopslab.core.study import Study
 
 
 def load_generator(study: Study, batch_size: int = 0) -> Generator:
-    """The study's model, loaded, checked and ready.
+    """The study's model as a generator: loaded, checked and ready.
 
-    `batch_size` is what a run has frozen; 0 takes the study's, and if that is 0 too, what suits
-    the device. Raises ModelError if the model cannot be found, trusted or loaded, ParameterError
-    if a parameter does not fit it.
+    `batch_size` is the one that a run has recorded. 0 takes the study's; if that is 0 too, the
+    device decides. Raises ModelError if the model cannot be found, trusted or loaded,
+    ParameterError if a parameter does not fit it.
 
-    The number of threads is the caller's (`torch.set_num_threads`): it changes pixels in the
-    last bit, so a run keeps to one.
+    The number of threads is the caller's choice (`torch.set_num_threads`). It changes the last bit
+    of pixels, so keep it constant within a run.
     """
-    logging.getLogger("transformers.utils.import_utils").addFilter(is_news)
-    from flopslab.backends.diffusers.pipeline import DiffusersGenerator  # loads torch: seconds
+    hide_torchvision_notice()
+    from flopslab.backends.diffusers.pipeline import DiffusersGenerator  # imports torch: seconds
 
     return DiffusersGenerator.load(study, batch_size)
 
 
-def is_news(record: logging.LogRecord) -> bool:
-    """diffusers imports image processors that would like torchvision; no frame needs them."""
+def hide_torchvision_notice() -> None:
+    """Stop transformers from logging that its image processors want torchvision: none needs it."""
+    logging.getLogger("transformers.utils.import_utils").addFilter(_is_not_about_torchvision)
+
+
+def _is_not_about_torchvision(record: logging.LogRecord) -> bool:
     return "requires torchvision" not in record.getMessage()

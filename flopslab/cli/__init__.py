@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     with warnings.catch_warnings():
-        warnings.formatwarning = _format_warning
+        warnings.showwarning = _print_warning
         try:
             app(arguments, prog_name="flopslab")
         except FlopslabError as error:
@@ -59,8 +59,8 @@ def _print_error(error: FlopslabError, as_json: bool) -> None:
         print(error, file=sys.stderr)
 
 
-def _format_warning(message: Warning | str, *_place: object, **_more: object) -> str:
-    return f"warning: {message}\n"
+def _print_warning(message: Warning | str, *_place: object, **_more: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 for command in COMMANDS:

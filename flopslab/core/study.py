@@ -1,16 +1,18 @@
 """Every parameter of a run: its name, its meaning, its range, and what it acts on."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as abbreviate
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import (
+    NOTEBOOK,
+    cell_parameters,
+    describe_problem,
+    read_parameters,
+)
 from flopslab.errors import ParameterError
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
@@ -176,7 +178,9 @@ class Study(BaseModel):
         try:
             super().__init__(**parameters)
         except ValidationError as error:
-            problems = dict.fromkeys(_describe(fault, parameters) for fault in error.errors())
+            schemas = type(self).model_json_schema()["properties"]
+            faults = error.errors()
+            problems = dict.fromkeys(describe_problem(f, parameters, schemas) for f in faults)
             actual, hints = ("; ".join(parts) for parts in zip(*problems, strict=True))
             raise ParameterError("a study with these parameters", actual, hints) from None
 
@@ -188,7 +192,7 @@ class Study(BaseModel):
     @classmethod
     def read(cls, path: str | Path) -> Self:
         """The study of a YAML file that maps parameter names to values."""
-        return cls.from_mapping(_load(path), f"parameters from {path}")
+        return cls.from_mapping(read_parameters(path), f"parameters from {path}")
 
     @classmethod
     def from_mapping(cls, parameters: Mapping[str, Any], source: str) -> Self:
@@ -205,7 +209,7 @@ class Study(BaseModel):
         A mistyped parameter is an error; the user's own variables are left alone.
         """
         parameters = cell_parameters(namespace, cls.model_fields)
-        return cls.from_mapping(parameters, "parameters from this notebook")
+        return cls.from_mapping(parameters, NOTEBOOK)
 
     def replace(self, **parameters: Any) -> Self:
         """The study with these parameters changed, checked like any other."""
@@ -256,106 +260,3 @@ def step_count(steps: int, strength: float) -> int:
     The rule of diffusers, float rounding included.
     """
     return min(int(steps * strength), steps)
-
-
-# Names that other tools, or earlier versions, have for a parameter.
-_SYNONYMS = {
-    "kernel": "distance_weights",
-    "cfg": "guidance_scale",
-    "cfg_scale": "guidance_scale",
-    "strength": "denoising_strength",
-    "denoise": "denoising_strength",
-    "sampler": "scheduler",
-    "sampler_name": "scheduler",
-    "num_inference_steps": "steps",
-    "sampling_steps": "steps",
-    "num_passes": "passes",
-    "negative": "negative_prompt",
-    "checkpoint": "model",
-    "ckpt": "model",
-    "words": "sequence",
-    "n_iter": "passes",
-    "output": "output_dir",
-}
-
-
-def nearest_name(name: str, names: list[str]) -> str | None:
-    """The one of `names` that `name` most likely means; None if nothing is near."""
-    lower = name.lower()
-    if _SYNONYMS.get(lower) in names:
-        return _SYNONYMS[lower]
-    near = difflib.get_close_matches(lower, names, n=1, cutoff=0.75)
-    return near[0] if near else None
-
-
-def _describe(error: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[str, str]:
-    """(what was there, what to do) for one of pydantic's errors, in our words."""
-    name = error["loc"][0]
-    actual = f"{name} = {abbreviate(parameters[name])}"
-    if error["type"] == "extra_forbidden":
-        return f"{actual}, which is not a parameter", _correction(name)
-    schema = Study.model_json_schema()["properties"][name]
-    return actual, f"{name} must be {_allowed(schema)}"
-
-
-def _correction(name: str) -> str:
-    names = list(Study.model_fields)
-    near = nearest_name(name, names)
-    return f"use {near} instead of {name}" if near else f"drop {name}; there are {', '.join(names)}"
-
-
-def _allowed(schema: dict[str, Any]) -> str:
-    """What a JSON Schema allows, in words."""
-    if "anyOf" in schema:
-        return " or ".join(_allowed(choice) for choice in schema["anyOf"])
-    if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
-    if schema["type"] == "array":
-        return f"a list of one or more, each {_allowed(schema['items'])}"
-    kinds = {"integer": "a whole number", "number": "a number", "null": "none"}
-    limits = {
-        "minLength": "that is not empty",
-        "exclusiveMinimum": "above {}",
-        "minimum": "of at least {}",
-        "maximum": "and at most {}",
-        "multipleOf": "and a multiple of {}",
-    }
-    phrases = [text.format(schema[key]) for key, text in limits.items() if key in schema]
-    return " ".join([kinds.get(schema["type"], "readable text"), *phrases])
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where PyYAML keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = []
-        for key, _ in node.value:
-            if key.value in keys:
-                problem = f"{key.value} is given twice"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-            keys.append(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _load(path: str | Path) -> dict[str, Any]:
-    """The names and values of a YAML file. ParameterError if it holds anything else."""
-    expected, hint = f"parameters from {path}", "write one 'name: value' a line, as in params/"
-    try:
-        values = yaml.load(Path(path).expanduser().read_bytes(), _Loader)
-    except OSError as error:
-        actual = str(error.strerror)
-        raise ParameterError(expected, actual, "give the path of a YAML file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ParameterError(expected, _yaml_problem(error), hint) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise ParameterError(expected, f"no mapping of names, but {abbreviate(values)}", hint)
-    return values
-
-
-def _yaml_problem(error: Exception) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return f"no readable YAML: {error}"

@@ -12,7 +12,7 @@ import numpy as np
 from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import NOTEBOOK, notebook_parameters
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError
@@ -24,8 +24,14 @@ from flopslab.experiments.influence import (
     placeless_influence,
     word_similarity,
 )
-from flopslab.experiments.interventions import Intervention, Replace, intervene_each
+from flopslab.experiments.interventions import (
+    Intervention,
+    Replace,
+    base_run,
+    intervene_each,
+)
 from flopslab.experiments.linear_model import predict_influence
+from flopslab.experiments.summary import Estimate, inside_outside_front, transport_slope
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
@@ -71,15 +77,20 @@ class Experiment:
 
         A mistyped parameter is an error, as in `Study.from_cell`.
         """
-        names = {field.name for field in fields(cls)} - {"study"}
-        parameters = cell_parameters(namespace, names | set(Study.model_fields))
-        values = {name: parameters.pop(name) for name in names & parameters.keys()}
-        return cls(Study.from_mapping(parameters, "parameters from this notebook"), **values)
+        names = [field.name for field in fields(cls) if field.name != "study"]
+        parameters = notebook_parameters(namespace, [*names, *Study.model_fields])
+        values = {name: parameters.pop(name) for name in parameters.keys() & names}
+        return cls(Study.from_mapping(parameters, NOTEBOOK), **values)
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """The sequence."""
         return read_sequence(self.study.sequence)
+
+    @cached_property
+    def generator(self) -> Generator:
+        """The generator of all runs; the base run is complete and verified once it is there."""
+        return base_run(self.study)
 
     @cached_property
     def windowing(self) -> Windowing:
@@ -114,24 +125,25 @@ class Experiment:
         """The study, or what it is under a control, with each run seed in turn."""
         return [self._variant(control, self.study.seed + index) for index in range(self.seeds)]
 
-    def run_changes(self, generator: Generator) -> list[Intervention]:
+    def run_changes(self, generator: Generator | None = None) -> list[Intervention]:
         """The changes, each in the run of its seed: the seeds take turns."""
         return self._intervene("none", self.planned(), generator)
 
-    def run_control(self, control: str, generator: Generator) -> list[Intervention]:
+    def run_control(self, control: str, generator: Generator | None = None) -> list[Intervention]:
         """Some of the changes under a control, one of `CONTROLS`."""
+        generator = generator or self.generator
         for study, base in zip(self.studies(control), self.studies(), strict=True):
             run(study, generator, NullProgress(), reuse_from=base.output_dir)
         return self._intervene(control, self.planned(self.control_changes), generator)
 
-    def run_controls(self, generator: Generator) -> dict[str, list[Intervention]]:
+    def run_controls(self, generator: Generator | None = None) -> dict[str, list[Intervention]]:
         """The interventions under each control, by name."""
         return {control: self.run_control(control, generator) for control in CONTROLS}
 
-    def run_other_seed(self, generator: Generator) -> Influence:
+    def run_other_seed(self, generator: Generator | None = None) -> Influence:
         """What another seed changes, seen from the positions of the changes: no word is changed."""
         study = self._variant("none", self.study.seed + self.seeds)
-        changed = run(study, generator, NullProgress()).directory
+        changed = run(study, generator or self.generator, NullProgress()).directory
         centres = [change.position for change in self.planned(self.control_changes)]
         return placeless_influence(Path(self.study.output_dir), changed, centres)
 
@@ -142,6 +154,49 @@ class Experiment:
         return concatenate(
             [predict_influence(studies[c], self.words, [c.position]) for c in changes]
         )
+
+    def inside_outside_front(
+        self, influences: Mapping[str, Influence], random: np.random.Generator
+    ) -> dict[str, tuple[Estimate, Estimate]]:
+        """`summary.inside_outside_front` of influences by control.
+
+        The front is that of the study without a control, so that all are compared at one place.
+        """
+        predicted = {
+            name: predict_influence(self.study, self.words, item.centres.tolist())
+            for name, item in influences.items()
+        }
+        return {
+            name: inside_outside_front(item, predicted[name], random)
+            for name, item in influences.items()
+        }
+
+    def transport_slopes(
+        self, arrivals: Mapping[str, Influence], random: np.random.Generator
+    ) -> dict[str, Estimate]:
+        """`summary.transport_slope` of arrivals under `none`, `shuffled` and `no_text`, described.
+
+        Shuffled neighbours have two: for the share where they belong, and for that where they went.
+        """
+        shuffled = arrivals["shuffled"]
+        belong = predict_influence(self.study, self.words, shuffled.centres.tolist())
+        pairs = {
+            "real neighbours": (arrivals["none"], self.predicted()),
+            "shuffled, where neighbours belong": (shuffled, belong),
+            "shuffled, where they went": (shuffled, self.predicted("shuffled")),
+            "no words after pass 1": (arrivals["no_text"], self.predicted("no_text")),
+        }
+        return {name: transport_slope(*pair, random) for name, pair in pairs.items()}
+
+    def word_similarities(self, embedder: Embedder) -> dict[str, np.ndarray]:
+        """[frames, words] by control: how specifically the last pass shows each word.
+
+        In the run itself, and in one without pictures: it must have been made by `run_controls`.
+        """
+        directories = {name: self.studies(name)[0].output_dir for name in ("none", "no_images")}
+        return {
+            name: self.last_pass_similarity(path, embedder) for name, path in directories.items()
+        }
 
     def last_pass_similarity(self, directory: str | Path, embedder: Embedder) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
@@ -159,10 +214,10 @@ class Experiment:
         return dict(zip(self.planned(), itertools.cycle(self.studies(control)), strict=False))
 
     def _intervene(
-        self, control: str, changes: Sequence[Replace], generator: Generator
+        self, control: str, changes: Sequence[Replace], generator: Generator | None
     ) -> list[Intervention]:
         """Each change in the study of its seed, in the order of the changes."""
-        studies = self._study_of_change(control)
+        studies, generator = self._study_of_change(control), generator or self.generator
         interventions: dict[Replace, Intervention] = {}
         for study in self.studies(control):
             if turn := [change for change in changes if studies[change] == study]:

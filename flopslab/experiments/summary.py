@@ -176,7 +176,7 @@ def _share(values: np.ndarray, radius: int, random: np.random.Generator) -> Esti
 
 def _mean(values: np.ndarray, random: np.random.Generator) -> Estimate:
     if not values.size:
-        return (np.nan,) * 3
+        return np.nan, np.nan, np.nan
     return float(values.mean()), *bootstrap(values, random)
 
 

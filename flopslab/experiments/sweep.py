@@ -19,18 +19,21 @@ from typing import Any, Self
 import numpy as np
 import yaml
 
+from flopslab.analysis import evaluation
+from flopslab.analysis.embedder import Embedder
+from flopslab.analysis.evaluation import Row
 from flopslab.core.generator import Generator
-from flopslab.core.parameters_cell import cell_parameters
+from flopslab.core.parameters import NOTEBOOK, notebook_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.passes import run
 from flopslab.progress import OverallBar
-from flopslab.runs.reader import frozen_batch_size
+from flopslab.runs.reader import finished_run, frozen_batch_size
 from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
-CELL = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
+CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
     "seeds": 1,
     "probe": "tiny",
 }  # parameters of a notebook that sweeps, beside those of the study
@@ -74,9 +77,9 @@ class Sweep:
         `x_axis` is a parameter's name, `x_values` its values (a list, or text such as
         `grid, blend`), y and z likewise; `seeds`: with how many seeds each is run.
         """
-        parameters = cell_parameters(namespace, {*CELL, *Study.model_fields})
+        parameters = notebook_parameters(namespace, [*CELL, *Study.model_fields])
         values = CELL | {name: parameters.pop(name) for name in CELL.keys() & parameters.keys()}
-        study = Study.from_mapping(parameters, "parameters from this notebook")
+        study = Study.from_mapping(parameters, NOTEBOOK)
         pairs = [(values[f"{axis}_axis"], values[f"{axis}_values"]) for axis in AXES]
         axes = [(name, axis_values(name, values)) for name, values in pairs if name]
         if values["seeds"] > 1:
@@ -117,6 +120,12 @@ class Sweep:
         return {k: v for k, v in values.items() if k != "output_dir" and k not in self.axes}
 
     @property
+    def title(self) -> str:
+        """What is compared: `Comparison of method and denoising_strength`."""
+        names = [name for name in self.axes if name != "seed"] or list(self.axes)
+        return f"Comparison of {' and '.join(names)}" if names else "One run, measured"
+
+    @property
     def directory(self) -> Path:
         """Where the runs are."""
         return Path(self.study.output_dir)
@@ -138,6 +147,34 @@ class Sweep:
                 generator = load(study) if load else None
                 run(study, generator, progress, reuse_from=self._relative(index))
         return self.variants
+
+    def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
+        """The first-pass seeds that the runs used, by the run's seed and the position.
+
+        One each, so that runs differ in nothing but the axes.
+        """
+        seeds: dict[tuple[int, int], set[int]] = {}
+        for variant in self.variants:
+            for frame in finished_run(variant.study.output_dir).manifest["frames"]:
+                key = variant.study.seed, frame["position"]
+                seeds.setdefault(key, set()).add(frame["seeds"][0])
+        return seeds
+
+    def evaluate(self, embedder: Embedder | None = None) -> list[Row]:
+        """The rows of `evaluation.evaluate` for every run, with its values of the axes."""
+        return [
+            variant.values | row
+            for variant in self.variants
+            for row in evaluation.evaluate(variant.study.output_dir, embedder)
+        ]
+
+    def write_results(self, rows: Sequence[Row], summary: Sequence[Row]) -> list[Path]:
+        """The paths of every row as CSV, and of the summary as a Markdown page."""
+        page = evaluation.report(self.title, self.conditions, summary)
+        texts = {"compare.md": page, "rows.csv": evaluation.to_csv(rows)}
+        for name, text in texts.items():
+            (self.directory / name).write_text(text, encoding="utf-8")
+        return [self.directory / name for name in texts]
 
     def _variant(self, values: dict[str, Any]) -> Variant:
         if "output_dir" in values:

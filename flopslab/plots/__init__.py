@@ -1,0 +1,42 @@
+"""Figures: of a run, of the runs of a sweep, and of what a changed word did."""
+
+from flopslab.plots.comparison import (
+    axis_sheets,
+    measure_curves,
+    pass_sheet,
+    position_sheet,
+    position_sheets,
+)
+from flopslab.plots.influence import (
+    arrival,
+    control_comparison,
+    decay,
+    influence_map,
+    prediction,
+    similarity,
+    word_map,
+)
+from flopslab.plots.propagation import before_after
+from flopslab.plots.runs import contact_sheet, pass_column, timing
+from flopslab.plots.style import export, save
+
+__all__ = [
+    "arrival",
+    "axis_sheets",
+    "before_after",
+    "contact_sheet",
+    "control_comparison",
+    "decay",
+    "export",
+    "influence_map",
+    "measure_curves",
+    "pass_column",
+    "pass_sheet",
+    "position_sheet",
+    "position_sheets",
+    "prediction",
+    "save",
+    "similarity",
+    "timing",
+    "word_map",
+]

@@ -1,188 +1,184 @@
-"""Figures that compare runs: sheets of pictures with both edges named, measures pass by pass.
+"""Figures that compare the runs of a sweep: sheets of pictures, and measures pass by pass.
 
-Each function returns a matplotlib Figure and keeps nothing. Colours are Paul Tol's bright scheme,
-which readers with any colour vision tell apart; lines differ in more than colour.
+Sheets show the runs of the first seed.
 """
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from PIL import Image, ImageOps
 
-from flopslab.experiments.sweep import Variant, said
-from flopslab.plots.runs import Picture, cut, opened, sample, write
+from flopslab.analysis.evaluation import MEASURES
+from flopslab.core.windows import FrameKey
+from flopslab.experiments.sweep import Sweep, Variant, label
+from flopslab.plots.pictures import frame_captions, frame_picture, picture_sheet, sample
+from flopslab.plots.style import GREY, NORMAL, SMALL, DescribedFigure, line_style, plain, write
 from flopslab.runs.reader import RunDirectory, finished_run
 
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bbbbbb")
-DASHES = ("-", "--", ":", "-.")
-MARKERS = ("o", "s", "^", "D", "v", "P")
-
-CELL = 1.3  # inches of a picture
-GAP = 0.03  # between pictures, as a share of one
-MOST = 12  # columns
+Row = Mapping[str, Any]  # of `flopslab.analysis.evaluation`
 
 
-def by_position(variants: Sequence[Variant], number: int = 0) -> Figure:
+def position_sheet(sweep: Sweep, pass_number: int = 0) -> DescribedFigure:
     """Neighbours side by side: a row for each variant, a column for each position.
 
-    `number`: of the pass; 0 is each variant's last. Positions are those that all have a frame at,
-    evenly spread if there are many.
+    `pass_number` 0: each variant's last. Only positions at which all have a frame, evenly spread if
+    there are many.
     """
-    runs = [finished_run(variant.study.output_dir) for variant in variants]
-    common = sorted(set.intersection(*(set(run.positions) for run in runs)))
-    shown = [common[index] for index in sample(len(common), MOST)]
-    words = {frame["position"]: frame["center_word"] for frame in runs[0].manifest["frames"]}
-    pictures = [[_picture(run, number, position) for position in shown] for run in runs]
-    columns = [f"{position} {words[position]}" for position in shown]
-    return sheet(pictures, [variant.label for variant in variants], columns, _pass(number))
+    runs = _runs(sweep.first_seed)
+    common = _common_positions(runs)
+    positions = [common[index] for index in sample(len(common))]
+    captions = frame_captions(runs[0])
+    return picture_sheet(
+        [[_picture(run, pass_number, position) for position in positions] for run in runs],
+        _labels(sweep.first_seed),
+        [captions[position] for position in positions],
+        _pass_label(pass_number),
+        alt=f"Frames of {len(runs)} runs in {_pass_label(pass_number)}, a row for each run",
+    )
 
 
-def by_pass(variants: Sequence[Variant], position: int) -> Figure:
-    """One position's way through the passes: a row for each variant, a column for each pass."""
-    runs = [finished_run(variant.study.output_dir) for variant in variants]
+def position_sheets(sweep: Sweep) -> dict[str, DescribedFigure]:
+    """`position_sheet` of every pass: `pass1`, `pass2`, ..."""
+    passes = max(variant.study.passes for variant in sweep.variants)
+    return {f"pass{number}": position_sheet(sweep, number) for number in range(1, passes + 1)}
+
+
+def pass_sheet(sweep: Sweep, position: int = 0) -> DescribedFigure:
+    """One position through the passes: a row for each variant, a column for each pass.
+
+    `position` 0: the one in the middle.
+    """
+    runs = _runs(sweep.first_seed)
+    position = position or _middle(runs)
     numbers = range(1, max(run.passes[-1] for run in runs) + 1)
-    pictures = [[_picture(run, number, position) for number in numbers] for run in runs]
-    columns = [f"pass {number}" for number in numbers]
-    rows = [variant.label for variant in variants]
-    return sheet(pictures, rows, columns, f"position {position}")
+    return picture_sheet(
+        [[_picture(run, number, position) for number in numbers] for run in runs],
+        _labels(sweep.first_seed),
+        [f"pass {number}" for number in numbers],
+        f"position {position}",
+        alt=f"The frame at position {position}, a row for each run, a column for each pass",
+    )
 
 
-def by_axes(plane: Sequence[Sequence[Variant]], position: int, number: int = 0) -> Figure:
-    """One position in one pass: the first axis across, the second down; see `Sweep.planes`."""
-    runs = [[finished_run(variant.study.output_dir) for variant in row] for row in plane]
-    pictures = [[_picture(run, number, position) for run in row] for row in runs]
-    across, down, *others = [*plane[0][0].values, "", ""]
-    rows = [str(row[0].values.get(down, "")) for row in plane]
-    columns = [str(variant.values.get(across, "")) for variant in plane[0]]
-    named = [f"position {position}", _pass(number), plane[0][0].named(*others)]
-    return sheet(pictures, rows, columns, ", ".join(filter(None, named)), across, down)
+def axis_sheets(
+    sweep: Sweep, position: int = 0, pass_number: int = 0
+) -> dict[str, DescribedFigure]:
+    """One position in one pass: the first axis across, the second down, a sheet for each plane.
 
-
-def sheet(
-    pictures: Sequence[Sequence[Picture | None]],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    title: str = "",
-    across: str = "",
-    down: str = "",
-) -> Figure:
-    """Pictures in a grid, each row and column named; none where there is no picture.
-
-    `pictures`: rows x columns. The first one's size is everyone's: others are fitted into it.
-    `across`, `down`: what the columns and the rows differ in.
+    `position` 0: the one in the middle.
     """
-    first = next(picture for row in pictures for picture in row if picture is not None)
-    canvas, middles = _canvas(pictures, opened(first).size)
-    figure = Figure(
-        figsize=(CELL * len(columns), CELL * len(columns) * canvas.height / canvas.width)
-    )
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.imshow(canvas, aspect="auto")
-    axes.set_xticks(middles[0], [cut(name, CELL) for name in columns], fontsize=8)
-    axes.set_yticks(middles[1], [cut(name, 4 * CELL) for name in rows], fontsize=8)
-    axes.tick_params(length=0, labeltop=True, labelbottom=False)
-    axes.xaxis.set_label_position("top")
-    axes.spines[:].set_visible(False)
-    for text in [*axes.get_xticklabels(), *axes.get_yticklabels()]:
-        text.set_parse_math(False)
-    write(axes.set_xlabel, cut(across, 4 * CELL), fontsize=8, color="#555555")
-    write(axes.set_ylabel, cut(down, 4 * CELL), fontsize=8, color="#555555")
-    write(axes.set_title, cut(title, CELL * len(columns) + 2), loc="left", fontsize=10)
-    return figure
+    position = position or _middle(_runs(sweep.first_seed))
+    planes = enumerate(sweep.planes, 1)
+    return {f"axes{index}": _axis_sheet(plane, position, pass_number) for index, plane in planes}
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """The path, where the figure now is, labels included: PNG, or what its name ends in."""
-    figure.savefig(path, dpi=120, bbox_inches="tight", facecolor="white")
-    return path
-
-
-def _canvas(
-    pictures: Sequence[Sequence[Picture | None]], size: tuple[int, int]
-) -> tuple[Image.Image, tuple[list[float], list[float]]]:
-    """(all pictures in one, (middles of the columns, middles of the rows) in its pixels)."""
-    gap = max(round(GAP * size[0]), 1)
-    steps = [length + gap for length in size]
-    counts = len(pictures[0]), len(pictures)
-    canvas = Image.new(
-        "RGB", tuple(n * step - gap for n, step in zip(counts, steps, strict=True)), "white"
-    )
-    for (y, row), x in itertools.product(enumerate(pictures), range(counts[0])):
-        if row[x] is not None:
-            image = ImageOps.contain(opened(row[x]), size)
-            canvas.paste(image, (x * steps[0], y * steps[1]))
-    middles = [
-        [n * step + length / 2 for n in range(count)]
-        for count, step, length in zip(counts, steps, size, strict=True)
-    ]
-    return canvas, tuple(middles)
-
-
-def _picture(run: RunDirectory, number: int, position: int) -> Path | None:
-    """`number` 0: of the last pass; none if the run has no such pass."""
-    number = number or run.passes[-1]
-    return run.path(number, position) if number in run.passes else None
-
-
-def _pass(number: int) -> str:
-    return f"pass {number}" if number else "last pass"
+def measure_curves(
+    sweep: Sweep, rows: Sequence[Row], measures: Mapping[str, str] = MEASURES
+) -> DescribedFigure:
+    """The measures of a sweep's runs pass by pass; see `curves`. `rows`: means over seeds."""
+    return curves(rows, [axis for axis in sweep.axes if axis != "seed"], measures)
 
 
 def curves(
-    rows: Sequence[Mapping], axes: Sequence[str], measures: Mapping[str, str], columns: int = 3
-) -> Figure:
+    rows: Sequence[Row], axes: Sequence[str], measures: Mapping[str, str], columns: int = 3
+) -> DescribedFigure:
     """Measures pass by pass, a panel for each and a line for each combination of `axes`.
 
-    `rows`: of `flopslab.analysis.evaluation`; one with `<measure>_low` and `_high` gets a band.
-    `measures`: {name: what it means}. The first axis gives a line its colour, the second its
-    dashes, the third its marker.
+    `rows` with `<measure>_low` and `_high` get a band. `measures`: {name: what it means}. The first
+    axis gives a line its colour, the second its dashes, the third its marker; without a second and
+    third, the first gives them too.
     """
     lines = -(-len(measures) // columns)
-    figure = Figure(figsize=(4.0 * columns, 2.6 * lines + 0.5), layout="constrained")
+    alt = f"{', '.join(measures)} pass by pass, a panel for each"
+    figure = DescribedFigure(4.0 * columns, 2.6 * lines + 0.5, alt, layout="constrained")
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     series = _series(rows, axes)
-    for panel, (name, meaning) in zip(panels, measures.items(), strict=False):
-        for label, (style, of_line) in series.items():
-            _curve(panel, name, label, style, of_line)
-        write(panel.set_title, name.replace("_", " "), fontsize=10, loc="left", pad=18)
-        panel.text(0, 1.04, meaning, fontsize=7, color="#555555", transform=panel.transAxes)
-        panel.set_xlabel("pass", fontsize=8)
-        panel.set_xticks(sorted({row["pass"] for row in rows}))
-        panel.spines[["top", "right"]].set_visible(False)
+    for panel, (measure, meaning) in zip(panels, measures.items(), strict=False):
+        for text, (style, members) in series.items():
+            _curve(panel, measure, text, style, members)
+        _label_panel(panel, measure, meaning, sorted({row["pass"] for row in rows}))
     for panel in panels[len(measures) :]:
         panel.remove()
-    legend = figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8
-    )
+    handles = panels[0].get_legend_handles_labels()
+    legend = figure.legend(*handles, loc="outside lower center", ncols=4, fontsize=SMALL)
     for text in legend.get_texts():
         text.set_parse_math(False)
     return figure
 
 
+def _axis_sheet(
+    plane: Sequence[Sequence[Variant]], position: int, pass_number: int
+) -> DescribedFigure:
+    across, down, *rest = [*plane[0][0].values, "", ""]
+    title = f"position {position}, {_pass_label(pass_number)}"
+    if constant := plane[0][0].label_of(*rest):
+        title += f", {constant}"
+    return picture_sheet(
+        [[_picture(run, pass_number, position) for run in _runs(row)] for row in plane],
+        [str(row[0].values.get(down, "")) for row in plane],
+        [str(variant.values.get(across, "")) for variant in plane[0]],
+        title,
+        alt=f"{title}: a column for each {across}" + (f", a row for each {down}" if down else ""),
+        across=across,
+        down=down,
+    )
+
+
+def _runs(variants: Iterable[Variant]) -> list[RunDirectory]:
+    return [finished_run(variant.study.output_dir) for variant in variants]
+
+
+def _common_positions(runs: Sequence[RunDirectory]) -> list[int]:
+    return sorted(set.intersection(*(set(run.positions) for run in runs)))
+
+
+def _middle(runs: Sequence[RunDirectory]) -> int:
+    common = _common_positions(runs)
+    return common[len(common) // 2]
+
+
+def _labels(variants: Iterable[Variant]) -> list[str]:
+    return [variant.label for variant in variants]
+
+
+def _picture(run: RunDirectory, pass_number: int, position: int) -> Path | None:
+    """`pass_number` 0: of the last pass; none if the run has no such pass."""
+    return frame_picture(run, FrameKey(pass_number or run.passes[-1], position))
+
+
+def _pass_label(pass_number: int) -> str:
+    return f"pass {pass_number}" if pass_number else "last pass"
+
+
 def _series(
-    rows: Sequence[Mapping], axes: Sequence[str]
-) -> dict[str, tuple[dict[str, str], list[Mapping]]]:
+    rows: Sequence[Row], axes: Sequence[str]
+) -> dict[str, tuple[dict[str, str], list[Row]]]:
     """For each combination of the axes' values: {label: (style of its line, its rows)}."""
-    values = [list(dict.fromkeys(str(row[axis]) for row in rows)) for axis in axes]
-    found: dict[str, tuple[dict[str, str], list[Mapping]]] = {}
+    choices = [list(dict.fromkeys(str(row[axis]) for row in rows)) for axis in axes]
+    series: dict[str, tuple[dict[str, str], list[Row]]] = {}
     for row in rows:
-        places = [every.index(str(row[axis])) for every, axis in zip(values, axes, strict=True)]
-        looks = zip(("color", "linestyle", "marker"), (COLOURS, DASHES, MARKERS), strict=True)
-        pairs = itertools.zip_longest(looks, places[:3], fillvalue=0)
-        style = {name: choices[place % len(choices)] for (name, choices), place in pairs}
-        label = ", ".join(said(axis, row[axis]) for axis in axes) or "all"
-        found.setdefault(label, (style, []))[1].append(row)
-    return found
+        pairs = zip(choices, axes, strict=True)
+        places = [values.index(str(row[axis])) for values, axis in pairs]
+        style = line_style(*(places or [0])[:3])
+        text = ", ".join(label(axis, row[axis]) for axis in axes) or "all"
+        series.setdefault(text, (style, []))[1].append(row)
+    return series
 
 
 def _curve(
-    panel: Axes, name: str, label: str, style: Mapping[str, str], rows: Sequence[Mapping]
+    panel: Axes, measure: str, text: str, style: Mapping[str, Any], rows: Sequence[Row]
 ) -> None:
     passes = [row["pass"] for row in rows]
-    panel.plot(passes, [row[name] for row in rows], label=label, markersize=4, **style)
-    if all(f"{name}_low" in row for row in rows):
-        low, high = ([row[f"{name}_{end}"] for row in rows] for end in ("low", "high"))
+    panel.plot(passes, [row[measure] for row in rows], label=text, markersize=4, **style)
+    if all(f"{measure}_low" in row for row in rows):
+        low, high = ([row[f"{measure}_{end}"] for row in rows] for end in ("low", "high"))
         panel.fill_between(passes, low, high, color=style["color"], alpha=0.15, linewidth=0)
+
+
+def _label_panel(panel: Axes, measure: str, meaning: str, passes: Sequence[int]) -> None:
+    write(panel.set_title, measure.replace("_", " "), fontsize=NORMAL, loc="left", pad=18)
+    panel.text(0, 1.04, meaning, fontsize=SMALL - 1, color=GREY, transform=panel.transAxes)
+    panel.set_xlabel("pass", fontsize=SMALL)
+    panel.set_xticks(passes)
+    plain(panel)

@@ -1,226 +1,180 @@
-"""Figures of the wave, for print: labelled, safe for the colour-blind, on white.
+"""One changed word in pictures: before, after, difference, and how far it reached."""
 
-Each function returns a matplotlib Figure and keeps nothing; `figure.savefig("wave.pdf")` or `.svg`
-draws it in vectors. Influence is drawn in cividis, categories in the colours of Okabe and Ito,
-"Color universal design" (2008), and by marker and line as well.
-"""
-
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from PIL import Image, ImageChops
+from matplotlib.patches import Rectangle
 
-from flopslab.experiments.influence import Influence, Wave
-from flopslab.plots import runs as figures
+from flopslab.core.windows import FrameKey
+from flopslab.experiments.influence import Influence, influence
+from flopslab.experiments.interventions import Insert, Intervention, Remove, ReplaceFrame
+from flopslab.plots.pictures import (
+    GAP,
+    MOST,
+    Picture,
+    amplified_difference,
+    compose_grid,
+    frame_captions,
+    open_picture,
+    picture_sheet,
+)
+from flopslab.plots.style import (
+    GREY,
+    NORMAL,
+    PALE,
+    SMALL,
+    VERMILION,
+    DescribedFigure,
+    line_style,
+    plain,
+    shorten,
+    write,
+)
+from flopslab.runs.reader import finished_run
 
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = "osD^vPX"
-LINES = ("-", "--", ":", "-.")
-COLUMN, PAGE = 4.2, 8.4  # inches
-BOUNDARY = "#D55E00"
-LABEL = "influence: mean pixel difference"
+ROWS = ("before", "after", "difference")
+STORY, HEAD, CURVES = 10.5, 0.95, 2.6  # inches: its width, its title, the curves below it
+TRAVEL = """Pass 1 reads only the words
+around each position. Later
+passes also look at their
+neighbours’ pictures, so the
+change travels on."""
 
-Point = tuple[float, float, float]  # mean, low, high
 
+def before_after(intervention: Intervention, columns: int = MOST) -> DescribedFigure:
+    """The last pass around a change: before, after, and the difference, 8 times as bright.
 
-def influence_map(
-    found: Influence, reaches: Sequence[int], row: int = 0, label: str = LABEL
-) -> Figure:
-    """Position by pass: what one change (`row`) did, with the predicted cone around it.
-
-    `reaches`: how far the cone reaches, by pass. Cells that did not change by a bit stay white.
+    Positions of the cone, every second or third if there are more than `columns`.
     """
-    values = np.ma.masked_equal(found.values[row], 0)
-    figure, axes = _figure(PAGE, 0.9 + 0.4 * len(values))
-    edges = _edges(found.positions)
-    heights = np.arange(len(values) + 1) + 0.5
-    mesh = axes.pcolormesh(edges, heights, values, cmap="cividis", norm=_scale(values))
-    centre = found.centres[row]
-    for number, reach in enumerate(reaches, 1):
-        sides = [max(centre - reach - 0.5, edges[0]), min(centre + reach + 0.5, edges[-1])]
-        for side in sides:
-            axes.plot([side, side], [number - 0.5, number + 0.5], color=BOUNDARY, lw=2)
-    axes.plot([], [], color=BOUNDARY, lw=2, label="predicted cone")
-    axes.set(xlabel="position", ylabel="pass", yticks=range(1, len(values) + 1))
-    axes.invert_yaxis()
-    axes.legend(loc="upper right", bbox_to_anchor=(1, 1.35), frameon=False, fontsize=8)
-    figure.colorbar(mesh, ax=axes, label=label.replace(": ", ":\n"), pad=0.02)
-    return figure
-
-
-def decay(wave: Wave, reaches: Sequence[int], label: str = LABEL) -> Figure:
-    """Influence against distance, a line for each pass with its interval and predicted front."""
-    figure, axes = _figure(COLUMN * 1.3, 3.2)
-    for number, (mean, low, high) in enumerate(zip(wave.mean, wave.low, wave.high, strict=True)):
-        shown = np.flatnonzero(np.nan_to_num(mean) > 0)
-        style = _style(number)
-        axes.plot(shown, mean[shown], label=f"pass {number + 1}", lw=1.2, ms=4, **style)
-        axes.fill_between(shown, low[shown], high[shown], color=style["color"], alpha=0.2, lw=0)
-        axes.axvline(reaches[number] + 0.5, color=style["color"], ls=style["ls"], lw=0.8)
-    axes.set(xlabel="distance from the changed word, in positions", ylabel=label, yscale="log")
-    axes.set_xlim(-0.5, max(reaches) + 2)
-    axes.legend(
-        title="vertical: predicted front",
-        title_fontsize=8,
-        fontsize=8,
-        frameon=False,
-        loc="lower left",
+    positions = cone_positions(intervention, columns)
+    grid = before_after_pictures(intervention, positions)
+    captions = frame_captions(finished_run(intervention.base))
+    centre = intervention.change.position
+    captions[centre] = f"{centre} → {_new_text(intervention)}"
+    return picture_sheet(
+        grid,
+        ROWS,
+        [captions[position] for position in positions],
+        alt=f"{describe_change(intervention)} Frames around it before, after, and their difference",
     )
-    return figure
 
 
-def against(measured: Influence, predicted: Influence, agreement: Sequence[float]) -> Figure:
-    """Measured influence against predicted, a panel for each pass with its correlation."""
+def propagation_story(intervention: Intervention, columns: int = 17) -> DescribedFigure:
+    """One change at a glance: three rows of pictures, and below each its influence, by pass.
+
+    The last pass before, after, and the difference, 8 times as bright, over the positions of the
+    cone and the first ones outside it. Meant for one change in a run with room around it.
+    """
+    positions = cone_positions(intervention, columns, margin=1)
+    measured = influence([intervention])
     passes = measured.values.shape[1]
-    figure = Figure(figsize=(PAGE, PAGE / 3 + 0.3), facecolor="white", layout="constrained")
-    panels = figure.subplots(1, passes, squeeze=False)[0]
-    for number, axes in enumerate(panels):
-        x, y = predicted.values[:, number].ravel(), measured.values[:, number].ravel()
-        inside = (x > 0) | (y > 0)
-        style = _style(number) | {"ls": "none"}
-        axes.plot(x[inside], y[inside], ms=4, alpha=0.6, **style)
-        axes.set_title(f"pass {number + 1}, r = {agreement[number]:.2f}", fontsize=9)
-        axes.set(xlabel="predicted share", xlim=(0, 1.08 * x.max()), ylim=(0, None))
-        _plain(axes)
-    panels[0].set_ylabel(LABEL)
+    title = describe_change(intervention)
+    width, height = 0.9 * STORY, 0.9 * STORY * 3 / len(positions)  # inches of the pictures
+    total = height + HEAD + CURVES
+    figure = DescribedFigure(STORY, total, f"{title} The difference fades with distance.")
+    left, bottom = 1 - width / STORY - 0.005, CURVES / total
+    pictures = figure.add_axes((left, bottom, width / STORY, height / total))
+    _draw_pictures(pictures, intervention, positions)
+    below = plain(figure.add_axes((left, 0.16 * bottom, width / STORY, 0.82 * bottom)))
+    _draw_influence(below, measured, positions, intervention.change.position)
+    below.set_xlim(pictures.get_xlim())
+    heading = f"Run again with the same seeds. Pictures of the last of {passes} passes:"
+    write(figure.suptitle, title, x=left, y=0.99, ha="left", fontsize=NORMAL + 4, weight="bold")
+    figure.text(left, 1 - 0.38 / total, heading, va="top", fontsize=NORMAL, color=GREY)
     return figure
 
 
-def strip(near: Mapping[str, Point], far: Mapping[str, Point], label: str = LABEL) -> Figure:
-    """For each control the influence within the front (near) and beyond it (far), with intervals.
+def describe_change(intervention: Intervention) -> str:
+    """The change in a sentence."""
+    change, run = intervention.change, finished_run(intervention.base)
+    word = f"“{run.manifest['sequence'][change.position - 1]['word']}”"
+    if isinstance(change, Remove):
+        return f"One word falls silent: {word}."
+    if isinstance(change, ReplaceFrame):
+        return f"One picture is replaced: that of {word}."
+    verb = "is joined by" if isinstance(change, Insert) else "becomes"
+    return f"One word is changed: {word} {verb} “{change.word}”."
 
-    (mean, low, high) each; nan leaves a mark out.
+
+def cone_positions(intervention: Intervention, most: int, margin: int = 0) -> list[int]:
+    """The positions of the last pass that the change can reach, the changed one among them.
+
+    Every second or third if there are more than `most`; `margin`: frames more on either side.
     """
-    figure, axes = _figure(COLUMN * 1.5, 0.9 + 0.42 * len(near))
-    rows = np.arange(len(near))
-    for index, (name, points, shift) in enumerate(
-        [("within the front", near, -0.12), ("beyond it", far, 0.12)]
-    ):
-        mean, low, high = np.array([points[key] for key in near], dtype=float).T
-        bars = np.clip([mean - low, high - mean], 0, None)
-        style = {"color": OKABE_ITO[index], "marker": MARKERS[index], "ls": "none"}
-        axes.errorbar(mean, rows + shift, xerr=bars, label=name, ms=6, capsize=3, **style)
-    axes.set(yticks=rows, yticklabels=[key.replace("_", " ") for key in near], xlabel=label)
-    axes.set_ylim(len(near) - 0.5, -0.5)
-    axes.set_xscale("symlog", linthresh=1e-3)  # shows an exact 0
-    axes.set_xlim(-3e-4, 2 * axes.get_xlim()[1])
-    axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    axes.grid(axis="x", lw=0.3)
-    return figure
+    frames = finished_run(intervention.base).positions
+    cone = intervention.cone[max(intervention.cone)]
+    first, last = frames.index(cone[0]), frames.index(cone[-1])
+    wide = frames[max(first - margin, 0) : last + 1 + margin]
+    centre = min(wide, key=lambda position: abs(position - intervention.change.position))
+    step = -(-len(wide) // max(most - 1, 1)) if len(wide) > most else 1
+    return list(wide[wide.index(centre) % step :: step])
 
 
-def arrival(found: Mapping[str, Wave], radius: int, reach: int, label: str) -> Figure:
-    """How much the new word shows in the last pass against distance, a line with its interval each.
-
-    Begins outside the word window (`radius`), where a word is not said; the front, `reach`, is
-    the vertical line. Linear up to 0.01, logarithmic beyond.
-    """
-    figure, axes = _figure(COLUMN * 1.3, 3.2)
-    for index, (name, wave) in enumerate(found.items()):
-        mean, low, high = wave.mean[-1], wave.low[-1], wave.high[-1]
-        shown, style = np.arange(radius + 1, min(len(mean), 2 * reach)), _style(index)
-        axes.plot(shown, mean[shown], label=name.replace("_", " "), lw=1.2, ms=4, **style)
-        axes.fill_between(shown, low[shown], high[shown], color=style["color"], alpha=0.15, lw=0)
-    axes.set(xlabel="distance from the changed word, in positions", ylabel=label)
-    axes.set_yscale("symlog", linthresh=0.01)
-    _mark(axes, reach)
-    return figure
+def before_after_pictures(
+    intervention: Intervention, positions: Sequence[int]
+) -> list[list[Picture]]:
+    """Three rows of the last pass: before, after, difference."""
+    runs = finished_run(intervention.base), finished_run(intervention.directory)
+    keys = [FrameKey(runs[0].passes[-1], position) for position in positions]
+    before, after = ([open_picture(run.path(key)) for key in keys] for run in runs)
+    return [[*before], [*after], [*map(amplified_difference, before, after)]]
 
 
-def word_map(similarity: np.ndarray, frames: Sequence[int], radius: int, label: str) -> Figure:
-    """Frames by words: how alike they are, with the words of each frame's prompt between lines."""
-    figure, axes = _figure(COLUMN * 1.3, COLUMN)
-    far = np.abs(similarity).max() or 1
-    edges = [0.5, similarity.shape[1] + 0.5, frames[-1] + 0.5, frames[0] - 0.5]
-    image = axes.imshow(
-        similarity, cmap="cividis", vmin=-far, vmax=far, extent=edges, aspect="auto"
+def _new_text(intervention: Intervention) -> str:
+    """What stands at the changed position afterwards, for people."""
+    change = intervention.change
+    if isinstance(change, Remove):
+        return "(silent)"
+    return "(picture)" if isinstance(change, ReplaceFrame) else change.word
+
+
+def _draw_pictures(axes: Axes, intervention: Intervention, positions: Sequence[int]) -> None:
+    """Three rows of pictures, columns at 0, 1, ..., the changed position with an outline."""
+    grid = before_after_pictures(intervention, positions)
+    canvas, _ = compose_grid(grid, open_picture(grid[0][0]).size)
+    half, count = 0.5 / (1 + GAP), len(positions)
+    axes.imshow(canvas, extent=(-half, count - 1 + half, 2 + half, -half), aspect="auto")
+    words = finished_run(intervention.base).manifest["sequence"]
+    labels = [shorten(words[position - 1]["word"], 0.75) for position in positions]
+    centre = min(
+        range(count), key=lambda index: abs(positions[index] - intervention.change.position)
     )
-    for side in (-radius - 0.5, radius + 0.5):
-        axes.plot([frames[0] + side, frames[-1] + side], [frames[0], frames[-1]], "w--", lw=0.8)
-    axes.set(xlabel="word at position", ylabel="frame at position", xlim=(0.5, edges[1]))
-    figure.colorbar(image, ax=axes, label=label)
-    return figure
+    labels[centre] += f" →\n{shorten(_new_text(intervention), 0.75)}"
+    axes.set_xticks(range(count), labels, fontsize=SMALL + 1, parse_math=False)
+    axes.set_yticks(range(3), ["before", "after", "difference\n× 8"], fontsize=NORMAL)
+    axes.tick_params(length=0, labeltop=True, labelbottom=False)
+    axes.get_xticklabels()[centre].set(color=VERMILION, weight="bold")
+    axes.spines[:].set_visible(False)
+    outline = Rectangle((centre - 0.5, -0.5), 1, 3, fill=False, color=VERMILION, lw=2)
+    axes.add_patch(outline).set_clip_on(False)
 
 
-def similarity(curves: Mapping[str, np.ndarray], radius: int, label: str) -> Figure:
-    """A line for each curve, by distance; the word window ends at the vertical line."""
-    figure, axes = _figure(COLUMN * 1.3, 3.0)
-    for index, (name, curve) in enumerate(curves.items()):
-        axes.plot(np.arange(len(curve)), curve, label=name, lw=1.2, ms=4, **_style(index))
-    axes.set(xlabel="distance of the word from the frame, in positions", ylabel=label)
-    _mark(axes, radius)
-    return figure
-
-
-def export(drawn: Mapping[str, Figure], directory: str | Path) -> list[Path]:
-    """The paths of the figures as PDF and SVG, by name, in a directory that is made if need be."""
-    directory = Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    paths = [directory / f"{name}.{kind}" for name in drawn for kind in ("pdf", "svg")]
-    for path in paths:
-        drawn[path.stem].savefig(path, bbox_inches="tight")
-    return paths
-
-
-def difference_strip(
-    base: Sequence[figures.Picture], changed: Sequence[figures.Picture], captions: Sequence[str]
-) -> Figure:
-    """Frames of the base run, the same after a change, and their difference (8 times, on black)."""
-    pairs = [
-        [figures.opened(picture) for picture in pair] for pair in zip(base, changed, strict=True)
-    ]
-    rows = [*zip(*pairs, strict=True), [amplified(*pair) for pair in pairs]]
-    sheet = figures.contact_sheet(rows, captions, len(captions))
-    sheet.set_facecolor("white")
-    for axes, name in zip(
-        sheet.axes[:: len(pairs)], ["before", "after", "difference"], strict=True
-    ):
-        axes.set_ylabel(name)
-    return sheet
-
-
-def amplified(one: Image.Image, other: Image.Image, gain: int = 8) -> Image.Image:
-    """The absolute difference of two pictures, `gain` times; black where they are the same."""
-    return ImageChops.difference(one, other).point(lambda level: min(255, level * gain))
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), facecolor="white", layout="constrained")
-    axes = figure.add_subplot()
-    _plain(axes)
-    return figure, axes
-
-
-def _mark(axes: Axes, last: int) -> None:
-    """Zero, and the end of a range of whole distances."""
-    axes.axvline(last + 0.5, color="grey", lw=0.8)
-    axes.axhline(0, color="grey", lw=0.4)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(frameon=False, fontsize=8)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _style(index: int) -> dict[str, str]:
-    return {
-        "color": OKABE_ITO[index % len(OKABE_ITO)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "ls": LINES[index % len(LINES)],
-    }
-
-
-def _edges(positions: np.ndarray) -> np.ndarray:
-    """The borders between neighbouring positions."""
-    half = (positions[1] - positions[0]) / 2 if len(positions) > 1 else 0.5
-    return np.append(positions - half, positions[-1] + half)
-
-
-def _scale(values: np.ma.MaskedArray) -> LogNorm | None:
-    return LogNorm(values.min(), values.max()) if values.count() > 1 else None
+def _draw_influence(
+    axes: Axes, measured: Influence, positions: Sequence[int], changed: int
+) -> None:
+    """A line for each pass over the same columns, with its name where it ends."""
+    columns, last = np.searchsorted(measured.positions, positions), 0
+    for index, row in enumerate(measured.values[0][:, columns]):
+        reached, style = np.flatnonzero(row > 0), line_style(index)
+        axes.plot(reached, row[reached], ms=5, lw=1.6, **style)
+        axes.fill_between(reached, row[reached], color=style["color"], alpha=0.08, lw=0)
+        label = {"color": style["color"], "weight": "bold", "ha": "center"}
+        middle = (last + reached[-1]) / 2 if index else (reached[0] + reached[-1]) / 2
+        place = middle, 0.03, f"pass {index + 1}"
+        axes.text(*place, None, transform=axes.get_xaxis_transform(), **label)
+        last = reached[-1]
+    axes.set(yscale="log", ylabel="influence:\nmean pixel difference")
+    axes.set_xlabel("distance from the changed word, in positions")
+    distances = [f"{position - changed:+d}".replace("+0", "0") for position in positions]
+    axes.set_xticks(range(len(positions)), distances)
+    axes.set_ylim(bottom=measured.values[measured.values > 0].min() / 3)
+    for column in np.flatnonzero(~measured.differs[0, -1, columns]).tolist():
+        axes.axvspan(column - 0.5, column + 0.5, color=PALE, alpha=0.35, lw=0)
+        axes.text(
+            *(column, 0.5), "not one bit differs", rotation=90, ha="center", va="center",
+            transform=axes.get_xaxis_transform(), fontsize=SMALL + 1, color=GREY,
+        )  # fmt: skip
+    axes.text(
+        *(0.065, 0.97), TRAVEL, transform=axes.transAxes, fontsize=SMALL + 1, color=GREY, va="top"
+    )

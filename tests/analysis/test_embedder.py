@@ -1,4 +1,4 @@
-"""The probe: any CLIP that transformers saves, unit vectors, and plain errors."""
+"""The embedder: any CLIP that transformers saves, unit vectors, and clear errors."""
 
 import json
 from pathlib import Path
@@ -7,11 +7,11 @@ import models
 import numpy as np
 import pytest
 import torch
-from generators import picture, refused
+from generators import explains, picture
 from PIL import Image
 
-from flopslab.analysis.clip import BATCH, EMBEDDED
-from flopslab.analysis.embedder import Probe, load_probe
+from flopslab.analysis.clip import BATCH_SIZE, TINY_CLIP, ClipEmbedder
+from flopslab.analysis.embedder import Embedder, load_embedder
 from flopslab.errors import FlopslabWarning, ModelError
 from training.painter import paint
 
@@ -24,21 +24,21 @@ def directory(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def probe(directory) -> Probe:
-    return load_probe(str(directory))
+def embedder(directory) -> Embedder:
+    return load_embedder(str(directory))
 
 
-def test_embeddings_are_unit_vectors_in_order(probe):
+def test_embeddings_are_unit_vectors_in_order(embedder):
     pictures = [picture(seed) for seed in range(3)]
-    found = probe.images(pictures)
-    assert (found.shape, found.dtype) == ((3, models.WIDTH), np.float32)
-    assert np.linalg.norm(found, axis=1) == pytest.approx(1)
-    assert np.linalg.norm(probe.texts(["sea", "a fire"]), axis=1) == pytest.approx(1)
-    assert probe.images(pictures[1:2]) == pytest.approx(found[1:2], abs=1e-5)
+    embeddings = embedder.images(pictures)
+    assert (embeddings.shape, embeddings.dtype) == ((3, models.WIDTH), np.float32)
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(1)
+    assert np.linalg.norm(embedder.texts(["sea", "a fire"]), axis=1) == pytest.approx(1)
+    assert embedder.images(pictures[1:2]) == pytest.approx(embeddings[1:2], abs=1e-5)
 
 
-def test_it_embeds_what_transformers_does(directory, probe):
-    """A round trip through the library's own classes, without any of ours."""
+def test_its_embeddings_are_those_of_transformers(directory, embedder):
+    """The same CLIP by the library's classes alone."""
     from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
     model = CLIPModel.from_pretrained(directory)
@@ -46,51 +46,70 @@ def test_it_embeds_what_transformers_does(directory, probe):
     tokens = CLIPTokenizer.from_pretrained(directory)(["sea"], return_tensors="pt")
     with torch.no_grad():
         output = model(**pixels, **tokens)
-    assert probe.images([picture(0)]) == pytest.approx(output.image_embeds.numpy(), abs=1e-5)
-    assert probe.texts(["sea"]) == pytest.approx(output.text_embeds.numpy(), abs=1e-5)
+    assert embedder.images([picture(0)]) == pytest.approx(output.image_embeds.numpy(), abs=1e-5)
+    assert embedder.texts(["sea"]) == pytest.approx(output.text_embeds.numpy(), abs=1e-5)
 
 
-def test_different_pictures_and_texts_have_different_embeddings(probe):
-    for found in (probe.images([picture(0), picture(1)]), probe.texts(["sea", "fire"])):
-        assert found[0] @ found[1] < 0.9999
+def test_different_pictures_and_texts_have_different_embeddings(embedder):
+    for embeddings in (embedder.images([picture(0), picture(1)]), embedder.texts(["sea", "fire"])):
+        assert embeddings[0] @ embeddings[1] < 0.9999
 
 
-def test_more_than_a_batch_of_any_sizes_and_modes_is_read(probe):
-    pictures = [Image.new("L", (20 + n, 64), n) for n in range(BATCH + 3)]
-    found = probe.images(pictures)
-    assert len(found) == BATCH + 3
-    assert found[-1:] == pytest.approx(probe.images(pictures[-1:]), abs=1e-5)
-    texts = [str(number) for number in range(BATCH + 3)]
-    assert probe.texts(texts)[-1:] == pytest.approx(probe.texts(texts[-1:]), abs=1e-5)
+def test_more_than_a_batch_of_any_sizes_and_modes_is_read(embedder):
+    pictures = [Image.new("L", (20 + n, 64), n) for n in range(BATCH_SIZE + 3)]
+    embeddings = embedder.images(pictures)
+    assert len(embeddings) == BATCH_SIZE + 3
+    assert embeddings[-1:] == pytest.approx(embedder.images(pictures[-1:]), abs=1e-5)
+    texts = [str(number) for number in range(BATCH_SIZE + 3)]
+    assert embedder.texts(texts)[-1:] == pytest.approx(embedder.texts(texts[-1:]), abs=1e-5)
 
 
-def test_nothing_gives_no_rows(probe):
-    assert probe.images([]).shape == probe.texts([]).shape == (0, models.WIDTH)
+class DeviceTensor(torch.Tensor):
+    """Stands for a tensor on a GPU: until `cpu` copies it, no other operation may use it."""
+
+    @classmethod
+    def __torch_function__(cls, function, types, args=(), kwargs=None):
+        if function is not torch.Tensor.cpu:
+            raise RuntimeError(f"{function.__name__} of tensors on two devices")
+        return args[0].as_subclass(torch.Tensor)
 
 
-def test_a_text_beside_a_longer_one_keeps_its_embedding(probe):
-    together = probe.texts(["sea", "a much longer text"])
-    assert together[:1] == pytest.approx(probe.texts(["sea"]), abs=1e-5)
+def test_embeddings_come_from_the_device_before_they_are_concatenated(directory):
+    embedder = ClipEmbedder.load(str(directory))
+    expected = embedder.images([picture(0)]), embedder.texts(["sea"])
+    for projection in (embedder._model.visual_projection, embedder._model.text_projection):
+        projection.register_forward_hook(lambda *args: args[2].as_subclass(DeviceTensor))
+    actual = embedder.images([picture(0)]), embedder.texts(["sea"])
+    assert all(map(np.array_equal, actual, expected))
 
 
-def test_a_text_that_is_too_long_is_cut_with_a_warning(probe):
+def test_no_images_and_no_texts_give_no_rows(embedder):
+    assert embedder.images([]).shape == embedder.texts([]).shape == (0, models.WIDTH)
+
+
+def test_a_text_beside_a_longer_one_keeps_its_embedding(embedder):
+    embeddings = embedder.texts(["sea", "a much longer text"])
+    assert embeddings[:1] == pytest.approx(embedder.texts(["sea"]), abs=1e-5)
+
+
+def test_a_text_that_is_too_long_is_cut_with_a_warning(embedder):
     with pytest.warns(FlopslabWarning, match="202 tokens is cut to 77"):
-        long = probe.texts(["x " * 200])
-    assert long == pytest.approx(probe.texts(["x " * 75]), abs=1e-5)
+        long = embedder.texts(["x " * 200])
+    assert long == pytest.approx(embedder.texts(["x " * 75]), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "/", "openai/clip-vit-base-patch32"])
-def test_what_is_not_there_is_an_error_and_no_download(name):
-    with pytest.raises(ModelError) as raised:
-        load_probe(name)
-    assert refused(raised, name, "config.json")
+def test_a_missing_directory_is_an_error_and_no_download(name):
+    with pytest.raises(ModelError) as error:
+        load_embedder(name)
+    assert explains(error, name, "config.json")
 
 
 def test_a_model_that_is_no_clip_is_refused(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelError) as raised:
-        load_probe(str(tmp_path))
-    assert refused(raised, "bert", "CLIPModel")
+    with pytest.raises(ModelError) as error:
+        load_embedder(str(tmp_path))
+    assert explains(error, "bert", "CLIPModel")
 
 
 @pytest.mark.parametrize(
@@ -99,19 +118,19 @@ def test_a_model_that_is_no_clip_is_refused(tmp_path):
 def test_a_directory_that_lacks_a_part_is_refused(tmp_path, name):
     models.save_clip(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(ModelError) as raised:
-        load_probe(str(tmp_path))
-    assert refused(raised, str(tmp_path), "preprocessor_config.json")
+    with pytest.raises(ModelError) as error:
+        load_embedder(str(tmp_path))
+    assert explains(error, str(tmp_path), "preprocessor_config.json")
 
 
-def test_weights_are_not_made_up(tmp_path):
+def test_missing_weights_are_refused(tmp_path):
     models.save_clip(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     config["vision_config"]["num_hidden_layers"] += 1
     (tmp_path / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError, match="no weights vision_model") as raised:
-        load_probe(str(tmp_path))
-    assert raised.value.hint
+    with pytest.raises(ModelError, match="no weights vision_model") as error:
+        load_embedder(str(tmp_path))
+    assert explains(error)
 
 
 def test_pickled_weights_are_refused(tmp_path):
@@ -119,16 +138,14 @@ def test_pickled_weights_are_refused(tmp_path):
     torch.save({}, tmp_path / "pytorch_model.bin")
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(ModelError):
-        load_probe(str(tmp_path))
+        load_embedder(str(tmp_path))
 
 
-@pytest.mark.skipif(not EMBEDDED.exists(), reason="the embedded probe, tiny, is not there yet")
-def test_the_embedded_probe_finds_the_word_that_a_picture_was_painted_for():
+@pytest.mark.skipif(not TINY_CLIP.exists(), reason="the embedded CLIP, tiny, is not there yet")
+def test_the_embedded_clip_finds_the_word_that_an_image_was_painted_for():
     words = ["fire", "ocean", "forest", "moon", "city", "flower", "bird", "mountain"]
     seeds = range(5)
-    painted = [
-        paint([(word, 1.0)], np.random.default_rng(seed)) for word in words for seed in seeds
-    ]
-    probe = load_probe("tiny")
-    nearest = (probe.images(painted) @ probe.texts(words).T).argmax(1)
+    images = [paint([(word, 1.0)], np.random.default_rng(seed)) for word in words for seed in seeds]
+    embedder = load_embedder("tiny")
+    nearest = (embedder.images(images) @ embedder.texts(words).T).argmax(1)
     assert np.mean(nearest == np.repeat(range(len(words)), len(seeds))) >= 0.8  # by chance: 0.125

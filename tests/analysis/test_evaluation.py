@@ -1,15 +1,14 @@
-"""Rows of measures: what a run's pictures come to, means with intervals, CSV and Markdown."""
+"""Rows of metrics: the passes of a run, means with intervals, CSV and Markdown."""
 
 import csv
 import io
 import math
 
-import models
 import numpy as np
 import pytest
 
 from flopslab.analysis import evaluation, metrics
-from flopslab.analysis.embedder import load_probe
+from flopslab.analysis.embedder import load_embedder
 from flopslab.analysis.evaluation import (
     MEASURES,
     evaluate,
@@ -18,32 +17,33 @@ from flopslab.analysis.evaluation import (
     to_csv,
     to_markdown,
 )
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs.reader import open_run
 
 
 class Levels:
-    """A probe that knows only how bright a picture is; every text is bright."""
+    """An embedder of brightness alone; every text is bright."""
 
     def images(self, images):
         angles = np.array([np.asarray(image).mean() / 255 for image in images]) * np.pi / 2
         return np.stack([np.sin(angles), np.cos(angles)], -1)
 
     def texts(self, texts):
-        self.asked = list(texts)
+        self.queries = list(texts)
         return np.tile([1.0, 0.0], (len(texts), 1))
 
 
-def row(seed: int, number: int = 1, **measures: float) -> dict:
-    return {"method": "grid", "seed": seed, "pass": number} | measures
+def row(seed: int, pass_number: int = 1, **values: float) -> dict:
+    return {"method": "grid", "seed": seed, "pass": pass_number} | values
 
 
-def test_there_is_a_row_for_each_pass_with_every_measure(paint):
+def test_there_is_a_row_for_each_pass_with_every_metric(paint):
     rows = evaluate(paint(passes=3).directory, Levels())
-    assert [found["pass"] for found in rows] == [1, 2, 3]
-    assert {found["frames"] for found in rows} == {12}
-    assert [list(found)[2:] for found in rows] == [list(MEASURES)] * 3
-    assert all(math.isfinite(value) for found in rows for value in found.values())
+    assert [row["pass"] for row in rows] == [1, 2, 3]
+    assert {row["frames"] for row in rows} == {12}
+    assert [list(row)[2:] for row in rows] == [list(MEASURES)] * 3
+    assert all(math.isfinite(value) for row in rows for value in row.values())
 
 
 def test_the_first_pass_has_not_drifted_and_later_ones_are_compared_with_it(paint):
@@ -51,7 +51,7 @@ def test_the_first_pass_has_not_drifted_and_later_ones_are_compared_with_it(pain
     first, second = evaluate(directory)
     assert (first["colour_drift"], first["contrast"], first["sharpness"]) == (0, 1, 1)
     run = open_run(directory)
-    pairs = [[run.frame(n, position)[0] for n in (1, 2)] for position in run.positions]
+    pairs = [[run.frame(FrameKey(n, position))[0] for n in (1, 2)] for position in run.positions]
     drift = np.mean([metrics.colour_drift(after, before) for before, after in pairs])
     sharp = np.mean([[metrics.sharpness(image) for image in pair] for pair in pairs], axis=0)
     assert second["colour_drift"] == pytest.approx(drift)
@@ -60,44 +60,47 @@ def test_the_first_pass_has_not_drifted_and_later_ones_are_compared_with_it(pain
     assert second["sharpness"] < 1  # a mean of noise is smoother
 
 
-def test_what_is_left_of_a_larger_run_has_no_part_in_the_rows(paint):
+def test_frames_of_an_earlier_larger_run_are_not_in_the_rows(paint):
     paint(passes=1)
     rows = evaluate(paint(passes=2, limit=5).directory)
-    assert [(found["pass"], found["frames"]) for found in rows] == [(1, 5), (2, 5)]
-    assert [found["pass"] for found in evaluate(paint(passes=1, limit=5).directory)] == [1]
+    assert [(row["pass"], row["frames"]) for row in rows] == [(1, 5), (2, 5)]
+    assert [row["pass"] for row in evaluate(paint(passes=1, limit=5).directory)] == [1]
 
 
 def test_coherence_is_of_frames_in_order(paint):
     directory = paint().directory
     run = open_run(directory)
-    images = [run.frame(2, position)[0] for position in run.positions]
-    found = evaluate(directory, Levels(), [2])[0]
-    assert found["frame_ssim"] == pytest.approx(metrics.frame_ssim(images))
-    assert found["temporal_flickering"] == pytest.approx(metrics.temporal_flickering(images))
+    images = [run.frame(FrameKey(2, position))[0] for position in run.positions]
+    [values] = evaluate(directory, Levels(), [2])
+    assert values["frame_ssim"] == pytest.approx(metrics.frame_ssim(images))
+    assert values["temporal_flickering"] == pytest.approx(metrics.temporal_flickering(images))
     embeddings = Levels().images(images)
-    assert found["frame_consistency"] == pytest.approx(metrics.frame_consistency(embeddings))
-    assert found["diversity"] == pytest.approx(metrics.diversity(embeddings))
+    assert values["frame_consistency"] == pytest.approx(metrics.frame_consistency(embeddings))
+    assert values["diversity"] == pytest.approx(metrics.diversity(embeddings))
 
 
-def test_pictures_are_compared_with_the_words_of_their_window(paint):
-    probe = Levels()
-    evaluate(paint().directory, probe, [1])
-    assert probe.expected[:2] == ["silence fire memory"] * 2
-    assert probe.expected[5] == "stone river light"
+def test_frames_are_compared_with_the_words_of_their_window(paint):
+    embedder = Levels()
+    evaluate(paint().directory, embedder, [1])
+    assert embedder.queries[:2] == ["silence fire memory"] * 2
+    assert embedder.queries[5] == "stone river light"
 
 
-def test_without_a_probe_what_needs_one_is_nan(paint):
-    found = evaluate(paint().directory)[1]
-    assert {name for name in MEASURES if math.isnan(found[name])} == {
+def test_without_an_embedder_the_metrics_of_embeddings_are_nan(paint):
+    values = evaluate(paint().directory)[1]
+    assert {name for name in MEASURES if math.isnan(values[name])} == {
         "frame_consistency", "clip_score", "diversity",
     }  # fmt: skip
 
 
+@pytest.mark.torch
 def test_a_real_clip_measures_a_run(paint, tmp_path):
+    import models
+
     models.save_clip(tmp_path / "clip")
-    found = evaluate(paint().directory, load_probe(str(tmp_path / "clip")), [2])[0]
-    assert -1 <= found["frame_consistency"] <= 1
-    assert 0 <= found["clip_score"] <= 2.5
+    [values] = evaluate(paint().directory, load_embedder(str(tmp_path / "clip")), [2])
+    assert -1 <= values["frame_consistency"] <= 1
+    assert 0 <= values["clip_score"] <= 2.5
 
 
 def test_a_directory_without_a_run_is_an_error(tmp_path):
@@ -107,7 +110,7 @@ def test_a_directory_without_a_run_is_an_error(tmp_path):
 
 def test_a_frame_that_is_missing_is_an_error_and_not_left_out(paint):
     directory = paint().directory
-    open_run(directory).path(2, 5).unlink()
+    open_run(directory).path(FrameKey(2, 5)).unlink()
     with pytest.raises(RunError, match="frame_000005"):
         evaluate(directory)
 
@@ -115,7 +118,7 @@ def test_a_frame_that_is_missing_is_an_error_and_not_left_out(paint):
 def test_the_cost_is_the_median_time_of_a_frame_as_its_recipe_has_it(paint):
     directory = paint().directory
     run = open_run(directory)
-    times = [run.frame(2, position)[1].generation_time_s for position in run.positions]
+    times = [run.frame(FrameKey(2, position))[1].generation_time_s for position in run.positions]
     assert evaluate(directory, passes=[2])[0]["seconds"] == pytest.approx(np.median(times))
 
 
@@ -133,7 +136,7 @@ def test_without_seeds_rows_stay_as_they_are():
 
 
 def test_values_that_are_lists_tell_rows_apart():
-    rows = [row(seed, contrast=1.0) | {"method": each} for seed in (0, 1) for each in ([1], [2])]
+    rows = [row(seed, contrast=1.0) | {"method": value} for seed in (0, 1) for value in ([1], [2])]
     assert len(summarise(rows, np.random.default_rng(0))) == 2
 
 
@@ -144,9 +147,9 @@ def test_the_last_passes_are_one_for_each_combination():
 
 def test_csv_keeps_every_number_in_full():
     rows = [row(0, contrast=1 / 3), row(1, sharpness=2.0)]
-    read = list(csv.DictReader(io.StringIO(to_csv(rows))))
-    assert float(read[0]["contrast"]) == 1 / 3
-    assert read[1]["contrast"] == "" and read[1]["sharpness"] == "2.0"
+    lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
+    assert float(lines[0]["contrast"]) == 1 / 3
+    assert lines[1]["contrast"] == "" and lines[1]["sharpness"] == "2.0"
 
 
 def test_markdown_is_rounded_with_intervals_and_every_line_has_all_cells():

@@ -1,10 +1,10 @@
-"""Prompts as text embeddings: exact where neutral, weighted where asked, never parsed or cut."""
+"""Prompts as text embeddings: exact at weight 1, weighted elsewhere, never parsed or cut."""
 
 import generators
 import models
 import pytest
 import torch
-from generators import Decoded, picture, prompt, request_of, same
+from generators import DecoderOutputs, picture, prompt, request_of, same
 
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
@@ -12,7 +12,7 @@ from flopslab.core.prompts import BASIC_COLOURS, Prompt
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.copied(request.param)
+    return generators.load_once(request.param)
 
 
 def embeddings(generator, *prompts):
@@ -20,16 +20,16 @@ def embeddings(generator, *prompts):
 
 
 def test_neutral_emphasis_is_exactly_the_plain_encoding(generator):
-    ours = embeddings(generator, prompt("red", "old house", "sea"))
-    theirs = generator._text_to_image.encode_prompt(
+    arguments = embeddings(generator, prompt("red", "old house", "sea"))
+    embeds = generator._text_to_image.encode_prompt(
         "red old house sea",
         device="cpu",
         num_images_per_prompt=1,
         do_classifier_free_guidance=True,
     )
     names = ["prompt_embeds", "negative_prompt_embeds"]
-    names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"] if len(theirs) > 2 else []
-    assert all(torch.equal(ours[name], row) for name, row in zip(names, theirs, strict=True))
+    names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"] if len(embeds) > 2 else []
+    assert all(torch.equal(arguments[name], row) for name, row in zip(names, embeds, strict=True))
 
 
 def test_emphasis_moves_a_words_tokens_away_from_the_empty_prompt_and_no_others(generator):
@@ -51,18 +51,18 @@ def test_emphasis_changes_the_frame(generator):
 
 @pytest.mark.parametrize("word", ["(word:1.4)", r"\(x\)", "a++", "[b|c]", "<|endoftext|>", '"q"'])
 def test_words_are_never_parsed(generator, word):
-    read, pipe = [], generator._text_to_image
-    with pipe.text_encoder.register_forward_pre_hook(lambda _, args: read.append(args[0][0])):
+    batches, pipe = [], generator._text_to_image
+    with pipe.text_encoder.register_forward_pre_hook(lambda _, args: batches.append(args[0][0])):
         generator.generate([FrameRequest(prompt(word, weight=1.3), 0)])
-    ids, letters = read[0], generator.tokens(prompt(word))
+    ids, letters = batches[0], generator.tokens(prompt(word))
     assert "".join(pipe.tokenizer.decode([i]).strip() for i in ids[1 : letters + 1]) == word
     assert set(ids[letters + 1 :].tolist()) == {pipe.tokenizer.eos_token_id}
 
 
 @pytest.mark.parametrize("word", ["", " ", "日本語", "🌊", "مرحبا", "\u200b", "x" * 200])
 def test_any_word_makes_a_frame(generator, word):
-    weighted = Prompt((("sea", 1.2), (word, 1.3)))
-    assert len(generator.generate([FrameRequest(weighted, 0)])) == 1
+    request = FrameRequest(Prompt((("sea", 1.2), (word, 1.3))), 0)
+    assert len(generator.generate([request])) == 1
 
 
 def test_a_prompt_without_words_makes_a_frame(generator):
@@ -74,7 +74,7 @@ def test_no_word_of_a_long_prompt_is_cut(generator):
     frames = [request_of(" ".join([*words, last])) for last in ("sea", "sky")]
     assert generator.tokens(frames[0].prompt) == 303
     assert embeddings(generator, frames[0].prompt)["prompt_embeds"].shape[1] == 5 * 77
-    with Decoded(generator) as rows:
+    with DecoderOutputs(generator) as rows:
         generator.generate(frames)
     assert not torch.equal(rows[0], rows[1])
 

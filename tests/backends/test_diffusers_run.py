@@ -1,38 +1,46 @@
 """The whole loop on real pipelines, tiny and with random weights."""
 
+from pathlib import Path
+
 import generators
 import numpy as np
 import pytest
 from generators import same
 from painted import WORDS, files, pixels, write_words
 
-from flopslab.core import windows
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
-from flopslab.core.plan import place
 from flopslab.core.prompts import Prompt
-from flopslab.core.windows import FrameKey
+from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.passes import run
 from flopslab.progress import NullProgress
+from flopslab.runs import layout
 from flopslab.runs.reader import open_run
 
 
 @pytest.fixture
 def diffuse(study):
-    """`diffuse(**parameters)`: the pixels of the study's run, and how many frames were made."""
+    """`diffuse(**parameters)`: the pixels of the study's run, and the count of new frames."""
 
-    def run_it(family="embedded", **parameters):
-        given = {"model": str(generators.directory(family)), "limit": 8} | parameters
-        asked = study.replace(**given)
-        finished = run(asked, generators.copied(family, **_loads(asked)), NullProgress())
-        return pixels(finished.directory), sum(done.made for done in finished.passes)
+    def diffuse_study(family="embedded", **parameters):
+        defaults = {"model": str(generators.directory(family)), "limit": 8}
+        variant = study.replace(**defaults | parameters)
+        generator = generators.load_once(family, **_load_options(variant))
+        result = run(variant, generator, NullProgress())
+        return pixels(result.directory), sum(summary.made for summary in result.passes)
 
-    return run_it
+    return diffuse_study
 
 
-def _loads(study) -> dict:
-    """What a generator must be loaded for."""
+def _load_options(study) -> dict:
+    """The parameters that decide what is loaded."""
     return {"method": study.method} if METHODS[study.method].weighs_images else {}
+
+
+def name(pass_number: int, position: int) -> str:
+    """The path of a picture, relative to its run."""
+    return str(layout.frame_path(Path(), FrameKey(pass_number, position)))
 
 
 every_method = pytest.mark.parametrize("method", METHODS)
@@ -44,10 +52,10 @@ def test_a_run_that_was_damaged_and_extended_ends_like_one_in_a_single_go(
 ):
     expected, _ = diffuse(method=method, output_dir=str(tmp_path / "single"))
     diffuse(method=method, limit=4)
-    (tmp_path / "run" / place(1, 2)).unlink()
-    extended, made = diffuse(method=method)
-    assert extended == expected
-    assert made == 1 + 4 + 6, "frame 2, the new ones, and in pass 2 those that see new ones"
+    (tmp_path / "run" / name(1, 2)).unlink()
+    frames, count = diffuse(method=method)
+    assert frames == expected
+    assert count == 1 + 4 + 6, "frame 2, the new ones, and in pass 2 those that see new ones"
     before = files(tmp_path / "run")
     assert diffuse(method=method) == (expected, 0)
     assert files(tmp_path / "run") == before
@@ -55,75 +63,71 @@ def test_a_run_that_was_damaged_and_extended_ends_like_one_in_a_single_go(
 
 @every_method
 def test_a_changed_word_changes_no_bit_outside_its_cone(diffuse, tmp_path, method):
-    changed = write_words(tmp_path / "other.json", ["comet", *WORDS[1:]])
-    corrected = {"colour_anchor": 0.5, "detail": 0.5}
-    one, _ = diffuse(method=method, **corrected, output_dir=str(tmp_path / "one"))
-    two, _ = diffuse(method=method, **corrected, output_dir=str(tmp_path / "two"), sequence=changed)
-    frames = windows.positions(12, limit=8)
-    inside = {
-        str(place(number, position))
-        for number in (1, 2)
-        for position in frames
-        if 1 in windows.cone(position, number, 12, frames, 2, 2)
-    }
-    differing = {name for name in one if one[name] != two[name]}
-    assert {str(place(1, 1)), str(place(1, 2)), str(place(2, 1))} <= differing <= inside
+    words = write_words(tmp_path / "other.json", ["comet", *WORDS[1:]])
+    options = {"method": method, "colour_anchor": 0.5, "detail": 0.5}
+    before, _ = diffuse(**options, output_dir=str(tmp_path / "before"))
+    after, _ = diffuse(**options, output_dir=str(tmp_path / "after"), sequence=words)
+    windowing = Windowing(Study(context_diameter=2, limit=8), 12)
+    keys = [FrameKey(number, p) for number in (1, 2) for p in windowing.positions]
+    inside = {name(*key) for key in keys if 1 in windowing.cone(key)}
+    differences = {name for name in before if before[name] != after[name]}
+    assert {name(1, 1), name(1, 2), name(2, 1)} <= differences <= inside
     assert len(inside) == 2 + 4, "of 16: random weights need not pass on a small difference"
 
 
 @every_method
 @pytest.mark.parametrize("family", ["sd", "sdxl"])
 def test_every_method_runs_on_pipelines_shaped_like_sd_and_sdxl(diffuse, family, method):
-    found, made = diffuse(family=family, method=method, limit=3, passes=3)
-    assert made == 9 and len(set(found.values())) == 9
+    frames, count = diffuse(family=family, method=method, limit=3, passes=3)
+    assert count == 9 and len(set(frames.values())) == 9
 
 
 @every_method
-def test_eight_frames_at_once_are_those_of_one_by_one(study, tmp_path, method):
-    """In the references used: arithmetic on eight rows may differ from one in the last bit."""
-    given = {"method": method, "limit": 8, "model": str(generators.directory("embedded"))}
-    found = []
+def test_a_batch_of_eight_gives_the_frames_of_batches_of_one(study, tmp_path, method):
+    """Up to rounding: arithmetic on eight rows may differ from one in the last bit."""
+    parameters = {"method": method, "limit": 8, "model": str(generators.directory("embedded"))}
+    runs = []
     for size in (8, 1):
-        asked = study.model_copy(update=given | {"output_dir": str(tmp_path / str(size))})
+        output = {"output_dir": str(tmp_path / str(size))}
         generator = generators.load(method=method, batch_size=size)
-        found.append(pixels(run(asked, generator, NullProgress()).directory))
-    together, alone = found
-    for name in together:
-        levels = (np.frombuffer(frames[name], np.uint8).astype(int) for frames in found)
+        result = run(study.replace(**parameters | output), generator, NullProgress())
+        runs.append(pixels(result.directory))
+    for name in runs[0]:
+        levels = (np.frombuffer(frames[name], np.uint8).astype(int) for frames in runs)
         assert np.abs(np.subtract(*levels)).max() <= 2, name
-    assert len(together) == len(alone) == 16
+    assert [len(frames) for frames in runs] == [16, 16]
 
 
 def test_at_image_weight_0_the_frames_are_those_without_neighbours(diffuse, tmp_path):
-    looking = {"method": "ip_adapter", "image_weight": 0.0, "passes": 3}
+    weightless = {"method": "ip_adapter", "image_weight": 0.0, "passes": 3}
     alone = {"method": "grid", "image_context_multiplier": 0, "passes": 3}
-    without, _ = diffuse(**looking, output_dir=str(tmp_path / "a"))
-    assert without == diffuse(**alone, output_dir=str(tmp_path / "b"))[0]
+    frames, _ = diffuse(**weightless, output_dir=str(tmp_path / "a"))
+    assert frames == diffuse(**alone, output_dir=str(tmp_path / "b"))[0]
 
 
 def test_neighbours_enter_by_the_adapter_with_and_without_the_frames_own(diffuse, tmp_path):
-    found = [
+    half, full = [
         diffuse(method="ip_adapter", denoising_strength=d, output_dir=str(tmp_path / f"{d}"))[0]
         for d in (0.5, 1.0)
     ]
-    first, second = str(place(1, 4)), str(place(2, 4))
-    assert found[0][first] == found[1][first] and found[0][second] != found[1][second]
+    first, second = name(1, 4), name(2, 4)
+    assert half[first] == full[first] and half[second] != full[second]
 
 
 @pytest.mark.parametrize("family", ["sd", "embedded"])
 def test_latents_go_from_pass_to_pass_without_a_picture_between(diffuse, tmp_path, family):
-    """One step of little noise: what is left is what the round trip through pixels would lose."""
-    given = {"image_context_multiplier": 0, "denoising_strength": 0.4, "limit": 1, "passes": 2}
-    diffuse(family=family, method="latent", **given)
-    generator = generators.copied(family)
+    """One step of little noise: a round trip through pixels would change the frame."""
+    parameters = {"image_context_multiplier": 0, "denoising_strength": 0.4, "limit": 1, "passes": 2}
+    diffuse(family=family, method="latent", **parameters)
+    generator = generators.load_once(family)
     run_directory = open_run(tmp_path / "run")
-    stored = run_directory.latents(FrameKey(1, 1))
+    latents = run_directory.latents(FrameKey(1, 1))
     picture = run_directory.image(FrameKey(1, 1))
-    np.testing.assert_array_equal(np.asarray(generator.decode(stored)), np.asarray(picture))
+    np.testing.assert_array_equal(np.asarray(generator.decode(latents)), np.asarray(picture))
     recipe = run_directory.frame(FrameKey(2, 1))[1]
     request = FrameRequest(
         Prompt(tuple(map(tuple, recipe.pixels["prompt"]))),
         recipe.pixels["seed"],
-        Context(latents=stored),
+        Context(latents=latents),
     )
     assert same(generator.generate([request], 0.4)[0], run_directory.image(FrameKey(2, 1)))

@@ -1,10 +1,10 @@
-"""Guidance in a part of the steps: each frame of a batch its own, at half the cost."""
+"""Guidance in some of the steps: it costs half after that, and frames stay independent."""
 
 import generators
 import models
 import pytest
 import torch
-from generators import BATCH, Decoded, picture, refused, request_of, same
+from generators import BATCH, DecoderOutputs, explains, picture, request_of, same
 
 from flopslab.errors import ParameterError
 
@@ -17,34 +17,34 @@ def family(request):
 
 
 def load(family, **parameters):
-    return generators.copied(family, steps=STEPS, **parameters)
+    return generators.load_once(family, steps=STEPS, **parameters)
 
 
 def rows(generator, request, strength=1.0) -> list[int]:
     """How many rows the UNet computes in each step."""
-    found = []
+    counts = []
     hook = generator._text_to_image.unet.register_forward_pre_hook(
-        lambda _, args: found.append(len(args[0]))
+        lambda _, args: counts.append(len(args[0]))
     )
     generator.generate([request], strength)
     hook.remove()
-    return found
+    return counts
 
 
 def test_the_steps_after_the_stop_compute_half_of_the_rows(family):
     generator = load(family, guidance_stop=0.5)
-    guided = rows(load(family), request_of())
-    assert set(guided) == {2 * BATCH}
-    stopped = rows(generator, request_of())
-    half = round(len(guided) / 2)
-    assert stopped == [2 * BATCH] * half + [BATCH] * (len(guided) - half)
+    full = rows(load(family), request_of())
+    assert set(full) == {2 * BATCH}
+    cutoff = rows(generator, request_of())
+    half = round(len(full) / 2)
+    assert cutoff == [2 * BATCH] * half + [BATCH] * (len(full) - half)
     again = rows(generator, request_of(init=picture(1)), 0.5)
     assert again[0] == 2 * BATCH and again[-1] == BATCH, "each call begins with guidance"
 
 
 def test_at_least_the_first_step_is_guided(family):
-    found = rows(load(family, guidance_stop=0.01), request_of())
-    assert found[0] == 2 * BATCH and set(found[1:]) == {BATCH}
+    counts = rows(load(family, guidance_stop=0.01), request_of())
+    assert counts[0] == 2 * BATCH and set(counts[1:]) == {BATCH}
 
 
 @pytest.mark.parametrize("method", ["grid", "ip_adapter"])
@@ -55,12 +55,12 @@ def test_each_frame_of_a_batch_keeps_its_own_words_and_references(family, method
         request_of(text, seed, init, **references(seed) if method == "ip_adapter" else {})
         for seed, text in enumerate(["sea", "old stone", "x"])
     ]
-    with Decoded(generator) as together:
+    with DecoderOutputs(generator) as batch:
         generator.generate(frames, 0.7)
     for index in range(BATCH):
-        with Decoded(generator) as alone:
+        with DecoderOutputs(generator) as rows:
             generator.generate([frames[index]], 0.7)
-        assert torch.equal(alone[0], together[index])
+        assert torch.equal(rows[0], batch[index])
 
 
 def references(seed: int) -> dict:
@@ -70,9 +70,9 @@ def references(seed: int) -> dict:
 
 def test_steps_without_guidance_are_those_of_scale_1(family):
     """One guided step, then what the positive prompt alone predicts."""
-    stopped, guided = load(family, guidance_stop=0.01), load(family)
+    cutoff, full = load(family, guidance_stop=0.01), load(family)
     plain = load(family, guidance_scale=1.0)
-    images = [generator.generate([request_of()])[0] for generator in (stopped, guided, plain)]
+    images = [generator.generate([request_of()])[0] for generator in (cutoff, full, plain)]
     assert len({image.tobytes() for image in images}) == 3
     once = load(family, guidance_stop=0.01, guidance_scale=1.0).generate([request_of()])[0]
     assert same(once, images[2]), "without guidance there is nothing to stop"
@@ -89,14 +89,13 @@ def test_latents_are_those_that_the_picture_is_decoded_from(family):
     generator = load(family)
     images, latents = generator.generate_with_latents([request_of(), request_of(seed=1)])
     vae = generator._text_to_image.vae
-    for image, each in zip(images, latents, strict=True):
-        assert each.shape == (4, 4, 4) and each.dtype.name == "float32"
-        assert generators.nearly_same(generator.decode(each), image)
-    assert vae.config.latent_channels == 4
+    for image, frame in zip(images, latents, strict=True):
+        assert frame.shape == (vae.config.latent_channels, 4, 4) and frame.dtype.name == "float32"
+        assert generators.nearly_same(generator.decode(frame), image)
 
 
-@pytest.mark.parametrize("given", [{"guidance_stop": 0.5}, {"method": "latent"}], ids=str)
-def test_a_model_without_a_unet_refuses_what_it_cannot_do(given):
+@pytest.mark.parametrize("parameters", [{"guidance_stop": 0.5}, {"method": "latent"}], ids=str)
+def test_a_model_without_a_unet_refuses_what_it_cannot_do(parameters):
     with pytest.raises(ParameterError) as error:
-        generators.load("sd3", **given)
-    assert refused(error, "StableDiffusion3Pipeline", *map(str, given.values()))
+        generators.load("sd3", **parameters)
+    assert explains(error, "StableDiffusion3Pipeline", *map(str, parameters.values()))

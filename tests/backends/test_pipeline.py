@@ -8,7 +8,16 @@ import models
 import numpy as np
 import pytest
 import torch
-from generators import BATCH, STEPS, Decoded, nearly_same, picture, refused, request_of, same
+from generators import (
+    BATCH,
+    STEPS,
+    DecoderOutputs,
+    explains,
+    nearly_same,
+    picture,
+    request_of,
+    same,
+)
 from PIL import Image
 
 from flopslab.core.generator import FrameRequest
@@ -18,24 +27,24 @@ from flopslab.errors import ModelError, ParameterError
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.copied(request.param)
+    return generators.load_once(request.param)
 
 
-def difference(one, other):
+def difference(a, b):
     """Mean absolute difference in levels of 255."""
-    return np.abs(np.asarray(one, dtype=float) - np.asarray(other, dtype=float)).mean()
+    return np.abs(np.asarray(a, dtype=float) - np.asarray(b, dtype=float)).mean()
 
 
 @pytest.mark.parametrize("init", [None, picture(1)], ids=["from noise", "from an image"])
 def test_a_frame_is_bit_equal_alone_among_others_and_in_another_order(generator, init):
     frames = [request_of(text, seed, init) for seed, text in enumerate(["sea", "old stone", "x"])]
-    with Decoded(generator) as together:
+    with DecoderOutputs(generator) as batch:
         generator.generate(frames, 0.7)
     for order in ([0], [1], [2], [2, 1], [1, 2, 0]):
-        with Decoded(generator) as rows:
+        with DecoderOutputs(generator) as rows:
             generator.generate([frames[index] for index in order], 0.7)
         assert len(rows) == BATCH
-        assert all(torch.equal(rows[k], together[index]) for k, index in enumerate(order))
+        assert all(torch.equal(rows[k], batch[index]) for k, index in enumerate(order))
 
 
 def test_requests_of_all_kinds_in_one_call_keep_their_order_and_their_pixels(generator):
@@ -48,18 +57,18 @@ def test_requests_of_all_kinds_in_one_call_keep_their_order_and_their_pixels(gen
 
 def test_more_requests_than_a_batch_holds_are_made_in_several():
     frames = [request_of(seed=seed) for seed in range(BATCH + 1)]
-    with Decoded(generators.copied("embedded")) as rows:
-        images = generators.copied("embedded").generate(frames)
+    with DecoderOutputs(generators.load_once("embedded")) as rows:
+        images = generators.load_once("embedded").generate(frames)
     assert len(rows) == 2 * BATCH and len({image.tobytes() for image in images}) == BATCH + 1
 
 
 def test_no_request_makes_no_image():
-    assert generators.copied("embedded").generate([]) == []
+    assert generators.load_once("embedded").generate([]) == []
 
 
 def test_a_frame_repeats_with_its_seed_and_changes_with_it(generator):
-    [first, again, other] = generator.generate([request_of(seed=seed) for seed in (5, 5, 2**62)])
-    assert same(first, again) and not same(first, other)
+    [first, second, third] = generator.generate([request_of(seed=seed) for seed in (5, 5, 2**62)])
+    assert same(first, second) and not same(first, third)
 
 
 def test_a_frame_leaves_the_global_random_state_and_the_threads_alone():
@@ -69,7 +78,7 @@ def test_a_frame_leaves_the_global_random_state_and_the_threads_alone():
 
 
 def test_noise_is_drawn_in_single_precision_on_the_cpu_one_generator_a_frame():
-    start = generators.copied("sd")._start_from_noise(
+    start = generators.load_once("sd")._noise_arguments(
         [torch.Generator().manual_seed(seed) for seed in (7, 8)]
     )
     expected = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(8))
@@ -77,29 +86,29 @@ def test_noise_is_drawn_in_single_precision_on_the_cpu_one_generator_a_frame():
 
 
 def test_a_plain_prompt_gives_the_picture_of_the_pipeline_itself(generator):
-    ours = generator.generate([request_of("a red house, dawn", seed=4)])[0]
-    theirs = generator._text_to_image(
+    actual = generator.generate([request_of("a red house, dawn", seed=4)])[0]
+    expected = generator._text_to_image(
         prompt=["a red house, dawn"] * BATCH,
         generator=[torch.Generator().manual_seed(4) for _ in range(BATCH)],
         num_inference_steps=STEPS,
     ).images[0]
-    assert nearly_same(ours, theirs)
+    assert nearly_same(actual, expected)
 
 
 def test_image_to_image_gives_the_picture_of_the_pipeline_itself():
-    generator, init = generators.copied("embedded"), picture(3)
-    theirs = generator._image_to_image(
+    generator, init = generators.load_once("embedded"), picture(3)
+    expected = generator._image_to_image(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         prompt=["sea"] * BATCH,
         image=[init] * BATCH,
         strength=0.7,
         generator=[torch.Generator().manual_seed(4) for _ in range(BATCH)],
         num_inference_steps=STEPS,
     ).images[0]
-    assert same(generator.generate([request_of(seed=4, init=init)], 0.7)[0], theirs)
+    assert same(generator.generate([request_of(seed=4, init=init)], 0.7)[0], expected)
 
 
 def test_images_are_encoded_without_noise_at_the_scale_of_the_latents():
-    generator, init = generators.copied("sd"), picture(3)
+    generator, init = generators.load_once("sd"), picture(3)
     vae = generator._text_to_image.vae
     pixels = torch.from_numpy(np.array(init)).permute(2, 0, 1)[None] / 255 * 2 - 1
     with torch.no_grad():
@@ -121,26 +130,26 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
 
 def test_a_strength_that_runs_no_step_is_refused():
     with pytest.raises(ParameterError) as error:
-        generators.copied("embedded").generate([request_of(init=picture(1))], 0.3)
-    assert refused(error, f"{STEPS} steps", "0.3")
+        generators.load_once("embedded").generate([request_of(init=picture(1))], 0.3)
+    assert explains(error, f"{STEPS} steps", "0.3")
 
 
 def test_strength_has_no_meaning_without_an_image():
     images = [
-        generators.copied("embedded").generate([request_of()], part)[0] for part in (0.1, 1.0)
+        generators.load_once("embedded").generate([request_of()], part)[0] for part in (0.1, 1.0)
     ]
     assert same(*images)
 
 
 def test_an_image_of_another_size_or_mode_is_fitted_to_the_model():
     large = picture(3).resize((64, 64), Image.Resampling.NEAREST).convert("RGBA")
-    fitted = large.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)
-    frames = [request_of(init=large), request_of(init=fitted)]
-    assert same(*generators.copied("embedded").generate(frames, 0.5))
+    small = large.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)
+    frames = [request_of(init=large), request_of(init=small)]
+    assert same(*generators.load_once("embedded").generate(frames, 0.5))
 
 
 def test_the_negative_prompt_changes_a_frame_and_may_be_the_longer_one():
-    plain = generators.copied("sd").generate([request_of()])[0]
+    plain = generators.load_once("sd").generate([request_of()])[0]
     for negative in ("fog", " ".join(["lighthouse"] * 12)):
         generator = generators.load("sd", negative_prompt=negative)
         frames = [request_of(), request_of(" ".join(["harbour"] * 12))]
@@ -150,7 +159,7 @@ def test_the_negative_prompt_changes_a_frame_and_may_be_the_longer_one():
 
 
 def test_a_transformer_pipeline_makes_frames_from_words_and_from_images():
-    generator = generators.copied("sd3")
+    generator = generators.load_once("sd3")
     frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
     images = generator.generate(frames, 0.7)
     assert generator.size == (32, 32) and len({image.tobytes() for image in images}) == 3
@@ -159,13 +168,13 @@ def test_a_transformer_pipeline_makes_frames_from_words_and_from_images():
 
 
 @pytest.mark.parametrize(
-    "fragments, found",
+    "fragments, actual",
     [((("red", 1.0), ("sea", 1.4)), "weights"), ((("lighthouse" * 30, 1.0),), "tokens")],
 )
-def test_a_transformer_pipeline_refuses_what_it_would_drop_silently(fragments, found):
+def test_a_transformer_pipeline_refuses_what_it_would_drop_silently(fragments, actual):
     with pytest.raises(ParameterError) as error:
-        generators.copied("sd3").generate([FrameRequest(Prompt(fragments), 0)])
-    assert refused(error, found)
+        generators.load_once("sd3").generate([FrameRequest(Prompt(fragments), 0)])
+    assert explains(error, actual)
 
 
 def test_loading_and_generating_print_nothing(capfd):
@@ -173,7 +182,7 @@ def test_loading_and_generating_print_nothing(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_door_opens_without_torch():
+def test_the_generator_protocol_is_imported_without_torch():
     code = "import sys, flopslab.core.generator; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -183,25 +192,25 @@ def test_frames_that_are_not_finite_are_an_error_not_black_pictures():
     generator._text_to_image.unet.conv_out.bias.data.fill_(torch.nan)
     with pytest.raises(ModelError) as error:
         generator.generate([request_of()])
-    assert refused(error, "not finite", "guidance_scale")
+    assert explains(error, "not finite", "guidance_scale")
 
 
 def test_too_little_memory_is_an_error_that_offers_a_smaller_batch(monkeypatch):
-    def exhausted(*_, **__):
+    def exhaust_memory(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     generator = generators.load()
-    monkeypatch.setattr(generator._text_to_image.unet, "forward", exhausted)
+    monkeypatch.setattr(generator._text_to_image.unet, "forward", exhaust_memory)
     with pytest.raises(ModelError) as error:
         generator.generate([request_of()])
-    assert refused(error, f"a batch of {BATCH} frames", "batch_size")
+    assert explains(error, f"a batch of {BATCH} frames", "batch_size")
 
 
 def test_other_errors_of_a_pipeline_are_not_called_a_lack_of_memory(monkeypatch):
-    def broken(*_, **__):
+    def fail(*_, **__):
         raise RuntimeError("shapes do not match")
 
     generator = generators.load()
-    monkeypatch.setattr(generator._text_to_image.unet, "forward", broken)
+    monkeypatch.setattr(generator._text_to_image.unet, "forward", fail)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         generator.generate([request_of()])

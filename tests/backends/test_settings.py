@@ -1,4 +1,4 @@
-"""Every setting that a study leaves open is filled in, and what does not fit is refused."""
+"""Settings: each that a study leaves empty gets a value, and what does not fit is refused."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import generators
 import models
 import pytest
 import torch
-from generators import BATCH, STEPS, nearly_same, picture, refused, request_of, same
+from generators import BATCH, STEPS, explains, nearly_same, picture, request_of, same
 
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers.settings import SCHEDULERS, find_batch_size
@@ -17,7 +17,7 @@ from flopslab.errors import ParameterError
 
 @pytest.fixture(params=models.FAMILIES)
 def generator(request):
-    return generators.copied(request.param)
+    return generators.load_once(request.param)
 
 
 def test_settings_are_json_and_complete(generator):
@@ -32,24 +32,24 @@ def test_settings_are_json_and_complete(generator):
 def test_defaults_are_those_of_the_pipeline_unless_the_model_recommends_its_own(tmp_path):
     settings = generators.load("sd", steps=0).settings
     assert (settings["steps"], settings["guidance_scale"]) == (50, 7.5)
-    copied = shutil.copytree(generators.directory("embedded"), tmp_path / "model")
-    (copied / "flopslab.json").write_text('{"steps": 12, "guidance_scale": 3.0}')
-    settings = generators.load(model=str(copied), steps=0).settings
+    model = shutil.copytree(generators.directory("embedded"), tmp_path / "model")
+    (model / "flopslab.json").write_text('{"steps": 12, "guidance_scale": 3.0}')
+    settings = generators.load(model=str(model), steps=0).settings
     assert (settings["steps"], settings["guidance_scale"]) == (12, 3.0)
-    settings = generators.load(model=str(copied), steps=4, guidance_scale=0.0).settings
+    settings = generators.load(model=str(model), steps=4, guidance_scale=0.0).settings
     assert (settings["steps"], settings["guidance_scale"]) == (4, 0.0)
 
 
 @pytest.mark.parametrize("family", models.FAMILIES)
-def test_a_size_of_ones_own_gives_the_pipelines_own_frames_of_that_size(family):
+def test_a_size_of_the_study_gives_the_pipelines_frames_of_that_size(family):
     generator = generators.load(family, width=48, height=32)
     images = generator.generate([request_of(), request_of(init=picture(1))], 0.5)
     assert generator.size == (48, 32) and {image.size for image in images} == {(48, 32)}
     noise = [torch.Generator().manual_seed(0) for _ in range(BATCH)]
-    theirs = generator._text_to_image(
+    expected = generator._text_to_image(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         ["sea"] * BATCH, width=48, height=32, generator=noise, num_inference_steps=STEPS
     ).images[0]
-    assert nearly_same(images[0], theirs)
+    assert nearly_same(images[0], expected)
 
 
 def test_a_size_that_the_vae_cannot_make_is_refused(tmp_path):
@@ -58,15 +58,15 @@ def test_a_size_that_the_vae_cannot_make_is_refused(tmp_path):
     pipe.save_pretrained(tmp_path)
     with pytest.raises(ParameterError) as error:
         generators.load(model=str(tmp_path), width=40, height=64)
-    assert refused(error, "40 x 64", "16", "32 x 64")
+    assert explains(error, "40 x 64", "16", "32 x 64")
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_every_scheduler_repeats_after_another_frame_and_alone(name):
     generator = generators.load(scheduler=name)
     frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
-    together = generator.generate(frames, 0.7)
-    for frame, image in reversed([*zip(frames, together, strict=True)]):
+    batch = generator.generate(frames, 0.7)
+    for frame, image in reversed([*zip(frames, batch, strict=True)]):
         assert same(generator.generate([frame], 0.7)[0], image)
     assert generator.settings["scheduler"] == SCHEDULERS[name]
 
@@ -80,10 +80,10 @@ def test_a_scheduler_keeps_what_the_model_was_trained_for():
 def test_an_unknown_scheduler_is_refused_with_the_nearest_name():
     with pytest.raises(ParameterError) as error:
         generators.load(scheduler="eular")
-    assert refused(error, "'eular'", "use euler")
+    assert explains(error, "'eular'", "use euler")
 
 
-def test_a_batch_size_that_a_run_has_frozen_stands_above_the_studys():
+def test_the_batch_size_of_a_run_comes_before_that_of_the_study():
     study = Study(model=str(generators.directory("embedded")), batch_size=5)
     assert load_generator(study, batch_size=2).settings["batch_size"] == 2
     assert load_generator(study).settings["batch_size"] == 5
@@ -97,4 +97,4 @@ def test_the_batch_size_found_on_a_cpu_suits_the_frames(side, frames):
 def test_a_transformer_pipeline_refuses_a_scheduler_made_for_others():
     with pytest.raises(ParameterError) as error:
         generators.load("sd3", scheduler="ddim")
-    assert refused(error, "'ddim'", "FlowMatchEulerDiscreteScheduler")
+    assert explains(error, "'ddim'", "FlowMatchEulerDiscreteScheduler")

@@ -220,7 +220,7 @@ def test_every_shipped_parameter_set_is_a_study(path):
 
 def test_there_are_shipped_parameter_sets():
     assert {"quick.yaml", "production.yaml"} <= {path.name for path in SETS}
-    assert {"seed-faithful.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
+    assert {"original-method.yaml", "most-coherent.yaml", "fastest.yaml"} <= {p.name for p in SETS}
 
 
 @mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
@@ -258,6 +258,7 @@ def test_a_changed_study_is_checked_like_any_other(parameters):
     assert Study(passes=2).replace(seed=3) == Study(passes=2, seed=3)
 
 
+@mark.torch
 @mark.parametrize("strength", [0.01, 0.29, 0.3, 0.5, 0.999, 1.0])
 @mark.parametrize("steps", [1, 2, 10, 12, 50, 100])
 def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):

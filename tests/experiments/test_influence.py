@@ -1,6 +1,5 @@
 """Waves: influence by distance and pass, its front, its decay, and which words frames show."""
 
-import models
 import numpy as np
 import pytest
 from painted import PaintedGenerator
@@ -155,7 +154,10 @@ def test_similarity_by_word_distance():
     assert influence.similarity_by_distance(similarity, [1, 2]) == pytest.approx([1, 1.3 / 3, 0])
 
 
+@pytest.mark.torch
 def test_a_trace_is_the_probes_cosine_of_each_frame_and_word(tmp_path):
+    import models
+
     models.save_clip(tmp_path)
     probe = load_embedder(str(tmp_path))
     images = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(2)]

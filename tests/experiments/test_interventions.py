@@ -87,6 +87,7 @@ def test_frames_are_computed_in_the_cone_and_shared_outside(study, change):
     assert found.reused == {1: 9, 2: 5}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_twenty_random_interventions_leave_everything_outside_untouched(study, tmp_path, method):
     chance, inside = random.Random(method), 0
@@ -295,6 +296,7 @@ class Stirring(PaintedGenerator):
         return np.random.default_rng(seed).random((3, 8, 12), dtype=np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("diameter", "multiplier"), [*itertools.product([2, 4, 6], [1, 2, 3])])
 def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier):
     study = Study.of(
@@ -310,6 +312,7 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
     assert found.computed == {number: len(reached) for number, reached in found.cone.items()}
 
 
+@pytest.mark.torch
 def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path):
     study = Study.of(
         output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,

@@ -92,6 +92,8 @@ def test_a_cell_is_read_like_that_of_a_study():
     assert found == Experiment(Study(passes=2), changes=7, probe="a/clip")
     with pytest.raises(ParameterError, match="use frame_interval instead"):
         Experiment.from_cell(cell({"frame_intervall": 2, "changes": 7}))
+    with pytest.raises(ParameterError, match="use control_changes instead"):
+        Experiment.from_cell(cell({"control_change": 2, "changes": 7}))
 
 
 def test_the_full_form_is_an_experiment_on_every_inner_word():
@@ -133,6 +135,18 @@ def test_seeds_take_turns_and_every_change_keeps_its_own(study):
     assert seed_of(Path(f"{study.output_dir}-seeds/2")) is None
     experiment.run_other_seed(generator)
     assert seed_of(Path(f"{study.output_dir}-seeds/2")) == 2, "one that no change has"
+
+
+def test_what_controls_did_is_compared_inside_and_outside_the_studys_own_front(experiment):
+    generator, random = PaintedGenerator(), np.random.default_rng(0)
+    changes = experiment.run_changes(generator)
+    influences = {"none": influence(changes)}
+    for name, items in experiment.run_controls(generator).items():
+        influences[name] = influence(items)
+    points = experiment.inside_outside_front(influences, random)
+    assert points["none"][0][0] > 0 and points["none"][1][0] == 0
+    assert points["no_images"][0][0] == points["no_images"][1][0] == 0
+    assert points["shuffled"][1][0] > 0
 
 
 def seed_of(directory: Path) -> int | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from cells import cell
-from generators import refused
+from generators import explains
 from painted import PaintedGenerator, Painters, pixels, silent
 
 from flopslab.core.study import Study
@@ -137,6 +137,33 @@ def test_a_label_says_the_values(sweep):
     assert sweep.variants[1].label_of("denoising_strength", "") == "denoising_strength 0.6"
 
 
+def test_the_title_says_what_is_compared(study, sweep):
+    assert sweep.title == "Comparison of method and denoising_strength"
+    assert Sweep(study, {"passes": [1, 2], "seed": [0, 1]}).title == "Comparison of passes"
+    assert Sweep(study, {"seed": [0, 1]}).title == "Comparison of seed"
+    assert Sweep(study, {}).title == "One run, measured"
+
+
+def test_frames_of_one_seed_start_from_the_same_noise_in_every_run(study):
+    sweep = Sweep(study, {"method": ["grid", "blend"], "seed": [0, 1]})
+    run(sweep, Painters())
+    seeds = sweep.noise_seeds()
+    assert len(seeds) == 2 * 12 and all(len(noise) == 1 for noise in seeds.values())
+    assert seeds[0, 1] != seeds[1, 1]
+
+
+def test_the_results_are_a_row_for_each_pass_of_each_run_and_a_page(study):
+    sweep = Sweep(study.replace(limit=3), {"method": ["grid", "blend"]})
+    run(sweep, Painters())
+    rows = sweep.evaluate()
+    assert [(row["method"], row["pass"]) for row in rows] == [
+        ("grid", 1), ("grid", 2), ("blend", 1), ("blend", 2),
+    ]  # fmt: skip
+    page, table = sweep.write_results(rows, rows[1::2])
+    assert page.read_text().startswith("# Comparison of method\n")
+    assert len(table.read_text().splitlines()) == 1 + 4
+
+
 def test_the_conditions_are_what_is_common_and_no_default(sweep):
     assert sweep.conditions == {
         "sequence": sweep.study.sequence, "model": "tiny", "seed": 0, "passes": 2,
@@ -188,7 +215,7 @@ def test_a_cell_names_axes_and_common_parameters():
 def test_a_cell_with_a_mistake_is_refused():
     with pytest.raises(ParameterError) as raised:
         Sweep.from_cell(cell({"x_axis": "method", "x_values": "grid, [blend"}))
-    assert refused(raised, "method", "[blend")
+    assert explains(raised, "method", "[blend")
     with pytest.raises(ParameterError, match="method twice"):
         Sweep.from_cell(
             cell({"x_axis": "method", "x_values": "grid", "y_axis": "method", "y_values": "blend"})

@@ -1,77 +1,64 @@
-"""Figures: every pass in a row, evenly sampled where there is no room, words as they are."""
+"""Figures of a run: every pass in a row, evenly sampled where there is no room."""
 
-import io
-import itertools
-import warnings
+from pathlib import Path
 
+import numpy as np
 import pytest
-from matplotlib.figure import Figure
-from PIL import Image
+from figures import canvas, texts
 
-from flopslab.plots import runs as figures
-
-
-def pictures(count: int) -> list[Image.Image]:
-    return [Image.new("RGB", (16, 8), (index, 0, 0)) for index in range(count)]
-
-
-def texts(figure: Figure) -> list[str]:
-    """Everything that is written on the figure, which draws without a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        figure.savefig(io.BytesIO(), dpi=20)
-    found = figure.findobj(lambda artist: hasattr(artist, "get_text"))
-    return [text.get_text() for text in found if text.get_text()]
+from flopslab.core.windows import FrameKey
+from flopslab.errors import RunError
+from flopslab.passes import Pass, Run
+from flopslab.plots import runs as plots
+from flopslab.runs.reader import finished_run, open_run
 
 
-@pytest.mark.parametrize(("count", "most"), [(1, 12), (12, 12), (13, 12), (700, 12), (700, 1)])
-def test_a_sample_is_even_and_has_the_first_and_the_last(count, most):
-    shown = figures.sample(count, most)
-    assert len(shown) == min(count, most)
-    assert shown[0] == 0
-    assert shown[-1] == (count - 1 if most > 1 else 0)
-    gaps = {after - before for before, after in itertools.pairwise(shown)}
-    assert not gaps or max(gaps) - min(gaps) <= 1
+def test_a_contact_sheet_has_a_row_per_pass_and_a_column_per_position(paint):
+    run = finished_run(paint(limit=5).directory)
+    sheet = plots.contact_sheet(run)
+    words = "1 silence", "2 fire", "3 memory", "4 ocean", "5 stone"
+    assert set(texts(sheet)) == {"pass 1", "pass 2", *words}
+    frame = run.image(FrameKey(2, 3))
+    top, left = frame.height + 1, 2 * (frame.width + 1)
+    part = canvas(sheet)[top : top + frame.height, left : left + frame.width]
+    assert (part == np.asarray(frame)).all()
 
 
-def test_a_contact_sheet_has_a_row_per_pass_and_a_column_per_frame():
-    sheet = figures.contact_sheet([pictures(5)] * 3, list("abcde"))
-    assert len(sheet.axes) == 15
-    assert {"pass 1", "pass 2", "pass 3", *"abcde"} == set(texts(sheet))
+def test_a_contact_sheet_that_leaves_frames_out_says_so(paint):
+    sheet = plots.contact_sheet(finished_run(paint().directory), columns=4)
+    labels = texts(sheet)
+    assert "4 of 12 frames, evenly spread" in labels
+    assert {"1 silence", "5 stone", "8 shadow", "12 glass"} < set(labels)
 
 
-def test_a_contact_sheet_that_shows_only_some_frames_says_so():
-    sheet = figures.contact_sheet([pictures(200)], [f"{n}" for n in range(200)], columns=8)
-    assert len(sheet.axes) == 8
-    assert "8 of 200 frames, evenly spread" in texts(sheet)
-    shown = [place.get_images()[0].get_array()[0, 0, 0] for place in sheet.axes]
-    assert shown == figures.sample(200, 8)
-
-
-def test_pictures_are_read_from_paths_as_well(tmp_path):
-    pictures(1)[0].save(tmp_path / "a.png")
-    assert "a" in texts(figures.contact_sheet([[tmp_path / "a.png"]], ["a"]))
+def test_an_unfinished_run_is_shown_as_far_as_it_is(paint):
+    directory = paint(limit=3).directory
+    (directory / "visual-manifest.json").unlink()
+    (directory / "pass2" / "frame_000002.png").unlink()
+    run = open_run(directory)
+    sheet = plots.contact_sheet(run)
+    assert set(texts(sheet)) == {"pass 1", "pass 2", "1", "2", "3"}
+    height, width = canvas(sheet).shape[0], run.image(FrameKey(1, 1)).width
+    assert (canvas(sheet)[height // 2 + 1 :, width + 1 : 2 * width + 1] == 255).all()
 
 
 @pytest.mark.parametrize("passes", [1, 3, 6])
-def test_one_position_is_shown_in_every_pass(passes):
-    figure = figures.through_passes(pictures(passes), "position 1: silence")
-    numbers = range(1, passes + 1)
-    assert {"position 1: silence", *(f"pass {n}" for n in numbers)} == set(texts(figure))
-    assert len(figure.axes) == passes
+def test_one_position_is_shown_in_every_pass_with_its_words(paint, passes):
+    figure = plots.pass_column(finished_run(paint(passes=passes, limit=6).directory), 2)
+    numbers = {f"pass {number}" for number in range(1, passes + 1)}
+    assert {"position 2: silence fire memory", *numbers} == set(texts(figure))
 
 
-def test_timing_tells_frames_made_from_frames_kept():
-    found = texts(figures.timing([10.0, 0.01], made=[40, 0], kept=[8, 48]))
-    assert "40 made, 4.00 frames/s, 8 kept" in found
-    assert "48 kept" in found
+def test_a_position_without_a_frame_is_refused(paint):
+    run = finished_run(paint(frame_interval=4).directory)
+    with pytest.raises(RunError, match="position 2") as caught:
+        plots.pass_column(run, 2)
+    assert caught.value.hint == "give one of its positions, 1 to 9"
 
 
-@pytest.mark.parametrize("word", ["$x^2$", "$", "a\nb", "<b>", "🌊", "日本", "w" * 500])
-def test_any_word_can_be_a_caption(word):
-    assert len(texts(figures.contact_sheet([pictures(1)], [word]))) == 2
-
-
-def test_dollar_signs_make_no_formula():
-    sheet = figures.contact_sheet([pictures(1)], ["$x^2$"])
-    assert not sheet.axes[0].title.get_parse_math()
+def test_timing_tells_frames_made_from_frames_kept(study):
+    passes = Pass(1, made=40, kept=6, copied=2, seconds=10.0), Pass(2, 0, 48, 0, 0.01)
+    run = Run(study, Path(), passes, (), Path())
+    labels = texts(plots.timing(run))
+    assert "40 made, 4.00 frames/s, 8 kept" in labels
+    assert "48 kept" in labels

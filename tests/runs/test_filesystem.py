@@ -32,6 +32,7 @@ def extended(paint, tmp_path: Path) -> dict[str, bytes]:
     return pixels(paint(limit=3, output_dir=str(tmp_path / "extended")).directory)
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_operation_leaves_each_frame_old_or_new(paint, start, extended, tmp_path):
     legal = {name: {extended[name], pixels(start).get(name)} for name in extended}
     for at, tear, undo in _crashes():
@@ -63,6 +64,7 @@ def _crash():
     raise Crash
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
 def test_a_failure_of_any_operation_is_explained_and_loses_nothing(
     paint, start, extended, tmp_path, number
@@ -136,6 +138,7 @@ def wait_for(child: subprocess.Popen, condition: Callable[[], bool]) -> None:
     assert child.returncode in (None, 0)
 
 
+@pytest.mark.slow
 def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(paint, study, undisturbed):
     directory = Path(study.output_dir)
     for frames in (3, 8, 17):
@@ -150,6 +153,7 @@ def test_a_run_killed_again_and_again_ends_like_an_undisturbed_one(paint, study,
     assert pixels(directory) == undisturbed
 
 
+@pytest.mark.slow
 def test_one_process_writes_a_run_and_its_death_frees_it(paint, study):
     directory = Path(study.output_dir)
     with process(study, 30) as child:

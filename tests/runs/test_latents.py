@@ -170,6 +170,7 @@ def test_latents_that_another_changes_during_the_run_are_noticed(blended, study,
 NO_CACHE = {"put": lambda *_: None, "get": lambda *_: None}
 
 
+@pytest.mark.slow
 def test_a_crash_at_any_operation_leaves_pictures_with_whole_latents_or_made_again(
     blended, tmp_path
 ):

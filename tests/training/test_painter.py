@@ -56,12 +56,14 @@ def seen(words, motif, monkeypatch, seed=3):
     return (np.abs(with_it - without).max(axis=2) > 30).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motif", MOTIFS)
 def test_a_motif_stands_out_from_its_ground(motif, monkeypatch):
     for word in (word for word, what in vocabulary().items() if what.motif == motif):
         assert seen([word], motif, monkeypatch) > 0.04, word
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("motif", MOTIFS)
 def test_a_motif_is_seen_among_ten_others(motif, monkeypatch):
     word = next(word for word, what in vocabulary().items() if what.motif == motif)

@@ -1,40 +1,43 @@
-"""What happens between the steps of a pipeline's call: guidance may end, latents are kept."""
+"""Classifier-free guidance that ends before the last step of a pipeline's call."""
 
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-DOUBLED = ("prompt_embeds", "add_text_embeds", "add_time_ids")  # negatives first, while guided
+CONDITIONING = ("prompt_embeds", "add_text_embeds", "add_time_ids")  # [negatives, positives]
 
 
-class StepWatch:
-    """Called after each step of one call; `latents` are then what the last step left.
+class GuidanceCutoff:
+    """A callback for the steps of one call. Keeps the latents of the last step in `latents`.
 
-    `share` in (0, 1] of the steps, the first at least, is guided; the others run on the positive
-    half of the batch alone. diffusers' own SDCFGCutoffCallback keeps one row of any batch.
+    The share `stop` in (0, 1] of the steps is guided, but at least the first. The later ones
+    compute the positive half of the batch alone. (SDCFGCutoffCallback of diffusers keeps a single
+    row of any batch.)
     """
 
-    def __init__(self, share: float, arguments: dict[str, Any]) -> None:
+    def __init__(self, stop: float, arguments: dict[str, Any]) -> None:
+        """`arguments`: those of the call, with the list of image embeddings that its loop reads."""
         self.latents: torch.Tensor | None = None
-        self._share = share
-        self._embeds = arguments.get("ip_adapter_image_embeds")  # the list that the loop reads
+        self._stop = stop
+        self._image_embeds = arguments.get("ip_adapter_image_embeds")
 
     def arguments(self, pipe: DiffusionPipeline) -> dict[str, Any]:
-        """Arguments of the pipeline's call."""
+        """The arguments that install this callback in a call of the pipeline."""
         names = ["latents"]
-        if self._share < 1:
-            names += [name for name in DOUBLED if name in pipe._callback_tensor_inputs]
+        if self._stop < 1:
+            names += [name for name in CONDITIONING if name in pipe._callback_tensor_inputs]
         return {"callback_on_step_end": self, "callback_on_step_end_tensor_inputs": names}
 
     def __call__(
         self, pipe: DiffusionPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, Any]
     ) -> dict[str, Any]:
+        """The tensors that replace those of the loop from the next step on."""
         self.latents = tensors["latents"]
-        last_guided = max(round(self._share * pipe.num_timesteps), 1) - 1
-        if step != last_guided or self._share == 1 or not pipe.do_classifier_free_guidance:
+        last_step = max(round(self._stop * pipe.num_timesteps), 1) - 1
+        if step != last_step or self._stop == 1 or not pipe.do_classifier_free_guidance:
             return {}
-        pipe._guidance_scale = 1.0  # off, for the rest of this call
-        if self._embeds:
-            self._embeds[0] = self._embeds[0].chunk(2)[1]
-        return {name: tensors[name].chunk(2)[1] for name in DOUBLED if name in tensors}
+        pipe._guidance_scale = 1.0  # off for the rest of this call
+        if self._image_embeds:
+            self._image_embeds[0] = self._image_embeds[0].chunk(2)[1]
+        return {name: tensors[name].chunk(2)[1] for name in CONDITIONING if name in tensors}

@@ -1,8 +1,8 @@
-"""IP-Adapter: pictures enter the denoiser as image embeddings, beside the words.
+"""IP-Adapter: images condition the denoiser as image embeddings, beside the words.
 
-Ye et al., "IP-Adapter" (2023). A frame's references become one embedding, their weighted mean:
-the projection behind it ends in a LayerNorm, so that an embedding scaled by its weight would
-count no less than the others. The frame's budget is the scale of the adapter's attention.
+Ye et al., "IP-Adapter" (2023). The references of a frame become one embedding, their weighted
+mean. (The projection behind it ends in a LayerNorm, so that scaling a single embedding by its
+weight would have no effect.) `image_weight` is the scale of the adapter's attention.
 """
 
 import hashlib
@@ -12,26 +12,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
 from diffusers.models.embeddings import ImageProjection
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from huggingface_hub import snapshot_download
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-from flopslab.backends.diffusers import loading as weights
+from flopslab.backends.diffusers import loading
 from flopslab.core.compositing import Context
+from flopslab.core.digests import file_digest, pixel_digest
 from flopslab.errors import ModelError
 
-CACHED = 2048  # embeddings of pictures, 2 KB each, or 650 KB where a hidden layer is read
+CACHE_SIZE = 2048  # image embeddings: 2 KB each, or 650 KB where a hidden layer is read
 
-_KNOWN = "h94/IP-Adapter/models/ip-adapter_sd15.safetensors"
+_EXAMPLE = "h94/IP-Adapter/models/ip-adapter_sd15.safetensors"
 
 
 @dataclass(frozen=True)
 class AdapterFiles:
-    """An adapter on the disk: its weights, and the directory of the image encoder it was made for.
+    """An adapter on the disk: the file of its weights and the directory of its image encoder.
 
-    `processor` is the directory of a CLIPImageProcessor; none: CLIP's usual one.
+    `processor` is the directory of a CLIPImageProcessor; None stands for CLIP's default.
     """
 
     adapter: Path
@@ -42,141 +43,152 @@ class AdapterFiles:
 def find(name: str, model: Path) -> AdapterFiles:
     """The adapter's files; `name` as in `Study.ip_adapter`, `model` the model's directory.
 
-    The image encoder is the one beside the adapter, else the model's own. Raises ModelError.
+    The image encoder beside the adapter comes first, then the model's. Raises ModelError.
     """
-    adapter = _locate(name) if name else _own(model)
-    asked = f"the IP-Adapter {name or adapter}"
+    adapter = _locate(name) if name else _default_adapter(model)
+    expected = f"the IP-Adapter {name or adapter}"
     if adapter.suffix != ".safetensors" or not adapter.is_file():
-        remedy = f"give the path of a safetensors file, or one on the hub: {_KNOWN}"
-        raise ModelError(asked, f"no safetensors file {adapter}", remedy)
+        hint = f"give the path of a safetensors file, or one on the hub: {_EXAMPLE}"
+        raise ModelError(expected, f"no safetensors file {adapter}", hint)
     for directory in (adapter.parent, model):
         if (directory / "image_encoder").is_dir():
-            weights.refuse_pickled(asked, directory / "image_encoder")
+            loading.refuse_pickle(expected, directory / "image_encoder")
             processor = directory / "feature_extractor"
-            found = processor if processor.is_dir() else None
-            return AdapterFiles(adapter, directory / "image_encoder", found)
-    remedy = f"put the image encoder that it was made for into {adapter.parent / 'image_encoder'}"
-    raise ModelError(asked, f"no image encoder beside it or in {model}", remedy)
+            return AdapterFiles(
+                adapter, directory / "image_encoder", processor if processor.is_dir() else None
+            )
+    hint = f"put the image encoder that it was trained with into {adapter.parent / 'image_encoder'}"
+    raise ModelError(expected, f"no image encoder beside it or in {model}", hint)
 
 
 def digest(files: AdapterFiles) -> str:
     """SHA-256 (hex) of the contents that determine what the adapter does."""
-    total = hashlib.sha256(weights.file_digest(files.adapter).encode())
+    total = hashlib.sha256(file_digest(files.adapter).encode())
     for directory in (files.encoder, files.processor):
         for path in sorted(directory.rglob("*")) if directory else ():
-            if path.suffix in weights.READ:
-                total.update(f"\n{path.name}\0{weights.file_digest(path)}".encode())
+            if path.suffix in loading.MODEL_SUFFIXES:
+                total.update(f"\n{path.name}\0{file_digest(path)}".encode())
     return total.hexdigest()
 
 
 def load(files: AdapterFiles, pipes: Sequence[DiffusionPipeline]) -> "ImageAdapter":
-    """The adapter, on the pipelines (text to image first), which share one UNet.
+    """The adapter, loaded into the pipelines (text to image first), which share one UNet.
 
     Raises ModelError if it is damaged or does not fit.
     """
-    pipe, asked = pipes[0], f"the IP-Adapter {files.adapter}"
-    if not hasattr(pipe, "unet"):
-        remedy = "use Stable Diffusion 1.5 or XL, or another method"
-        raise ModelError(asked, f"{type(pipe).__name__}, which has no UNet", remedy)
+    text_to_image, expected = pipes[0], f"the IP-Adapter {files.adapter}"
+    if not hasattr(text_to_image, "unet"):
+        hint = "use Stable Diffusion 1.5 or XL, or another method"
+        raise ModelError(expected, f"{type(text_to_image).__name__}, which has no UNet", hint)
     try:
-        with weights.quiet():
-            encoder = CLIPVisionModelWithProjection.from_pretrained(
-                files.encoder, dtype=pipe.dtype, use_safetensors=True, local_files_only=True
-            ).to(pipe.device)
-            weights.check_complete(asked, "image_encoder", encoder, files.encoder)
-            own = files.processor and CLIPImageProcessor.from_pretrained(files.processor)
-            pipe.image_encoder, pipe.feature_extractor = encoder, own or _processor(encoder)
-            pipe.load_ip_adapter(
-                str(files.adapter.parent),
-                subfolder="",
-                weight_name=files.adapter.name,
-                image_encoder_folder=None,
-                local_files_only=True,
-            )
-        weights.check_finite(asked, [("image_encoder", encoder), ("unet", pipe.unet)])
+        _install(expected, files, text_to_image)
     except ModelError:
         raise
-    except Exception as error:  # a shape that does not fit comes as any of several
-        found = f"it does not fit this model, or is damaged: {weights.first_line(error)}"
-        remedy = "take the adapter and the image encoder that were made for this model"
-        raise ModelError(asked, found, remedy) from error
-    for each in pipes:
-        each.prepare_ip_adapter_image_embeds = _one_for_each
-    return ImageAdapter(pipe)
+    except Exception as error:  # shapes that do not fit raise several types
+        actual = f"it does not fit this model, or is damaged: {loading.first_line(error)}"
+        hint = "use the adapter and the image encoder that were trained for this model"
+        raise ModelError(expected, actual, hint) from error
+    for pipe in pipes:
+        pipe.prepare_ip_adapter_image_embeds = _prepare_row_embeddings
+    return ImageAdapter(text_to_image)
 
 
 class ImageAdapter:
-    """An adapter that is loaded. At scale 0 the pictures are those of the model without it."""
+    """A loaded adapter. At scale 0 the images are those of the model without it."""
 
     def __init__(self, pipe: DiffusionPipeline) -> None:
         self._pipe = pipe
         projection = pipe.unet.encoder_hid_proj.image_projection_layers[0]
         self._hidden = not isinstance(projection, ImageProjection)  # "plus" reads a hidden layer
-        self._known: dict[str, torch.Tensor] = {}  # embeddings of pictures, by their pixels' digest
-        _, self._nothing = self._embed(Image.new("RGB", (8, 8)))
+        self._cache: dict[str, torch.Tensor] = {}  # image embeddings, by pixel digest
+        _, self._empty = self._embed(Image.new("RGB", (8, 8)))
 
     def arguments(self, contexts: Sequence[Context]) -> dict[str, Any]:
-        """Arguments of a call: each row gets its own references. All have one `image_weight`."""
+        """Arguments of a call: a row of references for each context. All have one `image_weight`.
+
+        The embeddings are [2 rows, 1 image, ...], the negative half first.
+        """
         self._pipe.set_ip_adapter_scale(contexts[0].image_weight)
-        rows = torch.cat([self._mean(context.references) for context in contexts])
-        nothing = self._nothing.expand_as(rows)
-        both = torch.cat([nothing, rows])[:, None]  # [2 rows, 1 image, ...]: negatives first
-        return {"ip_adapter_image_embeds": [both]}
+        positive = torch.cat([self._mean(context.references) for context in contexts])
+        negative = self._empty.expand_as(positive)
+        return {"ip_adapter_image_embeds": [torch.cat([negative, positive])[:, None]]}
 
     def _mean(self, references: Sequence[tuple[Image.Image, float]]) -> torch.Tensor:
-        """The weighted mean of the references' embeddings, [1, ...]; nothing if there is none."""
+        """The weighted mean of the references' embeddings, [1, ...]; the empty one without any."""
         if not references:
-            return self._nothing
+            return self._empty
         vectors = [weight * self._embedding(image).float() for image, weight in references]
-        return sum(vectors).to(self._nothing.dtype)
+        return sum(vectors, torch.zeros_like(vectors[0])).to(self._empty.dtype)
 
     def _embedding(self, image: Image.Image) -> torch.Tensor:
-        """That of one picture, computed once; the oldest are forgotten, the pictures themselves
-        are not kept."""
-        name = _digest_of(image)
-        if name not in self._known:
-            if len(self._known) >= CACHED:
-                del self._known[next(iter(self._known))]
-            self._known[name], _ = self._embed(image)
-        return self._known[name]
+        """The image's embedding [1, ...], from the cache if it is there. The image is not kept."""
+        key = pixel_digest(image)
+        if key not in self._cache:
+            if len(self._cache) >= CACHE_SIZE:
+                del self._cache[next(iter(self._cache))]  # the oldest
+            self._cache[key], _ = self._embed(image)
+        return self._cache[key]
 
     def _embed(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
         """The embeddings of the image and of no image, [1, ...]."""
-        with torch.no_grad():  # one by one: the same bits whoever stands beside
+        with torch.no_grad():  # one image a call: its bits do not depend on the others
             return self._pipe.encode_image(image, self._pipe.device, 1, self._hidden)
 
 
-def _digest_of(image: Image.Image) -> str:
-    head = f"{image.mode} {image.size}".encode()
-    return hashlib.sha256(head + image.tobytes()).hexdigest()
+def _prepare_row_embeddings(
+    _image: None,
+    embeddings: list[torch.Tensor],
+    _device: torch.device,
+    _images_per_prompt: int,
+    guidance: bool,
+) -> list[torch.Tensor]:
+    """In place of diffusers' own method, which gives every row the references of all rows."""
+    if not guidance:
+        embeddings[0] = embeddings[0].chunk(2)[1]
+    return embeddings
 
 
-def _one_for_each(_image, embeds, _device, _count, guided: bool) -> list[torch.Tensor]:
-    """In place of diffusers' own, which gives every row of a batch the references of all."""
-    if not guided:
-        embeds[0] = embeds[0].chunk(2)[1]
-    return embeds
+def _install(expected: str, files: AdapterFiles, pipe: DiffusionPipeline) -> None:
+    with loading.quiet_libraries():
+        encoder = CLIPVisionModelWithProjection.from_pretrained(
+            files.encoder, dtype=pipe.dtype, use_safetensors=True, local_files_only=True
+        )
+        encoder.to(pipe.device)  # pyright: ignore[reportArgumentType]  # its decorator hides self
+        loading.check_complete(expected, "image_encoder", encoder, files.encoder)
+        pipe.image_encoder, pipe.feature_extractor = encoder, _load_processor(files, encoder)
+        pipe.load_ip_adapter(
+            str(files.adapter.parent),
+            subfolder="",
+            weight_name=files.adapter.name,
+            image_encoder_folder=None,
+            local_files_only=True,
+        )
+    loading.check_finite(expected, [("image_encoder", encoder), ("unet", pipe.unet)])
 
 
-def _processor(encoder: CLIPVisionModelWithProjection) -> CLIPImageProcessor:
+def _load_processor(
+    files: AdapterFiles, encoder: CLIPVisionModelWithProjection
+) -> CLIPImageProcessor:
+    if files.processor:
+        return CLIPImageProcessor.from_pretrained(files.processor)
     size = encoder.config.image_size
     return CLIPImageProcessor(size=size, crop_size=size)
 
 
-def _own(model: Path) -> Path:
-    """The adapter that comes with the model."""
-    named = weights.recommended(model).get("ip_adapter")
-    if isinstance(named, dict) and named.keys() == {"subfolder", "weight_name"}:
-        return model / named["subfolder"] / named["weight_name"]
-    if named is None:
+def _default_adapter(model: Path) -> Path:
+    """The file of the adapter that comes with the model."""
+    entry = loading.read_recommendations(model).get("ip_adapter")
+    if isinstance(entry, dict) and entry.keys() == {"subfolder", "weight_name"}:
+        return model / entry["subfolder"] / entry["weight_name"]
+    if entry is None:
         raise ModelError(
             "method ip_adapter",
             f"no IP-Adapter with the model in {model}",
-            f"set ip_adapter to a safetensors file made for this model (on the hub: {_KNOWN} for "
+            f"set ip_adapter to a safetensors file for this model (on the hub: {_EXAMPLE} for "
             "Stable Diffusion 1.5), or use another method",
         )
-    remedy = 'write {"ip_adapter": {"subfolder": ..., "weight_name": ...}}'
-    raise ModelError(f"the IP-Adapter that {model / 'flopslab.json'} names", f"{named}", remedy)
+    hint = 'write {"ip_adapter": {"subfolder": ..., "weight_name": ...}}'
+    raise ModelError(f"the IP-Adapter that {model / 'flopslab.json'} names", f"{entry}", hint)
 
 
 def _locate(name: str) -> Path:
@@ -186,13 +198,13 @@ def _locate(name: str) -> Path:
     if path.exists() or len(parts) < 3 or not name.endswith(".safetensors"):
         return path
     repository, file = "/".join(parts[:2]), "/".join(parts[2:])
-    beside = (Path(file).parent / "image_encoder").as_posix()
+    encoder = (Path(file).parent / "image_encoder").as_posix()
+    patterns = [file, f"{encoder}/*.json", f"{encoder}/*.safetensors"]
     try:
-        wanted = [file, f"{beside}/*.json", f"{beside}/*.safetensors"]
-        return Path(snapshot_download(repository, allow_patterns=wanted)) / file
-    except Exception as error:  # the hub fails in many ways, all of them ours to explain
+        return Path(snapshot_download(repository, allow_patterns=patterns)) / file
+    except Exception as error:  # the hub fails in many ways: explain them all
         raise ModelError(
             f"the IP-Adapter {name}",
-            f"no file {path.absolute()}, and on the hub: {weights.first_line(error)}",
+            f"no file {path.absolute()}, and on the hub: {loading.first_line(error)}",
             "check the spelling and the network (is HF_HUB_OFFLINE set?)",
         ) from error

@@ -1,8 +1,8 @@
-"""The generator that runs a diffusers pipeline: batches of requests in, pictures out.
+"""The generator that runs a diffusers pipeline: batches of requests in, images out.
 
-Noise is drawn on the CPU, by one generator for each frame; torch's global random state and number
-of threads are left alone. Every call computes `batch_size` rows, because arithmetic on another
-number of rows may differ in the last bit.
+Noise is drawn on the CPU, by one random generator for each frame; torch's global random state and
+number of threads stay as they are. Every call computes `batch_size` rows, because arithmetic on
+another number of rows may differ in the last bit.
 """
 
 import inspect
@@ -14,15 +14,18 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
-from flopslab.backends.diffusers import ip_adapter as adapter
-from flopslab.backends.diffusers import loading as weights
-from flopslab.backends.diffusers.conditioning import prompt_encoder, text_vector
-from flopslab.backends.diffusers.guidance import StepWatch
-from flopslab.backends.diffusers.ip_adapter import ImageAdapter
-from flopslab.backends.diffusers.settings import DTYPES, best_device, make_scheduler, resolve
+from flopslab.backends.diffusers import ip_adapter, loading
+from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
+from flopslab.backends.diffusers.guidance import GuidanceCutoff
+from flopslab.backends.diffusers.settings import (
+    DTYPES,
+    best_device,
+    make_scheduler,
+    resolve_settings,
+)
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
@@ -31,9 +34,9 @@ from flopslab.errors import ModelError, ParameterError
 
 
 class DiffusersGenerator:
-    """A `Generator` (see there) made of a diffusers text-to-image pipeline.
+    """A `Generator` (see there) that runs a diffusers text-to-image pipeline.
 
-    Image to image shares its modules. Made by `load`.
+    The image-to-image pipeline shares its modules. Create it with `load`.
     """
 
     def __init__(
@@ -41,30 +44,31 @@ class DiffusersGenerator:
         text_to_image: DiffusionPipeline,
         image_to_image: DiffusionPipeline,
         settings: dict[str, Any],
-        image_adapter: ImageAdapter | None = None,
+        image_adapter: ip_adapter.ImageAdapter | None = None,
     ) -> None:
         self.settings = settings
         self._adapter = image_adapter
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
-        self._encoder = prompt_encoder(text_to_image, settings["negative_prompt"])
-        self._text_vector = lru_cache(4096)(lambda text: text_vector(text_to_image, text))
+        self._encoder = make_prompt_encoder(text_to_image, settings["negative_prompt"])
+        self._embed_text = lru_cache(4096)(lambda text: embed_text(text_to_image, text))
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        directory = weights.find(study.model)
+        directory = loading.find(study.model)
         device = best_device()
-        pipes = weights.load(directory, device, DTYPES[device.type])
+        pipes = loading.load(directory, device, DTYPES[device.type])
         for pipe in pipes:
             pipe.scheduler = make_scheduler(study.scheduler, pipe.scheduler)
-        settings = resolve(study, pipes[0], weights.recommended(directory), batch_size)
-        settings |= {"model_digest": weights.digest(directory)}
+        recommendations = loading.read_recommendations(directory)
+        settings = resolve_settings(study, pipes[0], recommendations, batch_size)
+        settings |= {"model_digest": loading.digest(directory)}
         _require_unet(study, pipes[0])
         if not METHODS[study.method].weighs_images:
             return cls(*pipes, settings)
-        files = adapter.find(study.ip_adapter, directory)
-        settings |= {"ip_adapter_digest": adapter.digest(files)}
-        return cls(*pipes, settings, adapter.load(files, pipes))
+        files = ip_adapter.find(study.ip_adapter, directory)
+        settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
+        return cls(*pipes, settings, ip_adapter.load(files, pipes))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,9 +78,10 @@ class DiffusersGenerator:
         return self._encoder.tokens(prompt)
 
     def nearest_colour(self, words: tuple[str, ...]) -> str:
-        """No words at all: the colour nearest to the empty text."""
-        mean = sum(self._text_vector(word) for word in words or ("",))
-        return max(BASIC_COLOURS, key=lambda colour: float(mean @ self._text_vector(colour)))
+        """See `Generator`. Without words: the colour nearest to the empty text."""
+        vectors = [self._embed_text(word) for word in words or ("",)]
+        total = sum(vectors, torch.zeros_like(vectors[0]))
+        return max(BASIC_COLOURS, key=lambda colour: float(total @ self._embed_text(colour)))
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
@@ -86,32 +91,29 @@ class DiffusersGenerator:
     def generate_with_latents(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
-        """See `Generator`. More than a batch of requests makes several calls.
+        """See `Generator`. More requests than a batch holds take several calls.
 
         Raises ParameterError if no step would run, ModelError if memory or the model fails.
         """
-        images: dict[int, Image.Image] = {}
-        latents: dict[int, np.ndarray] = {}
+        frames: dict[int, tuple[Image.Image, np.ndarray]] = {}
         for indices in self._batches(requests):
-            missing = self.settings["batch_size"] - len(indices)
-            padded = [requests[index] for index in indices + indices[-1:] * missing]
-            made, decoded_from = self._run(padded, strength)
-            images |= zip(indices, made, strict=False)
-            latents |= zip(indices, decoded_from, strict=False)
-        order = range(len(requests))
-        return [images[index] for index in order], [latents[index] for index in order]
+            padding = self.settings["batch_size"] - len(indices)
+            batch = [requests[index] for index in indices + indices[-1:] * padding]
+            frames |= zip(indices, zip(*self._run(batch, strength), strict=True), strict=False)
+        frames_in_order = [frames[index] for index in range(len(requests))]
+        return [image for image, _ in frames_in_order], [latents for _, latents in frames_in_order]
 
     def decode(self, latents: np.ndarray) -> Image.Image:
-        """The picture that latents [4, height / scale, width / scale] stand for, to look at."""
+        """The image of latents [4, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
-        scaled = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
+        batch = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
         shift = vae.config.get("shift_factor") or 0
         with torch.no_grad():
-            pixels = vae.decode(scaled / vae.config.scaling_factor + shift).sample
+            pixels = vae.decode(batch / vae.config.scaling_factor + shift).sample
         return processor.postprocess(pixels)[0]
 
     def _batches(self, requests: Sequence[FrameRequest]) -> Iterator[list[int]]:
-        """Indices of requests that one pipeline call can hold: alike in kind and prompt length."""
+        """Indices of requests that can share a call: the same kind of start and prompt length."""
         groups = defaultdict(list)
         for index, request in enumerate(requests):
             context, length = request.context, self._encoder.length(request.prompt)
@@ -125,73 +127,86 @@ class DiffusersGenerator:
     def _run(
         self, requests: list[FrameRequest], strength: float
     ) -> tuple[list[Image.Image], np.ndarray]:
-        """One call of a pipeline on exactly one batch, all starting from the same kind of thing.
-
-        The images and their latents [batch, channels, height, width].
-        """
+        """The images of one batch and their latents [batch, channels, height, width]."""
         noise = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
         contexts = [request.context for request in requests]
-        with _memory_errors_explained(self.settings["batch_size"]):
+        with _explain_memory_errors(self.settings["batch_size"]):
             if contexts[0].init is None and contexts[0].latents is None:
-                pipe, start = self._text_to_image, self._start_from_noise(noise)
+                pipe, start = self._text_to_image, self._noise_arguments(noise)
             else:
-                pipe, start = self._image_to_image, self._start_from(contexts, strength)
+                pipe, start = self._image_to_image, self._image_arguments(contexts, strength)
             arguments = self._encoder.arguments([request.prompt for request in requests])
-            arguments |= self._look_at(contexts)
-            watch = StepWatch(self.settings["guidance_stop"], arguments)
-            arguments |= watch.arguments(pipe)
-            names = inspect.signature(pipe.__call__).parameters
-            pixels = pipe(
-                **start,
-                **{name: value for name, value in arguments.items() if name in names},
-                num_inference_steps=self.settings["steps"],
-                guidance_scale=self.settings["guidance_scale"],
-                generator=noise,
-                output_type="pt",
-            ).images
-        if not torch.isfinite(pixels).all():
-            asked = f"frames from {self.settings['model']} in {self.settings['dtype']}"
-            remedy = "try a smaller guidance_scale, another scheduler or another model"
-            raise ModelError(asked, "pixels that are not finite numbers", remedy)
+            arguments |= self._reference_arguments(contexts)
+            pixels, latents = self._call(pipe, start, arguments, noise)
+        self._check_finite(pixels)
         processor = pipe.image_processor
         images = processor.numpy_to_pil(processor.pt_to_numpy(pixels))
-        return images, watch.latents.float().cpu().numpy()
+        return images, latents.float().cpu().numpy()
 
-    def _look_at(self, contexts: Sequence[Context]) -> dict[str, Any]:
+    def _call(
+        self,
+        pipe: DiffusionPipeline,
+        start: dict[str, Any],
+        conditioning: dict[str, Any],
+        noise: list[torch.Generator],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
+        cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
+        arguments = conditioning | cutoff.arguments(pipe)
+        names = inspect.signature(pipe.__call__).parameters
+        pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
+            **start,
+            **{name: value for name, value in arguments.items() if name in names},
+            num_inference_steps=self.settings["steps"],
+            guidance_scale=self.settings["guidance_scale"],
+            generator=noise,
+            output_type="pt",
+        ).images
+        assert cutoff.latents is not None  # every call runs a step or more
+        return pixels, cutoff.latents
+
+    def _check_finite(self, pixels: torch.Tensor) -> None:
+        if not torch.isfinite(pixels).all():
+            expected = f"frames from {self.settings['model']} in {self.settings['dtype']}"
+            hint = "try a smaller guidance_scale, another scheduler or another model"
+            raise ModelError(expected, "pixels that are not finite numbers", hint)
+
+    def _reference_arguments(self, contexts: Sequence[Context]) -> dict[str, Any]:
         if self._adapter is not None:
             return self._adapter.arguments(contexts)
         if any(context.references for context in contexts):
-            remedy = "load the generator for a study of method ip_adapter"
-            raise ParameterError("frames that look at images", "no IP-Adapter loaded", remedy)
+            hint = "load the generator for a study of method ip_adapter"
+            raise ParameterError("frames with reference images", "no IP-Adapter loaded", hint)
         return {}
 
-    def _start_from_noise(self, noise: list[torch.Generator]) -> dict[str, Any]:
+    def _noise_arguments(self, noise: list[torch.Generator]) -> dict[str, Any]:
         pipe, (width, height) = self._text_to_image, self.size
         start = {"width": width, "height": height}
-        if not hasattr(pipe, "unet"):  # transformers pack their latents: each pipeline its own way
+        if not hasattr(pipe, "unet"):  # each transformer pipeline packs its latents in its own way
             return start
         scale, channels = pipe.vae_scale_factor, pipe.unet.config.in_channels
         shape = (1, channels, height // scale, width // scale)
         latents = torch.cat([torch.randn(shape, generator=generator) for generator in noise])
         return start | {"latents": latents.to(pipe.device, pipe.unet.dtype)}
 
-    def _start_from(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
-        steps = self.settings["steps"]
+    def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
+        pipe, steps = self._image_to_image, self.settings["steps"]
         if step_count(steps, strength) < 1:
-            found = f"{steps} steps, of which strength {strength} runs none"
-            raise ParameterError("image to image", found, "raise steps or denoising_strength")
-        if contexts[0].latents is None:
-            image = self._encode([_fit(context.init, self.size) for context in contexts])
+            actual = f"{steps} steps, of which strength {strength} runs none"
+            raise ParameterError("image to image", actual, "raise steps or denoising_strength")
+        latents = [context.latents for context in contexts if context.latents is not None]
+        if latents:
+            image = torch.from_numpy(np.stack(latents)).to(pipe.device, pipe.dtype)
         else:
-            stack = torch.from_numpy(np.stack([context.latents for context in contexts]))
-            image = stack.to(self._image_to_image.device, self._image_to_image.dtype)
+            images = [context.init for context in contexts if context.init is not None]
+            image = self._encode([_fit(image, self.size) for image in images])
         start = {"image": image, "strength": strength}
         size = {"width": self.size[0], "height": self.size[1]}
-        names = inspect.signature(self._image_to_image.__call__).parameters
+        names = inspect.signature(pipe.__call__).parameters
         return start | {name: value for name, value in size.items() if name in names}
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, 4, height / scale, width / scale] of RGB images, with no noise in them.
+        """Latents [n, 4, height / scale, width / scale] of RGB images, without noise.
 
         diffusers would encode one by one. It takes only latents of 4 channels; for a VAE with
         others, or with a normalisation of its own, it gets the images.
@@ -200,9 +215,9 @@ class DiffusersGenerator:
         if vae.config.latent_channels != 4 or vae.config.get("latents_mean") is not None:
             return images
         pixels = pipe.image_processor.preprocess(images).to(vae.device, vae.dtype)
-        encoded = vae.encode(pixels)
-        tiny = hasattr(encoded, "latents")  # AutoencoderTiny has no distribution
-        latents = encoded.latents if tiny else encoded.latent_dist.mode()
+        output = vae.encode(pixels)
+        is_tiny = hasattr(output, "latents")  # AutoencoderTiny has no distribution
+        latents = output.latents if is_tiny else output.latent_dist.mode()
         return (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
 
 
@@ -214,25 +229,25 @@ def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 def _require_unet(study: Study, pipe: DiffusionPipeline) -> None:
     """ParameterError if the study asks for what only a UNet on latents of 4 channels can do."""
     method = METHODS[study.method]
-    asked = {
+    needs = {
         f"method {study.method}": method.takes_latents or method.weighs_images,
         f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1,
     }
-    asked = [name for name, needed in asked.items() if needed]
-    if asked and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
-        found = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
-        remedy = f"use Stable Diffusion 1.5, 2 or XL, or leave out {' and '.join(asked)}"
-        raise ParameterError(" and ".join(asked), found, remedy)
+    features = " and ".join(name for name, needs_unet in needs.items() if needs_unet)
+    if features and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
+        actual = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
+        hint = f"use Stable Diffusion 1.5, 2 or XL, or leave out {features}"
+        raise ParameterError(features, actual, hint)
 
 
 @contextmanager
-def _memory_errors_explained(batch_size: int) -> Iterator[None]:
+def _explain_memory_errors(batch_size: int) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU raises a bare one
-        if not any(said in str(error) for said in ("out of memory", "can't allocate memory")):
+        if not any(phrase in str(error) for phrase in ("out of memory", "can't allocate memory")):
             raise
-        asked = f"a batch of {batch_size} frames"
-        remedy = f"set batch_size below {batch_size} (in a new output_dir: it changes pixels)"
-        remedy = remedy if batch_size > 1 else "set a smaller width and height"
-        raise ModelError(asked, str(error).splitlines()[0], remedy) from error
+        expected = f"a batch of {batch_size} frames"
+        hint = f"set batch_size below {batch_size} (in a new output_dir: it changes pixels)"
+        hint = hint if batch_size > 1 else "set a smaller width and height"
+        raise ModelError(expected, str(error).splitlines()[0], hint) from error

@@ -1,4 +1,4 @@
-"""What a model runs with: device, size, steps, scheduler, batch size, every default filled in."""
+"""The settings of a generator: device, size, steps, scheduler, batch size, no default left open."""
 
 import difflib
 import inspect
@@ -9,7 +9,8 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers.configuration_utils import ConfigMixin
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
@@ -40,52 +41,52 @@ def best_device() -> torch.device:
 
 
 def find_batch_size(pixels: int, device: torch.device) -> int:
-    """Frames of so many pixels to compute together.
+    """How many frames of so many pixels to compute together.
 
-    CUDA: the power of two, at most 32, that takes no more than 60 % of the free memory at 4 KiB
-    a pixel (a VAE decoding in bf16 needs most of that). Else 2**19 pixels, 1 to 8 frames: 8 of
-    128 x 128, 2 of 512 x 512.
+    CUDA: the largest power of two, up to 32, that takes at most 60 % of the free memory at 4 KiB
+    a pixel (decoding by a VAE in bf16 needs most of that). Elsewhere 2**19 pixels, but 1 to 8
+    frames: 8 of 128 x 128, 2 of 512 x 512.
     """
     if device.type != "cuda":
         return min(max(2**19 // pixels, 1), 8)
     free, _ = torch.cuda.mem_get_info(device)
-    room = min(max(int(0.6 * free / (4096 * pixels)), 1), 32)
-    return 2 ** (room.bit_length() - 1)
+    frames = min(max(int(0.6 * free / (4096 * pixels)), 1), 32)
+    return 2 ** (frames.bit_length() - 1)
 
 
-def make_scheduler(name: str, own: SchedulerMixin) -> SchedulerMixin:
-    """A scheduler with the configuration of the model's own, or that one itself if `name` is "".
+def make_scheduler(name: str, default: ConfigMixin) -> ConfigMixin:
+    """The scheduler of this name with the configuration of the model's own, which is `default`.
 
-    `name` is one of `SCHEDULERS` or its class. Raises ParameterError if it is not, or if the
-    model cannot use it.
+    `name` is one of `SCHEDULERS` or its class; "" returns `default` itself. Raises ParameterError
+    if there is no such name, or if the model cannot use it.
     """
     if not name:
-        return own
-    asked = f"scheduler {name!r}"
+        return default
+    expected = f"scheduler {name!r}"
     if name not in (*SCHEDULERS, *SCHEDULERS.values()):
-        near = difflib.get_close_matches(name.lower(), SCHEDULERS, n=1, cutoff=0.4)
-        remedy = f"use {near[0]}? " if near else ""
-        raise ParameterError(asked, "no such name", f"{remedy}There are {', '.join(SCHEDULERS)}")
-    wanted = getattr(diffusers, SCHEDULERS.get(name, name))
-    if "beta_schedule" not in own.config:  # flow matching, say: another kind of noise
-        remedy = "leave scheduler empty: the model's own"
-        raise ParameterError(asked, f"a model made for {type(own).__name__}", remedy)
+        matches = difflib.get_close_matches(name.lower(), SCHEDULERS, n=1, cutoff=0.4)
+        offer = f"use {matches[0]}? " if matches else ""
+        hint = f"{offer}There are {', '.join(SCHEDULERS)}"
+        raise ParameterError(expected, "no such name", hint)
+    if "beta_schedule" not in default.config:  # another kind of noise, such as flow matching
+        hint = "leave scheduler empty: the model's own"
+        raise ParameterError(expected, f"a model made for {type(default).__name__}", hint)
     plms = {"skip_prk_steps": True} if name in ("pndm", "PNDMScheduler") else {}  # as SD uses it
-    return wanted.from_config(own.config, **plms)
+    return getattr(diffusers, SCHEDULERS.get(name, name)).from_config(default.config, **plms)
 
 
-def resolve(
-    study: Study, pipe: DiffusionPipeline, recommended: dict[str, Any], batch_size: int = 0
+def resolve_settings(
+    study: Study, pipe: DiffusionPipeline, recommendations: dict[str, Any], batch_size: int = 0
 ) -> dict[str, Any]:
-    """The study's settings with every "what suits the model" filled in, JSON-ready.
+    """The generator's settings, JSON-ready; what the study leaves empty suits the model.
 
-    What suits: first what the model's maker recommends, then the defaults of the pipeline's call.
-    `batch_size` is one that a run has frozen, or 0.
+    That is what the model's maker recommends or, without that, the default of the pipeline's call.
+    `batch_size` is the one that a run has recorded, or 0.
     Raises ParameterError if the size does not fit the model.
     """
     call = inspect.signature(pipe.__call__).parameters
-    steps = recommended.get("steps", call["num_inference_steps"].default)
-    scale = recommended.get("guidance_scale", call["guidance_scale"].default)
+    steps = recommendations.get("steps", call["num_inference_steps"].default)
+    scale = recommendations.get("guidance_scale", call["guidance_scale"].default)
     width, height = _size(study, pipe)
     return {
         "model": study.model,
@@ -114,9 +115,9 @@ def _size(study: Study, pipe: DiffusionPipeline) -> tuple[int, int]:
     width, height = study.width or columns * scale, study.height or rows * scale
     unit = math.lcm(scale, 8)  # 8: diffusers' own condition
     if width % unit or height % unit:
-        remedy = f"try {width // unit * unit} x {height // unit * unit}"
-        found = f"a model whose sizes are multiples of {unit}"
-        raise ParameterError(f"frames of {width} x {height}", found, remedy)
+        actual = f"a model whose sizes are multiples of {unit}"
+        hint = f"try {width // unit * unit} x {height // unit * unit}"
+        raise ParameterError(f"frames of {width} x {height}", actual, hint)
     return width, height
 
 

@@ -2,6 +2,7 @@
 
 from pytest import raises
 
+from flopslab.core.parameters import notebook_parameters
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
@@ -68,3 +69,22 @@ def test_outside_of_a_notebook_every_annotated_name_is_a_parameter():
 def test_a_notebook_without_a_parameters_cell_is_told_how_to_write_one():
     with raises(ParameterError, match="passes: int = 3"):
         Study.from_cell(notebook("passes = 2"))
+
+
+def test_a_misspelt_name_that_was_corrected_is_forgotten():
+    misspelt, injected = CELL.replace("passes", "pases"), "# Parameters\npases = 5"
+    assert Study.from_cell(notebook(misspelt, CELL)) == Study()
+    assert (
+        Study.from_cell(notebook(CELL, injected, injected.replace("pases", "passes"))).passes == 5
+    )
+
+
+def test_a_second_annotated_cell_adds_to_the_first():
+    study = Study.from_cell(notebook(CELL.replace("3", "4"), "width: int = 64"))
+    assert (study.passes, study.width) == (4, 64)
+
+
+def test_the_nearest_of_a_notebooks_own_names_is_offered():
+    namespace = notebook('run_dir: str = "a"', '# Parameters\nrun_dri = "b"')
+    with raises(ParameterError, match="use run_dir instead of run_dri"):
+        notebook_parameters(namespace, ["run_dir", "against"])
