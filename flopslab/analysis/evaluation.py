@@ -121,7 +121,7 @@ def _measure_embeddings(
     if embedder is None:
         return dict.fromkeys(("frame_consistency", "clip_score", "diversity"), float("nan"))
     image_embeddings = embedder.images(images)
-    text_embeddings = embedder.texts([" ".join(recipe.words) for recipe in recipes])
+    text_embeddings = embedder.texts([" ".join(recipe.prompt_words) for recipe in recipes])
     return {
         "frame_consistency": metrics.frame_consistency(image_embeddings),
         "clip_score": metrics.clip_score(image_embeddings, text_embeddings),

@@ -1,20 +1,19 @@
 """Every parameter of a film: its name, its meaning, its range."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from flopslab.core.parameters import notebook_parameters
 from flopslab.errors import ParameterError
 
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 TwoLengths = Annotated[list[Milliseconds], Field(min_length=2, max_length=2)]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
-_LITERALS = (str, int, float, list, tuple, dict, set, type(None))
-_NOTEBOOK = {"In", "Out", "exit", "quit", "get_ipython", "open"}
 
 
 class FilmSettings(BaseModel):
@@ -82,28 +81,18 @@ class FilmSettings(BaseModel):
             raise ParameterError("a film with these parameters", actual, hint) from None
 
     @classmethod
-    def from_cell(cls, namespace: Mapping[str, object], own: Collection[str] = ()) -> Self:
-        """The settings in a notebook's parameters cell: pass `globals()` right after it.
+    def from_cell(cls, namespace: Mapping[str, Any], others: Iterable[str] = ()) -> Self:
+        """The settings in a notebook's parameters cell: pass `globals()`.
 
-        `own`: names of the cell that are the notebook's. Every other public name with a literal
-        value is taken for a parameter, so that a mistyped one is an error.
+        `others`: parameters of the cell that are no settings. A mistyped one is an error.
         """
-        return cls(
-            **{
-                name: value
-                for name, value in namespace.items()
-                if name in cls.model_fields or (_is_public(name, value) and name not in own)
-            }
-        )
+        parameters = notebook_parameters(namespace, [*cls.model_fields, *others])
+        return cls(**{name: parameters[name] for name in parameters if name in cls.model_fields})
 
     @property
     def rate(self) -> Fraction:
         """Frames a second as a ratio."""
         return Fraction(self.fps).limit_denominator(1001)
-
-
-def _is_public(name: str, value: object) -> bool:
-    return not name.startswith("_") and name not in _NOTEBOOK and isinstance(value, _LITERALS)
 
 
 def _problem(details: ErrorDetails, names: Mapping[str, object]) -> tuple[str, str]:

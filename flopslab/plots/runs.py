@@ -44,7 +44,7 @@ def pass_column(run: RunDirectory, position: int) -> DescribedFigure:
     if keys[0] not in run.frames:
         hint = f"give one of its positions, {run.positions[0]} to {run.positions[-1]}"
         raise RunError(f"position {position} of {run.directory}", "no frame there", hint)
-    title = f"position {position}: {' '.join(run.recipe(keys[0]).words)}"
+    title = f"position {position}: {' '.join(run.recipe(keys[0]).prompt_words)}"
     labels = [f"pass {number}" for number in run.passes]
     alt = f"The frame at position {position} in {len(keys)} passes"
     pictures = [frame_picture(run, key) for key in keys]

@@ -37,7 +37,7 @@ class Recipe:
     latents: str | None  # digest of the latents beside it, if the run keeps them
     pass_number: int
     position: int
-    words: list[str]  # of the window, silent ones left out
+    words: list[str | None]  # of the window, in order; None for one that is silent
     word_window: list[int]  # first and last position of the window
     prompt: str  # as written in the manifest
     tokens: int  # of the prompt, as the text encoder counts them
@@ -63,6 +63,11 @@ class Recipe:
     def window(self) -> range:
         """The positions of the words around the frame's own."""
         return range(self.word_window[0], self.word_window[1] + 1)
+
+    @property
+    def prompt_words(self) -> list[str]:
+        """The words of the window that are not silent."""
+        return [word for word in self.words if word is not None]
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -149,7 +154,7 @@ class RunContext:
             latents=None if latents is None else array_digest(latents),
             pass_number=frame.key.pass_number,
             position=frame.key.position,
-            words=[word.text for word in frame.words if not word.silent],
+            words=[None if word.silent else word.text for word in frame.words],
             word_window=[frame.window[0], frame.window[-1]],
             prompt=frame.prompt.written,
             tokens=frame.tokens,

@@ -34,14 +34,13 @@ def words(
     """The words around a frame in order, those in its window marked, its own most of all.
 
     `words` and `variant` are those of the frame's run and of another one, by position: where they
-    differ, both are shown. If the words of the window are not all known by position, they stand
-    there without one.
+    differ, both are shown. Silent words are not known while a run is being made.
     """
-    if not all(position in words for position in recipe.window):
-        return _unplaced_words(recipe.words)
     variant = {p: word for p, word in (variant or {}).items() if words.get(p) != word}
     parts = (_placed_word(p, word, variant.get(p), recipe) for p, word in sorted(words.items()))
-    return f'<div class="flopslab flopslab-words">{"".join(parts)}</div>'
+    unknown = sum(position not in words for position in recipe.window)
+    remark = note(f"silent until the run is finished: {unknown} of these words") if unknown else ""
+    return f'<div class="flopslab flopslab-words">{"".join(parts)}</div>{remark}'
 
 
 def _placed_word(position: int, word: Word, variant: Word | None, recipe: Recipe) -> str:
@@ -49,12 +48,6 @@ def _placed_word(position: int, word: Word, variant: Word | None, recipe: Recipe
     role = "centre" if position == recipe.position else role
     text = _word(word, role, f"position {position}")
     return text if variant is None else f"{text}→ {_word(variant, 'variant', '')}"
-
-
-def _unplaced_words(texts: Sequence[str]) -> str:
-    parts = "".join(_word(Word(text), "inside", "") for text in texts)
-    reason = "some words here are silent: which ones is known when the run is finished"
-    return f'<div class="flopslab flopslab-words">{parts}</div>{note(reason)}'
 
 
 def _word(word: Word, role: str, title: str) -> str:

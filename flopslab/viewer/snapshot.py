@@ -122,8 +122,7 @@ class RunSnapshot:
     def words(self, positions: range) -> dict[int, Word]:
         """The words at these positions, as far as they are known: their text, and silence.
 
-        While a run is being made they come from the recipes. A window with silent words does not
-        tell where its words stand.
+        While a run is being made they come from the recipes, which do not hold silent words.
         """
         if self.manifest is None:
             return self._words_of_recipes(positions)
@@ -161,8 +160,8 @@ class RunSnapshot:
         for position in (p for p in self.positions if p in positions):
             with contextlib.suppress(RunError):
                 recipe = self.recipe(FrameKey(self.passes[0], position))
-                if len(recipe.words) == len(recipe.window):
-                    words |= zip(recipe.window, map(Word, recipe.words), strict=True)
+                pairs = zip(recipe.window, recipe.words, strict=True)
+                words |= {p: Word(word) for p, word in pairs if word is not None}
         return {position: words[position] for position in positions if position in words}
 
     def _read_times(self) -> dict[FrameKey, int]:
