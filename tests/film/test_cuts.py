@@ -58,6 +58,7 @@ def test_a_crossfade_ends_with_the_pure_new_picture_at_its_word(twelve, film, ti
     path = film(twelve, timing=timing, transition="crossfade", quality=1).path
     frames, starts = luma(path), [word["start_ms"] for word in words(12, spread=90)]
     slack = 0 if timing == "exact" else 20
+    assert abs(video_end(path) - words(12, spread=90)[-1]["end_ms"]) <= slack + 1e-6
     for number, start in enumerate(starts[1:], 2):
         new = next(picture for time, picture in frames if time >= start - slack)
         assert code(new) == number and np.all(np.minimum(abs(new), abs(1 - new)) < 0.08)
