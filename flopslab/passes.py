@@ -24,7 +24,7 @@ from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.words.sequence import Word, read_sequence
+from flopslab.words.sequence import TimedSequence, read_timed_sequence
 
 Latents = Sequence[np.ndarray | None]
 
@@ -70,14 +70,15 @@ def run(
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
-    words = read_sequence(study.sequence)
+    sequence = read_timed_sequence(study.sequence)
+    words = sequence.words
     progress = progress or _pass_bars(study, len(words))
     with (
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
         Store(study.output_dir, reuse_from) as store,
         _closing(progress),
     ):
-        generator = _prepare(study, words, generator, store, external_frames or {})
+        generator = _prepare(study, sequence, generator, store, external_frames or {})
         passes, frames = [], []
         for number in range(1, study.passes + 1):
             start = time.perf_counter()
@@ -168,20 +169,21 @@ def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> Non
 
 def _prepare(
     study: Study,
-    words: Sequence[Word],
+    sequence: TimedSequence,
     generator: Generator | None,
     store: Store,
     external_frames: Mapping[int, Image.Image],
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
+    length = len(sequence.words)
     if study.passes > 1:
-        for sentence in validation.warnings_for(study, len(words)):
+        for sentence in validation.warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     generator = generator or load_generator(study, frozen_batch_size(study))
     validation.check_refinement(study, generator.settings["steps"])
-    frames = Windowing(study, len(words)).positions
+    frames = Windowing(study, length).positions
     validation.check_external_frames(study, external_frames, frames, generator.size)
-    store.bind(study, generator.settings, words, external_frames)
+    store.bind(study, generator.settings, sequence, external_frames)
     return generator
 
 

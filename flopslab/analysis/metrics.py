@@ -25,14 +25,20 @@ WINDOW = 11  # width and height of SSIM's window, in pixels
 # Two images
 
 
+def pixel_difference(a: Image.Image, b: Image.Image) -> np.ndarray:
+    """[height, width, 3]: the pixels of `a` minus those of `b`, in [-1, 1]."""
+    _check_comparable(a, b)
+    return _pixels(a) - _pixels(b)
+
+
 def pixel_distance(a: Image.Image, b: Image.Image) -> float:
     """Mean absolute difference of the pixels, 0 (equal) to 1 (black against white)."""
-    return float(np.abs(_difference(a, b)).mean())
+    return float(np.abs(pixel_difference(a, b)).mean())
 
 
 def rmse(a: Image.Image, b: Image.Image) -> float:
     """Root of the mean squared difference of the pixels, 0 to 1; at least `pixel_distance`."""
-    return float(np.sqrt(np.square(_difference(a, b)).mean()))
+    return float(np.sqrt(np.square(pixel_difference(a, b)).mean()))
 
 
 def ssim(a: Image.Image, b: Image.Image) -> float:
@@ -207,11 +213,6 @@ def _mean(values: Sequence[float] | np.ndarray) -> float:
 def _pixels(image: Image.Image) -> np.ndarray:
     """[height, width, 3] from 0 to 1."""
     return np.asarray(image, dtype=float) / 255
-
-
-def _difference(a: Image.Image, b: Image.Image) -> np.ndarray:
-    _check_comparable(a, b)
-    return _pixels(a) - _pixels(b)
 
 
 def _lightness(image: Image.Image) -> np.ndarray:

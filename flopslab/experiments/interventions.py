@@ -7,7 +7,7 @@ what it does reach, its cone, is made.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
 from flopslab.runs import filesystem, layout
 from flopslab.runs.reader import frozen_batch_size, open_run
-from flopslab.words.sequence import read_sequence
+from flopslab.words.sequence import TimedSequence, read_sequence, read_timed_sequence
 
 __all__ = [
     "Change",
@@ -91,11 +91,12 @@ def intervene_each(
 
     Every change is checked before the first is run. See `intervene`.
     """
-    words = read_sequence(study.sequence)
+    sequence = read_timed_sequence(study.sequence)
     for change in changes:
-        check_change(study, change, words)
+        check_change(study, change, sequence.words)
     generator = base_run(study, generator, progress)
-    cones = [affected_frames(study, change, len(words)) for change in changes]
+    length = len(sequence.words)
+    cones = [affected_frames(study, change, length) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
     cone_progress = _ConeProgress(
         progress or PassBars(1, 0, names=[f"{len(changes)} {name}"]), cones
@@ -103,7 +104,7 @@ def intervene_each(
     paths = directories or [None] * len(changes)
     try:
         return [
-            _intervene(study, words, change, cone, generator, cone_progress, path)
+            _intervene(study, sequence, change, cone, generator, cone_progress, path)
             for change, cone, path in zip(changes, cones, paths, strict=True)
         ]
     finally:
@@ -135,20 +136,20 @@ def base_run(
 
 def _intervene(
     study: Study,
-    words: Words,
+    sequence: TimedSequence,
     change: Change,
     cone: Cone,
     generator: Generator,
     progress: "_ConeProgress",
     directory: str | Path | None,
 ) -> Intervention:
-    base = Path(study.output_dir)
+    base, words = Path(study.output_dir), sequence.words
     directory = Path(directory or intervention_directory(study, change))
-    _write_record(directory, _record(change, words), change.apply(words))
-    sequence = str(directory / layout.SEQUENCE)
+    changed = replace(sequence, words=change.apply(words))
+    _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
     run(
-        study.replace(output_dir=str(directory), sequence=sequence),
+        study.replace(output_dir=str(directory), sequence=str(directory / layout.SEQUENCE)),
         generator,
         progress,
         reuse_from=base,
@@ -172,17 +173,17 @@ def _record(change: Change, words: Words) -> dict[str, Any]:
     return describe_change(change) | {"base_words": json_digest([word.entry for word in words])}
 
 
-def _write_record(directory: Path, record: dict[str, Any], words: Words) -> None:
+def _write_record(directory: Path, record: dict[str, Any], sequence: TimedSequence) -> None:
     """Write the record and the changed words. RunError if another intervention lives there."""
     data = json.dumps(record, indent=2).encode()
     present = filesystem.read(directory / layout.INTERVENTION)
     if present not in (None, data):
         hint = "choose another directory"
         raise RunError(f"{record} in {directory}", f"another one: {present.decode()}", hint)
-    sequence = json.dumps({"sequence": [word.entry for word in words]}, indent=2).encode()
+    words = json.dumps(sequence.content, indent=2).encode()
     with filesystem.explained(directory):
         directory.mkdir(parents=True, exist_ok=True)
-        files = {directory / layout.INTERVENTION: data, directory / layout.SEQUENCE: sequence}
+        files = {directory / layout.INTERVENTION: data, directory / layout.SEQUENCE: words}
         filesystem.replace(files)
 
 

@@ -26,6 +26,8 @@ def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dic
     return {
         "frames": [_frame(frame, column) for frame, column in zip(frames, columns, strict=True)],
         "total_frames": len(frames),
+        "total_duration_ms": context.sequence.total_duration_ms,
+        "inter_word_silence_ms": context.sequence.inter_word_silence_ms,
         "context_diameter": study.context_diameter,
         "frame_interval": study.frame_interval,
         "prompt_style": study.prompt_style,
@@ -46,7 +48,7 @@ def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dic
         "parameters": study.model_dump(exclude={"output_dir"}),
         "settings": pixel_settings(context.settings),
         "made_by": _makers(everything),
-        "sequence": [word.entry for word in context.words],
+        "sequence": [word.entry for word in context.sequence.words],
     }
 
 

@@ -20,7 +20,7 @@ from flopslab.core.plan import Frame
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study, acts_directly, refinement_names
 from flopslab.core.windows import FrameKey
-from flopslab.words.sequence import Word
+from flopslab.words.sequence import TimedSequence
 
 FORMAT = 3  # of the record
 ALGORITHM = 1  # raise it when the same recipe would give other pixels
@@ -89,7 +89,7 @@ class RunContext:
 
     study: Study
     settings: Mapping[str, Any]  # the generator's, resolved and JSON-ready
-    words: tuple[Word, ...]  # the whole sequence
+    sequence: TimedSequence
     external_frames: Mapping[int, Image.Image] = field(default_factory=dict)  # by position
 
     @property
@@ -168,7 +168,7 @@ class RunContext:
     def _sequence_digest(self) -> str:
         """Of the words and their sizes; timings change no pixel."""
         return json_digest(
-            [[word.text, word.size] + ["silent"] * word.silent for word in self.words]
+            [[word.text, word.size] + ["silent"] * word.silent for word in self.sequence.words]
         )
 
     def _refinement(self) -> dict[str, Any]:

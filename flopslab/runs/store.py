@@ -26,7 +26,7 @@ from flopslab.runs.cache import FrameCache
 from flopslab.runs.frame_files import decode_frame, decode_latents, encode_frame, encode_latents
 from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
-from flopslab.words.sequence import Word
+from flopslab.words.sequence import TimedSequence
 
 COPIES = 32  # frames of another run that are written together
 
@@ -78,7 +78,7 @@ class Store:
         self,
         study: Study,
         settings: Mapping[str, Any],
-        words: Sequence[Word],
+        sequence: TimedSequence,
         external_frames: Mapping[int, Image.Image] | None = None,
     ) -> None:
         """Take on a study; `external_frames`: pictures from outside, by position in pass 1.
@@ -87,7 +87,7 @@ class Store:
         """
         if not self._lock.is_held:
             raise _out_of_order(self.directory, "it is not open", "use it in a with statement")
-        context = RunContext(study, settings, tuple(words), external_frames or {})
+        context = RunContext(study, settings, sequence, external_frames or {})
         expected, actual = context.parameters(), self.parameters
         differences = [name for name in actual if actual[name] != expected.get(name)]
         if differences:

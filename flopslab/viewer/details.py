@@ -3,75 +3,76 @@
 import ipywidgets as widgets
 from PIL import Image
 
-from flopslab.core import refinement
 from flopslab.core.compositing import METHODS
-from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.errors import FlopslabError
-from flopslab.runs.provenance import REFINEMENT, Recipe
-from flopslab.viewer import html as views
-from flopslab.viewer.html import Seen
-from flopslab.viewer.overview import png
-from flopslab.viewer.panels import EMPTY, Panel
-from flopslab.viewer.snapshot import Album, Key
+from flopslab.runs.inspection import context_of
+from flopslab.runs.provenance import Recipe
+from flopslab.viewer import html, images
+from flopslab.viewer.html import NeighbourView
+from flopslab.viewer.panels import Panel
+from flopslab.viewer.snapshot import RunSnapshot
 
 
-class Particulars(widgets.VBox):
-    """What a picture looked at; `facts` is a widget of its own, to be placed beside it."""
+class Details(widgets.VBox):
+    """What a picture was made from; `facts` is a widget of its own, to be placed elsewhere."""
 
     def __init__(self) -> None:
-        self.facts, self.strip, self.recipe = (widgets.HTML() for _ in range(3))
+        self.title, self.facts, self.strip, self.recipe = (widgets.HTML() for _ in range(4))
         self.start = Panel()
-        self.start.layout.width = "160px"
-        self.facts.layout.flex = "1 1 300px"
+        self.start.layout.width = "96px"
         self.strip.layout.flex = "1 1 320px"
-        self.title = widgets.HTML()
-        seen = widgets.HBox([self.start, self.strip])
-        seen.layout.grid_gap, seen.layout.flex_flow = "16px", "row wrap"
-        record = widgets.Accordion([self.recipe], titles=["Recipe"])
-        super().__init__([self.title, seen, record])
+        self.neighbours = widgets.HBox([self.start, self.strip])
+        self.neighbours.layout.grid_gap, self.neighbours.layout.flex_flow = "16px", "row wrap"
+        self.record = widgets.Accordion([self.recipe])
+        super().__init__([self.title, self.neighbours, self.record])
 
-    def show(self, album: Album, key: Key) -> None:
-        """The particulars of this picture. RunError if it cannot be read."""
-        recipe = album.recipe(key)
-        self.facts.value = views.facts(recipe)
-        self.recipe.value = views.whole_recipe(recipe)
-        self.strip.value = views.strip(_seen(album, recipe), recipe.position)
-        self._start(album, recipe)
+    def show(self, run: RunSnapshot, key: FrameKey, name: str = "") -> None:
+        """The details of this picture; `name`: of its run, if there are two.
 
-    def _start(self, album: Album, recipe: Recipe) -> None:
+        RunError if the picture cannot be read.
+        """
+        recipe = run.recipe(key)
+        self.facts.value = html.table(html.facts(recipe, name))
+        self.recipe.value = html.whole_recipe(recipe)
+        self.record.titles = [f"Recipe of {name}" if name else "Recipe"]
+        self.strip.value = html.strip(_views(run, recipe), key)
+        self.title.value = html.title(_headline(recipe, name))
+        self._show_start(run, recipe)
+        self.layout.display = None
+
+    def clear(self) -> None:
+        """Nothing: there is no picture."""
+        self.facts.value, self.layout.display = "", "none"
+
+    def _show_start(self, run: RunSnapshot, recipe: Recipe) -> None:
         """The image that the frame started from, composed again, if there is one."""
         try:
-            image, said = started_from(album, recipe), "what it started from"
+            image, text = start_image(run, recipe), "started from"
         except FlopslabError as error:  # a neighbour is gone, or damaged
-            image, said = None, error.found
-        self.start.show(png(image) if image else EMPTY, said)
+            image, text = None, error.actual
+        self.start.show(images.encode(image, "PNG") if image else images.EMPTY, text)
         self.start.layout.display = "none" if image is None else None
-        self.title.value = views.title(_headline(recipe))
 
 
-def _headline(recipe: Recipe) -> str:
-    if recipe.number == 1:
-        return "What it looked at"
-    return f"What it looked at: {METHODS[recipe.made_with['method']].summary}"
-
-
-def started_from(album: Album, recipe: Recipe) -> Image.Image | None:
+def start_image(run: RunSnapshot, recipe: Recipe) -> Image.Image | None:
     """The image that a frame started from; None in pass 1 and for noise or latents."""
-    if recipe.number == 1 or METHODS[recipe.made_with["method"]].takes_latents:
+    if not recipe.inputs or METHODS[recipe.study.method].takes_latents:
         return None
-    refined = {name: recipe.made_with[name] for name in REFINEMENT if name in recipe.made_with}
-    places = [recipe.position + entry["offset"] for entry in recipe.pixels["inputs"]]
-    weights = [weight for _, weight in views.neighbours(recipe)]
-    return refinement.context(
-        Study.of(**refined),
-        album,
-        recipe.number,
-        recipe.position,
-        dict(zip(places, weights, strict=True)),
-        dict(zip(places, recipe.input_positions, strict=True)),
-    ).init
+    return context_of(recipe, run).init
 
 
-def _seen(album: Album, recipe: Recipe) -> list[Seen]:
-    before = recipe.number - 1
-    return [Seen(p, weight, album.thumbnail((before, p))) for p, weight in views.neighbours(recipe)]
+def _headline(recipe: Recipe, name: str) -> str:
+    subject = f"What the frame of {name} looked at" if name else "What it looked at"
+    return f"{subject}: {METHODS[recipe.study.method].summary}" if recipe.inputs else subject
+
+
+def _views(run: RunSnapshot, recipe: Recipe) -> list[NeighbourView]:
+    """What the frame looked at, with the thumbnail of each neighbour."""
+    keys = [FrameKey(recipe.pass_number - 1, entry.source) for entry in recipe.inputs]
+    thumbnails = [run.thumbnail(key) for key in keys]
+    addresses = [images.data_uri(data) if data else None for data in thumbnails]
+    return [
+        NeighbourView(entry.source, entry.weight, address)
+        for entry, address in zip(recipe.inputs, addresses, strict=True)
+    ]

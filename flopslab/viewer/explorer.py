@@ -4,23 +4,26 @@ A thin shell of ipywidgets. Thumbnails, the map and the look for new frames are 
 step of a slider only swaps bytes and text.
 """
 
+import itertools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import ipywidgets as widgets
 
 from flopslab.core.generator import Generator
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.viewer import html as views
-from flopslab.viewer.details import Particulars
-from flopslab.viewer.intervention_panel import WordChanger
-from flopslab.viewer.overview import DIFFERENCE
+from flopslab.viewer import html
+from flopslab.viewer.details import Details
+from flopslab.viewer.intervention_panel import InterventionPanel
+from flopslab.viewer.map_image import DIFFERENCE
 from flopslab.viewer.panels import Panels
 from flopslab.viewer.run_map import RunMap
-from flopslab.viewer.snapshot import Album, Key
+from flopslab.viewer.snapshot import RunSnapshot
 
 POLL = 1.0  # seconds between two looks at a run that is being made
-PART = 0.7  # seconds of work between two drawings of the map
+SLICE = 0.7  # seconds of work between two drawings of the map
 
 
 class Explorer(widgets.VBox):
@@ -38,165 +41,204 @@ class Explorer(widgets.VBox):
         generator: Generator | None = None,
         follow: bool = True,
     ) -> None:
-        self._closed, self._thread, self._asked = threading.Event(), None, False
-        self.album, self.against = Album(directory), None
-        if not self.album.keys:
-            remedy = "give the output_dir of a run that has made its first frames"
-            raise RunError(f"the run in {directory}", "no frames", remedy)
-        self._showing, self._working = threading.RLock(), threading.Lock()
-        self._starting = threading.Lock()
+        self.base, self.variant = RunSnapshot(directory), None
+        if not self.base.keys:
+            hint = "give the output_dir of a run that has made its first frames"
+            raise RunError(f"the run in {directory}", "no frames", hint)
+        self._thread: threading.Thread | None = None
+        self._stop, self._request = threading.Event(), threading.Event()
+        self._show_lock, self._work_lock = threading.RLock(), threading.Lock()
+        self._start_lock = threading.Lock()
         self._was_complete = False
         self._make_controls()
-        self.map = RunMap(self.album, self.go)
-        self.panels, self.particulars = Panels(), Particulars()
-        self.changer = WordChanger(self.album, generator, self._begin, self._end)
-        self.heading, self.words, self.problem = (widgets.HTML() for _ in range(3))
-        super().__init__(self._laid_out())
+        self._make_parts(generator)
+        super().__init__(self._layout())
         self.add_class("flopslab-explorer")
         self._read_range()
-        self.number.value = self.album.passes[-1]
+        self.pass_number.value = self.base.passes[-1]
         self._observe()
         self.compare(against, follow)
 
+    @property
+    def key(self) -> FrameKey:
+        """The frame that is shown."""
+        return FrameKey(self.pass_number.value, self.position.value)
+
+    def go(self, key: tuple[int, int]) -> None:
+        """Show this pass and position."""
+        with self._show_lock:
+            self.pass_number.value, self.position.value = key
+
     def compare(self, against: str | Path | None, follow: bool = True) -> None:
         """Show this run beside the first; None: the first alone."""
-        with self._working:  # no value of the run before may arrive in the map of this one
-            self.against = Album(against) if against else None
-            self.map.compare(self.against)
+        with self._work_lock:  # no value of the run before may arrive in the map of this one
+            self.variant = RunSnapshot(against) if against else None
+            self.map.compare(self.variant)
+            self._read_range()
             self._show()
         if follow:
             self.follow()
 
-    def go(self, key: Key) -> None:
-        """Show this pass and position."""
-        with self._showing:
-            self.number.value, self.position.value = key
-
     def follow(self) -> None:
         """Take in what is on the disk, now and for as long as the runs grow, in a thread."""
-        with self._starting:
-            self._asked = True
+        with self._start_lock:
+            self._request.set()
             if not self._thread:
                 self._thread = threading.Thread(target=self._keep_up, daemon=True)
                 self._thread.start()
 
     def catch_up(self, seconds: float = float("inf")) -> bool:
-        """Take in what is on the disk: frames, thumbnails, the map. Is there more to do?"""
-        with self._working:
-            albums = [album for album in (self.album, self.against) if album]
-            changed = set().union(*(album.refresh() for album in albums))
-            if changed or self._complete() != self._was_complete:
-                self._was_complete = self._complete()
-                self.map.changed(changed)
+        """Take in what is on the disk: frames, thumbnails, the map; whether there is more to do."""
+        with self._work_lock:
+            changes = set().union(*(run.refresh() for run in self._runs()))
+            if changes or self._is_complete() != self._was_complete:
+                self._was_complete = self._is_complete()
+                self.map.invalidate(changes)
                 self._read_range()
                 self._show()
             return self.map.work(seconds)
 
     def close(self) -> None:
-        """Stop following and remove the widget."""
-        self._closed.set()
+        """Stop following and any intervention, then remove the widget and all its parts."""
+        if self.comm is None:  # closed before, or never opened
+            return
+        self._stop.set()
+        self.intervention.stop()
+        thread = self._thread
+        if thread and thread is not threading.current_thread():
+            thread.join()
+        for part in {part for root in self._roots() for part in _parts(root)} - {self}:
+            part.close()
         super().close()
 
     def _make_controls(self) -> None:
         self.position = widgets.IntSlider(description="position", layout={"flex": "1 1 320px"})
         self.play = widgets.Play(interval=400, show_repeat=False)
-        self.number = widgets.IntSlider(description="pass", min=1, layout={"width": "230px"})
+        self.pass_number = widgets.IntSlider(description="pass", min=1, layout={"width": "230px"})
         self.all_passes = widgets.Checkbox(description="all passes", indent=False)
         self.all_passes.layout.width = "auto"
         self.refresh = widgets.Button(description="Refresh", icon="refresh")
-        for slider in (self.position, self.number):
+        for slider in (self.position, self.pass_number):
             slider.style.description_width = "auto"
 
-    def _laid_out(self) -> list[widgets.Widget]:
+    def _make_parts(self, generator: Generator | None) -> None:
+        self.map = RunMap(self.base, self.go)
+        self.panels, self.details = Panels(), Details()
+        self.intervention = InterventionPanel(
+            self.base, generator, self._begin_intervention, lambda _: self.follow()
+        )
+        self.heading, self.words, self.problem = (widgets.HTML() for _ in range(3))
+
+    def _layout(self) -> list[widgets.Widget]:
         line = {"align_items": "center", "flex_flow": "row wrap", "grid_gap": "4px 16px"}
         top = {"align_items": "flex-start", "flex_flow": "row wrap", "grid_gap": "8px 24px"}
         heading = widgets.HBox([self.heading, self.refresh], layout=line)
         heading.layout.justify_content = "space-between"
-        controls = [self.play, self.position, self.number, self.all_passes]
+        controls = [self.play, self.position, self.pass_number, self.all_passes]
+        beside = widgets.VBox([self.details.facts, self.details], layout={"flex": "1 1 440px"})
         return [
             heading,
             self.map,
             widgets.HBox(controls, layout=line),
             self.words,
-            self.changer,
+            self.intervention,
             self.problem,
-            widgets.HBox([self.panels, self.particulars.facts], layout=top),
-            self.particulars,
+            widgets.HBox([self.panels, beside], layout=top),
         ]
 
     def _observe(self) -> None:
-        widgets.jslink((self.play, "value"), (self.position, "value"))
+        self._link = widgets.jslink((self.play, "value"), (self.position, "value"))
         self.refresh.on_click(lambda _: self.follow())
-        for control in (self.position, self.number, self.all_passes):
+        for control in (self.position, self.pass_number, self.all_passes):
             control.observe(lambda _: self._show(), "value")
         self.map.measure.observe(lambda _: self.follow(), "value")
 
     def _read_range(self) -> None:
         """Sliders and heading for the frames that are there."""
-        passes, positions = self.album.passes, self.album.positions
-        step = positions[1] - positions[0] if len(positions) > 1 else 1
+        passes, positions = self.base.passes, self.base.positions
+        step = min((b - a for a, b in itertools.pairwise(positions)), default=1)
         for slider in (self.position, self.play):
-            slider.max, slider.min, slider.step = positions[-1], positions[0], step
-        self.number.max, self.number.min = passes[-1], passes[0]
-        state = "complete" if self.album.complete else "being made"
-        counted = f"{len(self.album.keys)} frames, {len(passes)} passes, {state}"
-        self.heading.value = views.heading(self.album.directory.name, counted)
+            slider.max, slider.min, slider.step = max(positions), min(positions), step
+        self.pass_number.max, self.pass_number.min = passes[-1], passes[0]
+        state = "complete" if self.base.is_complete else "being made"
+        text = f"{len(self.base.keys)} frames, {len(passes)} passes, {state}"
+        if self.variant:
+            text += f"; base, beside the variant {self.variant.directory.name}"
+        self.heading.value = html.heading(self.base.directory.name, text)
 
     def _show(self) -> None:
         """Everything about the frame that the sliders point to."""
-        with self._showing:
-            key = self.number.value, self.position.value
-            numbers = list(self.album.passes) if self.all_passes.value else [key[0]]
-            self.panels.show(self.album, self.against, numbers, key)
+        with self._show_lock:
+            passes = self.base.passes if self.all_passes.value else [self.key.pass_number]
+            self.panels.show(self.base, self.variant, passes, self.key)
             try:
-                self._tell(key)
+                self._describe(self.key)
                 self.problem.value = ""
             except RunError as error:
-                self.problem.value = views.problem(error)
+                self.details.clear()
+                self.words.value, self.problem.value = "", html.problem(error)
 
-    def _tell(self, key: Key) -> None:
-        """Words and recipe."""
-        if not self.album.has(key):
-            self.words.value = views.note(f"pass {key[0]} has no frame at position {key[1]} yet")
+    def _describe(self, key: FrameKey) -> None:
+        """Words and recipe, which are those of the base run."""
+        self.map.point_to(key)
+        if not self.base.has(key):
+            self.details.clear()
+            text = f"pass {key.pass_number} has no frame at position {key.position} yet"
+            self.words.value = html.note(text)
             return
-        window = self.album.window(key)
-        shown = views.shown_words(window, key[1])
-        known = self.album.words(shown)
-        changed = self.against.words(shown) if self.against else None
-        self.words.value = views.words(known, window, key[1], changed)
-        self.changer.at(key[1], known[key[1]])
-        self.map.at(key)
-        self.particulars.show(self.album, key)
+        recipe = self.base.recipe(key)
+        positions = html.positions_around(recipe.window)
+        words = self.base.words(positions)
+        self.words.value = html.words(
+            recipe, words, self.variant.words(positions) if self.variant else None
+        )
+        self.intervention.point_to(key.position, words.get(key.position))
+        name = f"{self.base.directory.name} (base)" if self.variant else ""
+        self.details.show(self.base, key, name)
 
     def _keep_up(self) -> None:
         """Until everything is there; whatever goes wrong is shown."""
         try:
-            while not self._closed.is_set():
-                self._asked = False
-                if self.catch_up(PART):
+            while not self._stop.is_set():
+                self._request.clear()
+                if self.catch_up(SLICE):
                     continue
-                if not self._complete():
-                    self._closed.wait(POLL)
-                elif self._ends():
+                if not self._is_complete():
+                    self._stop.wait(POLL)
+                elif self._may_end():
                     return
         except Exception as error:  # nobody reads a thread's traceback
             self._thread = None
-            self.problem.value = views.problem(error)
+            self.problem.value = html.problem(error)
 
-    def _ends(self) -> bool:
-        """Whether the thread may end: not if it was asked to go on in the meantime."""
-        with self._starting:
-            if not self._asked:
+    def _may_end(self) -> bool:
+        """Whether the thread may end: not if there was a request in the meantime."""
+        with self._start_lock:
+            if not self._request.is_set():
                 self._thread = None
-            return not self._asked
+            return not self._request.is_set()
 
-    def _complete(self) -> bool:
-        return all(album.complete for album in (self.album, self.against) if album)
+    def _runs(self) -> list[RunSnapshot]:
+        return [run for run in (self.base, self.variant) if run]
 
-    def _begin(self, directory: Path) -> None:
+    def _is_complete(self) -> bool:
+        return all(run.is_complete for run in self._runs())
+
+    def _begin_intervention(self, directory: Path) -> None:
         """An intervention begins to fill this directory."""
         self.compare(directory)
         self.map.measure.value = DIFFERENCE
 
-    def _end(self, _: object) -> None:
-        self.follow()
+    def _roots(self) -> list[widgets.Widget]:
+        """What all parts hang on: the link and panels out of sight have no place in the layout."""
+        return [self, self._link, *self.panels.panels.values()]
+
+
+def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """A widget and all that hang on it: children, layouts, styles."""
+    yield widget
+    for name in widget.keys:
+        value = getattr(widget, name)
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, widgets.Widget):
+                yield from _parts(part)

@@ -1,5 +1,9 @@
-"""The explorer's view as one HTML file that needs nothing else, for people without a kernel."""
+"""The explorer's view as one HTML file that needs nothing else, for people without a kernel.
 
+Every text is rendered here, by the functions of the explorer; the page's script only places it.
+"""
+
+import contextlib
 import json
 from collections.abc import Iterator
 from html import escape
@@ -8,14 +12,19 @@ from typing import Any
 
 from PIL import Image
 
-from flopslab.errors import RunError
-from flopslab.runs import filesystem as disk
-from flopslab.viewer import html as views
-from flopslab.viewer import overview
-from flopslab.viewer.snapshot import Album, Key, jpeg
+from flopslab.core.digests import pixel_digest
+from flopslab.core.windows import FrameKey
+from flopslab.errors import FlopslabError, RunError
+from flopslab.runs import filesystem
+from flopslab.viewer import html, images, map_image
+from flopslab.viewer.html import NeighbourView
+from flopslab.viewer.panels import BASE, DIFFERENCE, VARIANT
+from flopslab.viewer.snapshot import RunSnapshot
 
-_STATIC = Path(__file__).parent / "static"
 SMALLEST = 32  # pixels that a picture keeps, however many there are
+_STATIC = Path(__file__).parent / "static"
+
+Runs = dict[str, RunSnapshot]  # the base and, if there is one, the variant
 
 
 def export_html(
@@ -31,29 +40,31 @@ def export_html(
     stored once. `side`: pixels of a picture's longer side, fewer if all of them together would be
     more than `most_megabytes`. RunError if there is no run.
     """
-    albums = {"base": Album(directory)} | ({"changed": Album(against)} if against else {})
-    if not albums["base"].keys:
+    runs = {BASE: RunSnapshot(directory)} | ({VARIANT: RunSnapshot(against)} if against else {})
+    if not runs[BASE].keys:
         raise RunError(f"the run in {directory}", "no frames", "give the output_dir of a run")
-    pictures = _pictures(list(albums.values()), side, most_megabytes * 1e6)
-    data = _contents(albums) | {"pictures": pictures}
-    path = Path(path)
-    with disk.explained(path):
+    page, path = _page(runs, side, most_megabytes * 1e6), Path(path)
+    with filesystem.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_page(albums["base"], data), encoding="utf-8")
+        path.write_text(page, encoding="utf-8")
     return path
 
 
-def _page(album: Album, data: dict[str, Any]) -> str:
+def _page(runs: Runs, side: int, most_bytes: float) -> str:
     """The template with everything put in; no word is ever markup."""
+    base = runs[BASE]
+    name, passes, positions = base.directory.name, base.passes, base.positions
+    data = _contents(runs) | _pictures(runs, side, most_bytes)
     parts = {
-        "TITLE": escape(album.directory.name),
+        "TITLE": escape(name),
+        "ABOUT": f"{len(base.keys)} frames: {len(positions)} positions, {len(passes)} passes",
+        "RUN": f" ({escape(name)}, base)" if VARIANT in runs else "",
         "STYLE": _read("explorer.css") + _read("export.css"),
         "MAP": _read("sequence_map.js").replace("export default { render };", ""),
         "SCRIPT": _read("export.js"),
         "DATA": json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c"),
     }
-    page = _read("export.html")
-    pieces = page.split("%%")  # text, name, text, name, ..., text
+    pieces = _read("export.html").split("%%")  # text, name, text, name, ..., text
     return "".join(parts[piece] if n % 2 else piece for n, piece in enumerate(pieces))
 
 
@@ -61,60 +72,74 @@ def _read(name: str) -> str:
     return (_STATIC / name).read_text(encoding="utf-8")
 
 
-def _pictures(albums: list[Album], side: int, most: float) -> dict[str, str]:
-    """Each different picture once, by the digest of its pixels, as a data URI."""
+def _contents(runs: Runs) -> dict[str, Any]:
+    """The map, and what is said about each position and each frame."""
+    base = runs[BASE]
+    keys = [key for key in base.keys if base.thumbnail(key)]
+    sheet = images.encode(map_image.thumbnail_sheet(base), "WEBP")
+    return {
+        "passes": base.passes,
+        "positions": base.positions,
+        "rows": map_image.row_names(base),
+        "columns": map_image.column_names(base),
+        "map": images.data_uri(sheet, "WEBP"),
+        "words": {key.position: _words(runs, key) for key in keys},
+        "frames": {_name(key): _frame(runs, key) for key in keys},
+    }
+
+
+def _words(runs: Runs, key: FrameKey) -> str:
+    recipe = runs[BASE].recipe(key)
+    positions = html.positions_around(recipe.window)
+    variant = runs[VARIANT].words(positions) if VARIANT in runs else None
+    return html.words(recipe, runs[BASE].words(positions), variant)
+
+
+def _frame(runs: Runs, key: FrameKey) -> dict[str, Any]:
+    base = runs[BASE]
+    recipe = base.recipe(key)
+    neighbours = [NeighbourView(entry.source, entry.weight) for entry in recipe.inputs]
+    name = f"{base.directory.name} (base)" if VARIANT in runs else ""
+    return {
+        "strip": html.strip(neighbours, key),
+        "facts": html.table(html.facts(recipe, name)),
+        "marks": map_image.ancestor_cells(base, key),
+    }
+
+
+def _pictures(runs: Runs, side: int, most_bytes: float) -> dict[str, Any]:
+    """`pictures`: the digest of each frame's, by kind; `files`: each different one, as a data URI.
+
+    A damaged picture has no part in it.
+    """
     while True:
-        files = {digest: _shrunk(image, side) for digest, image in _different(albums)}
-        if sum(map(len, files.values())) * 4 / 3 <= most or side <= SMALLEST:
-            return {digest: views.data_uri(data) for digest, data in files.items()}
+        pictures, files = _shrink_all(runs, side)
+        if sum(map(len, files.values())) * 4 / 3 <= most_bytes or side <= SMALLEST:
+            uris = {digest: images.data_uri(data) for digest, data in files.items()}
+            return {"pictures": pictures, "files": uris}
         side = max(SMALLEST, side * 2 // 3)
 
 
-def _different(albums: list[Album]) -> Iterator[tuple[str, Image.Image]]:
-    seen = set()
-    for album, key in _readable(albums):
-        digest = album.recipe(key).digest
-        if digest not in seen:
-            seen.add(digest)
-            yield digest, album.image(*key)
+def _shrink_all(runs: Runs, side: int) -> tuple[dict[str, dict[str, str]], dict[str, bytes]]:
+    pictures: dict[str, dict[str, str]] = {kind: {} for kind in runs}
+    files: dict[str, bytes] = {}
+    for kind, key, image in _images(runs):
+        digest = pixel_digest(image)
+        pictures.setdefault(kind, {})[_name(key)] = digest
+        if digest not in files:
+            files[digest] = images.shrink(image, side)
+    return pictures, files
 
 
-def _readable(albums: list[Album]) -> Iterator[tuple[Album, Key]]:
-    """Every picture that is whole: a damaged one is not in the file."""
-    return ((album, key) for album in albums for key in album.keys if album.thumbnail(key))
+def _images(runs: Runs) -> Iterator[tuple[str, FrameKey, Image.Image]]:
+    """Every picture that is whole, and the differences of two that can be compared."""
+    for kind, run in runs.items():
+        yield from ((kind, key, run.image(key)) for key in run.keys if run.thumbnail(key))
+    for key in runs[BASE].keys if VARIANT in runs else ():
+        with contextlib.suppress(FlopslabError):
+            image = images.difference(*(run.image(key) for run in runs.values()))
+            yield DIFFERENCE, key, image
 
 
-def _shrunk(image: Image.Image, side: int) -> bytes:
-    image = image.copy()
-    image.thumbnail((side, side))
-    return jpeg(image)
-
-
-def _contents(albums: dict[str, Album]) -> dict[str, Any]:
-    """What is said about the pictures, JSON-ready."""
-    base = albums["base"]
-    everywhere = range(1, base.positions[-1] + 1 + views.MARGIN)
-    overall = overview.webp(overview.of_pictures(base))
-    return {
-        "name": base.directory.name,
-        "passes": base.passes,
-        "positions": base.positions,
-        "words": {name: album.words(everywhere) for name, album in albums.items()},
-        "map": views.data_uri(overall, "image/webp"),
-        "frames": {
-            name: {f"{n}/{p}": _frame(album, (n, p)) for _, (n, p) in _readable([album])}
-            for name, album in albums.items()
-        },
-        "margin": views.MARGIN,
-    }
-
-
-def _frame(album: Album, key: Key) -> dict[str, Any]:
-    recipe, window = album.recipe(key), album.window(key)
-    return {
-        "picture": recipe.digest,
-        "window": [window[0], window[-1]],
-        "neighbours": views.neighbours(recipe),
-        "seen": album.ancestors(key),
-        "facts": views.particulars(recipe),
-    }
+def _name(key: FrameKey) -> str:
+    return f"{key.pass_number}/{key.position}"

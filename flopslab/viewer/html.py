@@ -1,93 +1,96 @@
 """What the viewer says about a frame, as HTML. Pure; words are data, and every one is escaped."""
 
 import json
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
+from typing import Any
 
 from flopslab.errors import FlopslabError
 from flopslab.runs.provenance import Recipe
+from flopslab.words.sequence import Word
 
 MARGIN = 6  # words that are shown on either side of the window
+BAR = 20  # pixels of the largest weight in a strip
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A neighbour that a frame looked at: where it stands, how much it counts, what it shows."""
+class NeighbourView:
+    """A neighbour as a frame's strip shows it: where it stands, how much it counts, its picture."""
 
     position: int
     weight: float  # share of all neighbours, 0 to 1
-    thumbnail: bytes | None  # a JPEG file
+    address: str | None = None  # of its picture; None: it cannot be read, or comes later
 
 
-def shown_words(window: range, position: int) -> range:
+def positions_around(window: range) -> range:
     """The positions of the words to show: the window and some on either side."""
-    return range(min(window[0], position) - MARGIN, max(window[-1], position) + 1 + MARGIN)
+    return range(window[0] - MARGIN, window[-1] + 1 + MARGIN)
 
 
 def words(
-    known: Mapping[int, str],
-    window: range,
-    position: int,
-    changed: Mapping[int, str] | None = None,
+    recipe: Recipe, words: Mapping[int, Word], variant: Mapping[int, Word] | None = None
 ) -> str:
-    """The words in order, those in the window marked, the position's own most of all.
+    """The words around a frame in order, those in its window marked, its own most of all.
 
-    `changed`: the words of another run; where they differ, both are shown.
+    `words` and `variant` are those of the frame's run and of another one, by position: where they
+    differ, both are shown. If the words of the window are not all known by position, they stand
+    there without one.
     """
-    changed = {p: word for p, word in (changed or {}).items() if known.get(p) != word}
-    places = "".join(
-        f'<bdi class="{_role(p, window, position)}" title="position {p}">{escape(word)}</bdi> '
-        + (f'→ <bdi class="changed">{escape(changed[p])}</bdi> ' if p in changed else "")
-        for p, word in sorted(known.items())
-    )
-    return f'<div class="flopslab flopslab-words">{places}</div>'
+    if not all(position in words for position in recipe.window):
+        return _unplaced_words(recipe.words)
+    variant = {p: word for p, word in (variant or {}).items() if words.get(p) != word}
+    parts = (_placed_word(p, word, variant.get(p), recipe) for p, word in sorted(words.items()))
+    return f'<div class="flopslab flopslab-words">{"".join(parts)}</div>'
 
 
-def _role(place: int, window: range, position: int) -> str:
-    if place == position:
-        return "centre"
-    return "inside" if place in window else "outside"
+def _placed_word(position: int, word: Word, variant: Word | None, recipe: Recipe) -> str:
+    role = "inside" if position in recipe.window else "outside"
+    role = "centre" if position == recipe.position else role
+    text = _word(word, role, f"position {position}")
+    return text if variant is None else f"{text}→ {_word(variant, 'variant', '')}"
 
 
-def neighbours(recipe: Recipe) -> list[tuple[int, float]]:
-    """(position, weight) of every frame that a frame looked at, in order; the sum is 1."""
-    weights = [entry["weight"] for entry in recipe.pixels.get("inputs", [])]
-    return list(zip(recipe.input_positions, weights, strict=True))
+def _unplaced_words(texts: Sequence[str]) -> str:
+    parts = "".join(_word(Word(text), "inside", "") for text in texts)
+    reason = "some words here are silent: which ones is known when the run is finished"
+    return f'<div class="flopslab flopslab-words">{parts}</div>{note(reason)}'
 
 
-def strip(looked_at: Sequence[Seen], position: int) -> str:
-    """The neighbours that a frame looked at, each with its weight as a bar."""
-    if not looked_at:
-        return note("The first pass sees words alone.")
-    most = max(seen.weight for seen in looked_at) or 1.0
-    cells = "".join(_cell(seen, seen.position == position, most) for seen in looked_at)
+def _word(word: Word, role: str, title: str) -> str:
+    role = f"{role} silent" if word.silent else role
+    title = f' title="{title}"' if title else ""
+    return f'<bdi class="{role}"{title}>{escape(word.text)}</bdi> '
+
+
+def strip(neighbours: Sequence[NeighbourView], key: tuple[int, int]) -> str:
+    """The neighbours that the frame `key` looked at, each with its weight as a bar."""
+    pass_number, position = key
+    if not neighbours:
+        reason = (
+            "The first pass sees words alone." if pass_number == 1 else "It saw no other frame."
+        )
+        return note(reason)
+    largest = max(view.weight for view in neighbours) or 1.0
+    cells = "".join(_cell(view, view.position == position, largest) for view in neighbours)
     return f'<div class="flopslab flopslab-strip">{cells}</div>'
 
 
-def _cell(seen: Seen, own: bool, most: float) -> str:
-    picture = f'<img alt="" src="{data_uri(seen.thumbnail)}">' if seen.thumbnail else "<i></i>"
+def _cell(view: NeighbourView, is_own: bool, largest: float) -> str:
+    picture = f'<img alt="" src="{view.address}">' if view.address else "<i></i>"
     return (
-        f'<figure class="{"own" if own else "other"}" title="position {seen.position}">{picture}'
-        f'<b style="height:{20 * seen.weight / most:.1f}px"></b><small>{seen.weight:.1%}</small>'
-        f"<figcaption>{seen.position}</figcaption></figure>"
+        f'<figure class="{"own" if is_own else "other"}" data-position="{view.position}"'
+        f' title="position {view.position}">{picture}'
+        f'<b style="height:{BAR * view.weight / largest:.1f}px"></b>'
+        f"<small>{view.weight:.1%}</small><figcaption>{view.position}</figcaption></figure>"
     )
 
 
-def facts(recipe: Recipe) -> str:
-    """How a picture was made, as a table."""
-    lines = "".join(
-        f'<tr><th>{name}</th><td dir="auto">{escape(value)}</td></tr>'
-        for name, value in particulars(recipe).items()
-    )
-    return f'<table class="flopslab flopslab-facts">{lines}</table>'
-
-
-def particulars(recipe: Recipe) -> dict[str, str]:
-    """Prompt, seed and what else matters most, by name."""
+def facts(recipe: Recipe, run: str = "") -> dict[str, str]:
+    """What matters most about a picture, by name. `run`: which run it is of, if there are two."""
     settings = recipe.pixels["settings"]
-    said = {
+    values = {
+        "run": run,
         "prompt": f"{recipe.prompt} ({recipe.tokens} tokens)",
         "negative prompt": settings["negative_prompt"],
         "seed": str(recipe.pixels["seed"]),
@@ -97,19 +100,28 @@ def particulars(recipe: Recipe) -> dict[str, str]:
         "made": f"{recipe.created}, {recipe.generation_time_s:.2f} s on {recipe.device}",
         "pixels": recipe.digest[:12],
     }
-    return {name: value for name, value in said.items() if value}
+    return {name: value for name, value in values.items() if value}
+
+
+def table(facts: Mapping[str, str]) -> str:
+    """Names and values, a line each."""
+    lines = "".join(
+        f'<tr><th>{escape(name)}</th><td dir="auto">{escape(value)}</td></tr>'
+        for name, value in facts.items()
+    )
+    return f'<table class="flopslab flopslab-facts">{lines}</table>'
 
 
 def _refinement(recipe: Recipe) -> str:
-    if recipe.number == 1:
+    if recipe.pass_number == 1:
         return ""
-    made = recipe.pixels["refinement"]
-    given = {name: value for name, value in made.items() if name != "method" and value}
-    others = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in given.items())
-    return f"{len(recipe.input_positions)} by {made['method']}, {others}"
+    values = dict(recipe.pixels["refinement"])
+    method = values.pop("method")
+    texts = [f"{name.replace('_', ' ')} {value}" for name, value in values.items() if value]
+    return ", ".join([f"{len(recipe.inputs)} by {method}", *texts])
 
 
-def _sampling(settings: Mapping[str, object]) -> str:
+def _sampling(settings: Mapping[str, Any]) -> str:
     return (
         f"{settings['steps']} steps of {settings['scheduler']}, guidance "
         f"{settings['guidance_scale']:g}, {settings['width']} x {settings['height']}"
@@ -124,7 +136,8 @@ def whole_recipe(recipe: Recipe) -> str:
 
 def caption(*parts: str) -> str:
     """A line under a picture."""
-    return f'<div class="flopslab flopslab-caption">{" · ".join(map(escape, parts))}</div>'
+    text = " · ".join(escape(part) for part in parts if part)
+    return f'<div class="flopslab flopslab-caption">{text}</div>'
 
 
 def heading(name: str, text: str) -> str:
@@ -140,34 +153,31 @@ def title(text: str) -> str:
     return f'<div class="flopslab flopslab-title" dir="auto">{escape(text)}</div>'
 
 
-def change(position: int, word: str) -> str:
+def question(position: int, word: Word | None) -> str:
     """What an intervention would change."""
-    return (
-        f'<div class="flopslab flopslab-change">What if position {position} were not '
-        f"<bdi>{escape(word)}</bdi> but</div>"
-    )
+    place = f"position {position}"
+    if word is None:
+        text = f"What if {place} were"
+    else:
+        text = f"What if {place} were not <bdi>{escape(word.text)}</bdi> but"
+    return f'<div class="flopslab flopslab-question">{text}</div>'
 
 
-def legend(low: float, high: float) -> str:
-    """What the colours of a measure mean."""
+def legend(low: float, high: float, colours: Sequence[str]) -> str:
+    """What the colours of a measure mean, from its least to its greatest value."""
+    bar = f'<b style="background:linear-gradient(90deg, {", ".join(colours)})"></b>'
     return (
-        f'<div class="flopslab flopslab-legend"><span>{low:.3g}</span><b></b>'
+        f'<div class="flopslab flopslab-legend"><span>{low:.3g}</span>{bar}'
         f"<span>{high:.3g}</span></div>"
     )
 
 
 def problem(error: BaseException) -> str:
-    """An error as text: what was asked, what was found, what to do."""
-    known = isinstance(error, FlopslabError)
-    text = str(error) if known else f"{type(error).__name__}: {error}"
+    """An error as text: what was expected, what was there, what to do."""
+    text = str(error) if isinstance(error, FlopslabError) else f"{type(error).__name__}: {error}"
     return f'<pre class="flopslab flopslab-problem" dir="auto">{escape(text)}</pre>'
 
 
 def note(text: str) -> str:
     """A remark."""
     return f'<div class="flopslab flopslab-note">{escape(text)}</div>'
-
-
-def data_uri(data: bytes, kind: str = "image/jpeg") -> str:
-    """The file as an address that holds it."""
-    return f"data:{kind};base64,{b64encode(data).decode()}"

@@ -11,78 +11,87 @@ from flopslab.backends import load_generator
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, RunError
-from flopslab.experiments.interventions import Intervention, Replace, intervene
-from flopslab.progress import NoProgress
-from flopslab.runs import filesystem as disk
-from flopslab.runs.provenance import json_digest
-from flopslab.viewer import html as views
-from flopslab.viewer.snapshot import Album
-from flopslab.words.sequence import parse_sequence, read_sequence
+from flopslab.experiments.interventions import (
+    Intervention,
+    Replace,
+    intervene,
+    intervention_directory,
+)
+from flopslab.progress import NullProgress
+from flopslab.runs import filesystem, layout
+from flopslab.runs.reader import frozen_batch_size
+from flopslab.viewer import html
+from flopslab.viewer.snapshot import RunSnapshot
+from flopslab.words.sequence import Word, parse_sequence, read_sequence
 
 
-def study_of(album: Album) -> Study:
-    """The study that made a run, with the words of its manifest. RunError if it is not finished."""
-    if album.manifest is None:
-        remedy = "run the study to its end: a change compares with a finished run"
-        raise RunError(f"the study of {album.directory}", "no manifest", remedy)
-    study = Study.of(**album.manifest["parameters"], output_dir=str(album.directory))
-    data = json.dumps({"sequence": album.manifest["sequence"]}, ensure_ascii=False).encode()
-    words = parse_sequence(data, "visual-manifest.json")
+def study_of(run: RunSnapshot) -> Study:
+    """The study that made a run, with the words of its manifest. RunError if it is not finished.
+
+    If their file is gone, or holds other words now, they are written beside the run.
+    """
+    if run.manifest is None:
+        hint = "run the study to its end: a change compares with a finished run"
+        raise RunError(f"the study of {run.directory}", "no manifest", hint)
+    study = Study(**run.manifest["parameters"], output_dir=str(run.directory))
+    data = json.dumps({"sequence": run.manifest["sequence"]}, ensure_ascii=False).encode()
     try:
-        if read_sequence(study.sequence) == words:
+        if read_sequence(study.sequence) == parse_sequence(data, layout.MANIFEST):
             return study
     except FlopslabError:
         pass  # the file has gone, or the run was made from another folder
-    path = beside(album.directory) / "sequence.json"
-    with disk.explained(path.parent):
+    path = layout.interventions_directory(run.directory) / layout.SEQUENCE
+    with filesystem.explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        disk.replace({path: data})
-    return study.model_copy(update={"sequence": str(path)})
+        filesystem.replace({path: data})
+    return study.replace(sequence=str(path))
 
 
-def beside(directory: Path) -> Path:
-    """Where the interventions in a run live."""
-    return directory.with_name(f"{directory.name}-interventions")
+class InterventionPanel(widgets.VBox):
+    """Type another word for a position, press Enter, and see how far the work has come.
 
-
-class WordChanger(widgets.VBox):
-    """Type another word for a position, press the button, and see how far the work has come.
-
-    `begun(directory)` is called before the first frame, `ended(intervention)` after the last one;
-    both from the thread that makes the frames.
+    `on_begin(directory)` is called before the first frame, `on_end(intervention)` after the last
+    one; both from the thread that makes the frames.
     """
 
     def __init__(
         self,
-        album: Album,
+        run: RunSnapshot,
         generator: Generator | None,
-        begun: Callable[[Path], None],
-        ended: Callable[[Intervention], None],
+        on_begin: Callable[[Path], None],
+        on_end: Callable[[Intervention], None],
     ) -> None:
-        self._album, self._generator, self._begun, self._ended = album, generator, begun, ended
-        self._position, self._thread = 1, None
+        self._run, self._generator = run, generator
+        self._on_begin, self._on_end = on_begin, on_end
+        self._position, self._stop = 1, threading.Event()
+        self._thread: threading.Thread | None = None
         self.word = widgets.Text(placeholder="another word", layout={"width": "180px"})
         self.button = widgets.Button(description="Change it", icon="flask")
         self.bar = widgets.IntProgress(layout={"width": "200px", "display": "none"})
-        self.title, self.said, self.problem = (widgets.HTML() for _ in range(3))
+        self.title, self.note, self.problem = (widgets.HTML() for _ in range(3))
         self.button.on_click(lambda _: self.start())
-        line = widgets.HBox([self.title, self.word, self.button, self.bar, self.said])
+        self.word.on_msg(self._receive)
+        line = widgets.HBox([self.title, self.word, self.button, self.bar, self.note])
         line.layout.align_items, line.layout.flex_flow = "center", "row wrap"
         line.layout.grid_gap = "4px 10px"
         super().__init__([line, self.problem])
 
-    def at(self, position: int, word: str) -> None:
-        """The position to change, and the word that is there."""
+    def point_to(self, position: int, word: Word | None) -> None:
+        """The position to change, and the word that is there, if it is known."""
         self._position = position
-        self.title.value = views.change(position, word)
+        self.title.value = html.question(position, word)
 
     def start(self) -> None:
         """Begin, in a thread of its own: the kernel stays free. One at a time."""
         if self._thread and self._thread.is_alive():
             return
-        change = Replace(self._position, self.word.value.strip())
-        self.button.disabled, self.problem.value = True, ""
-        self._thread = threading.Thread(target=self._run, args=(change,), daemon=True)
+        self.problem.value, text = "", self.word.value.strip()
+        if not text:
+            self.note.value = html.note("type the word to put there first")
+            return
+        self.button.disabled = True
+        change = Replace(self._position, text)
+        self._thread = threading.Thread(target=self._intervene, args=(change,), daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -90,57 +99,61 @@ class WordChanger(widgets.VBox):
         if self._thread:
             self._thread.join()
 
-    def _run(self, change: Replace) -> None:
+    def stop(self) -> None:
+        """End the intervention that is at work after its next batch; its frames stay."""
+        self._stop.set()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stop.is_set()
+
+    def _receive(self, _: object, content: dict[str, str], __: object) -> None:
+        if content.get("event") == "submit":  # Enter
+            self.start()
+
+    def _intervene(self, change: Replace) -> None:
         try:
-            self.said.value = views.note("loading the model")
-            study = study_of(self._album)
-            directory = self._directory(change, study)
-            self._generator = self._generator or load_generator(study, self._batch_size())
-            self._begun(directory)
-            progress = _Bar(self.bar, self.said)
-            done = intervene(study, change, self._generator, progress, directory)
-            self.said.value = views.note(_summary(done))
-            self._ended(done)
-        except Exception as error:  # nobody reads a thread's traceback: it is shown here
-            self.said.value, self.problem.value = "", views.problem(error)
+            self.note.value = html.note("loading the model")
+            study = study_of(self._run)
+            if self._generator is None:
+                self._generator = load_generator(study, frozen_batch_size(study))
+            directory = intervention_directory(study, change)
+            progress = _ConeBar(self, lambda: self._on_begin(directory))
+            intervention = intervene(study, change, self._generator, progress)
+            self.note.value = html.note(_summary(intervention))
+            self._on_end(intervention)
+        except KeyboardInterrupt:
+            self.note.value = ""
+        except Exception as error:  # nobody reads a thread's traceback
+            self.note.value, self.problem.value = "", html.problem(error)
         finally:
             self.button.disabled, self.bar.layout.display = False, "none"
 
-    def _batch_size(self) -> int:
-        """What the base run has frozen."""
-        return self._album.recipe(self._album.keys[0]).made_with["batch_size"]
 
-    def _directory(self, change: Replace, study: Study) -> Path:
-        """One for each change in one study and model: words become no name, their digest does."""
-        told = self._album.manifest
-        asked = [change.position, change.word, told["sequence"], told["settings"]]
-        asked.append(study.pixel_parameters() | {"sequence": ""})  # wherever its file is now
-        return beside(self._album.directory) / json_digest(asked)[:16]
+class _ConeBar(NullProgress):
+    """The frames of the cone as they arrive; an interrupt once the panel is to stop."""
 
+    def __init__(self, panel: InterventionPanel, on_begin: Callable[[], None]) -> None:
+        self._panel, self._on_begin = panel, on_begin
 
-class _Bar(NoProgress):
-    """The frames of the cone as they arrive."""
-
-    def __init__(self, bar: widgets.IntProgress, said: widgets.HTML) -> None:
-        self._bar, self._said = bar, said
-
-    def begin(self, number: int, total: int, kept: int) -> None:
-        self._bar.max, self._bar.value = max(total, 1), kept
-        self._bar.layout.display = None
-        self._tell()
-
-    def keep(self, count: int) -> None:
-        self._bar.value += count
-        self._tell()
+    def begin(self, pass_number: int, total: int, kept: int) -> None:
+        bar = self._panel.bar
+        bar.max, bar.value, bar.layout.display = max(total, 1), 0, None
+        self._on_begin()
+        self.keep(kept)
 
     def advance(self, count: int, words: str) -> None:
-        self._bar.value += count
-        self._tell()
+        self.keep(count)
 
-    def _tell(self) -> None:
-        self._said.value = views.note(f"{self._bar.value} of {self._bar.max} frames of the cone")
+    def keep(self, count: int) -> None:
+        if self._panel.is_stopping:
+            raise KeyboardInterrupt
+        bar = self._panel.bar
+        bar.value += count
+        self._panel.note.value = html.note(f"{bar.value} of {bar.max} frames of the cone")
 
 
-def _summary(done: Intervention) -> str:
-    computed, shared = sum(done.computed.values()), sum(done.shared.values())
-    return f"{computed} frames are its own, {shared} are shared with the base run: {done.directory}"
+def _summary(intervention: Intervention) -> str:
+    computed, reused = sum(intervention.computed.values()), sum(intervention.reused.values())
+    return f"{computed} frames are its own, {reused} are the base run's: {intervention.directory}"

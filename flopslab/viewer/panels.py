@@ -1,29 +1,18 @@
 """The pictures side by side: passes of one run, or two runs and their difference."""
 
-import io
+from collections.abc import Sequence
 
 import ipywidgets as widgets
-import matplotlib
-import numpy as np
-from PIL import Image
 
 from flopslab.analysis import metrics
+from flopslab.core.windows import FrameKey
 from flopslab.errors import FlopslabError
-from flopslab.viewer import html as views
-from flopslab.viewer.overview import COLOURS, png
-from flopslab.viewer.snapshot import Album, Key
+from flopslab.viewer import html, images
+from flopslab.viewer.snapshot import RunSnapshot
 
-LARGE, SMALL = "320px", "220px"  # a picture alone in its column, and one of several
-
-
-def difference(one: Image.Image, other: Image.Image) -> Image.Image:
-    """Where two pictures of one size differ: the mean of the channels' distances as colour.
-
-    From dark (equal) to light (the greatest distance in this pair).
-    """
-    distance = np.abs(np.subtract(one, other, dtype=np.float32)).mean(axis=2)
-    shares = distance / max(float(distance.max()), 1.0)
-    return Image.fromarray(matplotlib.colormaps[COLOURS](shares, bytes=True)[..., :3])
+BASE, VARIANT, DIFFERENCE = "base", "variant", "difference"
+ALONE, IN_ROW, IN_GRID = 320, 220, 150  # widest side of a picture, in pixels
+GAP = 14  # pixels between two columns
 
 
 class Panel(widgets.VBox):
@@ -35,74 +24,75 @@ class Panel(widgets.VBox):
         super().__init__([self.image, self.caption])
         self.add_class("flopslab-panel")
 
-    def choose(self, chosen: bool) -> None:
+    def mark(self, is_current: bool) -> None:
         """Mark the picture that words and recipe are about."""
-        (self.add_class if chosen else self.remove_class)("flopslab-chosen")
+        (self.add_class if is_current else self.remove_class)("flopslab-current")
 
     def show(self, data: bytes, *caption: str) -> None:
         """Swap the bytes, if they are others."""
         if self.image.value != data:
             self.image.value = data
-        self.caption.value = views.caption(*caption)
+        self.caption.value = html.caption(*caption)
 
 
 class Panels(widgets.GridBox):
     """A row for each run and one for their difference, a column for each pass; or one row."""
 
     def __init__(self) -> None:
-        super().__init__(layout={"grid_gap": "8px 14px", "min_width": "0"})
+        # As wide as its pictures, narrower where other parts of the view want to stand beside it.
+        super().__init__(layout={"grid_gap": f"6px {GAP}px", "flex": "10 1 300px"})
         self.add_class("flopslab-panels")
-        self._panels: dict[tuple[str, int], Panel] = {}
+        self.panels: dict[tuple[str, int], Panel] = {}  # every one that was ever shown
 
     def __getitem__(self, place: tuple[str, int]) -> Panel:
-        """The panel of ("base", "changed" or "difference", pass)."""
-        return self._panels.setdefault(place, Panel())
+        """The panel of ("base", "variant" or "difference", pass number)."""
+        if place not in self.panels:
+            self.panels[place] = Panel()
+        return self.panels[place]
 
-    def show(self, base: Album, against: Album | None, numbers: list[int], key: Key) -> None:
+    def show(
+        self,
+        base: RunSnapshot,
+        variant: RunSnapshot | None,
+        pass_numbers: Sequence[int],
+        key: FrameKey,
+    ) -> None:
         """The frames of these passes at the position of `key`, which is marked among several."""
-        kinds = ["base", "changed", "difference"] if against else ["base"]
-        places = [(kind, number) for kind in kinds for number in numbers]
-        for kind, number in places:
-            data, caption = _picture(kind, base, against, (number, key[1]))
-            self[kind, number].show(data, *caption)
-            self[kind, number].choose(len(numbers) > 1 and number == key[0])
-        self._arrange(places, len(numbers) if len(numbers) > 1 else len(kinds))
+        kinds = [BASE, VARIANT, DIFFERENCE] if variant else [BASE]
+        runs = {BASE: base} | ({VARIANT: variant} if variant else {})
+        for kind in kinds:
+            for number in pass_numbers:
+                panel = self[kind, number]
+                panel.show(*_content(kind, runs, FrameKey(number, key.position)))
+                is_current = kind == BASE and number == key.pass_number
+                panel.mark(is_current and len(kinds) * len(pass_numbers) > 1)
+        self._arrange(kinds, pass_numbers)
 
-    def _arrange(self, places: list[tuple[str, int]], columns: int) -> None:
-        children = tuple(self[place] for place in places)
+    def _arrange(self, kinds: Sequence[str], pass_numbers: Sequence[int]) -> None:
+        children = tuple(self[kind, number] for kind in kinds for number in pass_numbers)
         if self.children != children:
-            width = SMALL if len(places) > 3 else LARGE
-            self.layout.grid_template_columns = f"repeat({columns}, minmax(0, {width}))"
+            columns = len(pass_numbers) if len(pass_numbers) > 1 else len(kinds)
+            rows = len(children) // columns
+            side = IN_GRID if rows > 1 else IN_ROW if columns > 1 else ALONE
+            self.layout.grid_template_columns = f"repeat({columns}, minmax(0, {side}px))"
+            self.layout.max_width = f"{columns * (side + GAP) - GAP}px"
             self.children = children
 
 
-def _picture(
-    kind: str, base: Album, against: Album | None, key: Key
-) -> tuple[bytes, tuple[str, ...]]:
-    """A PNG file and what to say about it; an empty picture where there is none."""
-    title = f"pass {key[0]}"
+def _content(kind: str, runs: dict[str, RunSnapshot], key: FrameKey) -> tuple[bytes, str, str, str]:
+    """A PNG file and the parts of its caption; an empty picture where there is none."""
+    parties = list(runs.values()) if kind == DIFFERENCE else [runs[kind]]
     try:
-        if kind == "base":
-            return base.file(key), (title, "base") if against else (title,)
-        if kind == "changed":
-            return against.file(key), (title, "changed")
-        one, other = base.image(*key), against.image(*key)
-        distance = metrics.pixel_distance(one, other)
-        said = f"difference {distance:.2g}" if distance else "no difference: the same pixels"
-        return png(difference(one, other)), (title, said)
+        data, text = _difference(parties, key) if kind == DIFFERENCE else (parties[0].file(key), "")
     except FlopslabError:
-        return EMPTY, (title, "damaged" if _there(kind, base, against, key) else "not there yet")
+        is_there = all(run.has(key) for run in parties)
+        data, text = images.EMPTY, "damaged" if is_there else "not there yet"
+    return data, f"pass {key.pass_number}", kind if len(runs) > 1 else "", text
 
 
-def _there(kind: str, base: Album, against: Album | None, key: Key) -> bool:
-    albums = {"base": [base], "changed": [against], "difference": [base, against]}[kind]
-    return all(album.has(key) for album in albums)
-
-
-def _empty() -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGBA", (1, 1), (128, 128, 128, 40)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-EMPTY = _empty()
+def _difference(runs: Sequence[RunSnapshot], key: FrameKey) -> tuple[bytes, str]:
+    """The difference of two runs' pictures as a PNG file, and its mean."""
+    a, b = (run.image(key) for run in runs)
+    distance = metrics.pixel_distance(a, b)
+    text = f"{distance:.2g} of 1" if distance else "none: the same pixels"
+    return images.encode(images.difference(a, b), "PNG"), text

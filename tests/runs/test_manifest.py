@@ -6,8 +6,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 from painted import PaintedGenerator
+from PIL import Image
 
 from flopslab.core.plan import frame_seed
+from flopslab.core.windows import FrameKey
 from flopslab.runs import manifest
 from flopslab.words.sequence import read_sequence
 
@@ -50,7 +52,7 @@ def test_the_manifest_of_a_run_has_the_fields_that_video_assemblers_read(paint, 
     assert frame["tokens"] == 5, "the generator's count of this prompt"
     assert frame["references"] == [{"position": n, "weight": round(1 / 3, 9)} for n in (1, 2, 3)]
     assert frame["image_file"] == "frame_000002.png"
-    assert (run.directory / frame["image_file"]).is_file()
+    assert (run.directory / "final" / frame["image_file"]).is_file()
     assert (frame["audio_start_ms"], frame["audio_end_ms"]) == (1120, 1500)
     assert frame["generation_time_s"] >= 0
     assert record["total_frames"] == 3
@@ -95,7 +97,9 @@ def test_the_manifest_holds_what_makes_any_frame_again(paint, study, tmp_path):
     second = read(paint(PaintedGenerator(**record["settings"]), **parameters))
     for one, other in zip(record["frames"], second["frames"], strict=True):
         assert one["pixel_digests"] == other["pixel_digests"]
-        assert one["seeds"] == [frame_seed(0, one["position"], number) for number in (1, 2)]
+        assert one["seeds"] == [
+            frame_seed(0, FrameKey(number, one["position"])) for number in (1, 2)
+        ]
     assert record["settings"]["model_digest"] and record["made_by"][0]["versions"]["numpy"]
 
 
@@ -174,7 +178,7 @@ def test_the_schema_refuses_a_manifest_without_one_of_its_fields(paint):
         {"pass_directories": ["../elsewhere"]},
         {"final_pass": None},
         {"unknown": 1},
-        {"flopslab": 3},
+        {"flopslab": 2},
     ],
     ids=str,
 )
@@ -196,3 +200,26 @@ def test_a_silent_word_keeps_its_place_but_is_in_no_context(paint, tmp_path):
     assert [entry.get("silent") for entry in record["sequence"]] == [None, True, None]
     assert record["frames"][1]["center_word"] == "storm"
     assert record["frames"][1]["context_words"] == ["sea", "sun"]
+
+
+def test_the_length_of_the_sound_and_the_gaps_are_carried_over(paint, tmp_path):
+    path = tmp_path / "timed.json"
+    words = [{"word": "sea", "start_ms": 0, "end_ms": 500}]
+    totals = {"total_duration_ms": 900, "inter_word_silence_ms": 400}
+    path.write_text(json.dumps({"sequence": words} | totals))
+    record = read(paint(sequence=str(path), passes=1))
+    validate(record)
+    assert {name: record[name] for name in totals} == totals
+
+
+def test_an_assembler_that_knows_only_the_fields_finds_every_picture_and_time(paint, weighted):
+    run = paint(sequence=weighted, image_context_multiplier=3)
+    manifest_path = run.directory / "visual-manifest.json"
+    record = json.loads(manifest_path.read_text())
+    shots = [
+        (manifest_path.parent / "final" / frame["image_file"], frame["audio_start_ms"])
+        for frame in sorted(record["frames"], key=lambda frame: frame["position"])
+    ]
+    assert all(Image.open(path).size == (12, 8) for path, _ in shots)
+    assert [start for _, start in shots] == sorted(start for _, start in shots)
+    assert len(shots) == record["total_frames"]

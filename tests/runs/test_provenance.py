@@ -11,7 +11,7 @@ from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.study import Study
 from flopslab.runs.frame_files import decode_frame, decode_recipe, encode_frame
 from flopslab.runs.provenance import Recipe, RunContext
-from flopslab.words.sequence import Word
+from flopslab.words.sequence import TimedSequence, Word
 
 TIMES = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
 DIGESTS = {position: f"{position * 5 % 13:064x}" for position in range(1, 13)}  # in no order
@@ -25,7 +25,7 @@ def image(seed: int = 0) -> Image.Image:
 def run_context(words=WORDS, settings=None, **parameters) -> RunContext:
     study = Study.of(**({"context_diameter": 2} | parameters))
     settings = PaintedGenerator().settings | (settings or {})
-    return RunContext(study, settings, tuple(Word(word) for word in words))
+    return RunContext(study, settings, TimedSequence(tuple(Word(word) for word in words)))
 
 
 def made(digests=DIGESTS, latents=LATENTS, anchor=""):
@@ -42,7 +42,7 @@ def made(digests=DIGESTS, latents=LATENTS, anchor=""):
 
 
 def frame_of(given: RunContext, position: int, number: int) -> Frame:
-    frames = plan_pass(given.study, given.words, number, PaintedGenerator())
+    frames = plan_pass(given.study, given.sequence.words, number, PaintedGenerator())
     return next(frame for frame in frames if frame.key.position == position)
 
 
@@ -258,11 +258,11 @@ def test_the_recipe_tells_all_that_the_frame_was_made_with():
 
 def test_two_sequences_are_told_apart_by_words_and_sizes_alone():
     given = run_context()
-    timed = tuple(replace(word, start_ms=0, end_ms=1) for word in given.words)
-    large = (replace(given.words[0], size=7), *given.words[1:])
+    timed = tuple(replace(word, start_ms=0, end_ms=1) for word in given.sequence.words)
+    large = (replace(given.sequence.words[0], size=7), *given.sequence.words[1:])
     sequences = [
-        replace(given, words=words).parameters()["sequence"]
-        for words in (given.words, timed, large)
+        replace(given, sequence=TimedSequence(words)).parameters()["sequence"]
+        for words in (given.sequence.words, timed, large)
     ]
     assert sequences[0] == sequences[1] != sequences[2]
 
@@ -276,6 +276,6 @@ def test_a_picture_of_another_program_has_no_recipe(tmp_path):
 
 def test_the_word_window_is_recorded_with_its_silent_words():
     words = [Word(text, silent=text == "ocean") for text in WORDS]
-    context = replace(run_context(), words=tuple(words))
+    context = replace(run_context(), sequence=TimedSequence(tuple(words)))
     record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
     assert record.window == range(4, 7) and record.words == ["stone", "river"]

@@ -17,7 +17,7 @@ from flopslab.runs.frame_files import CHUNK, encode_frame
 from flopslab.runs.provenance import FORMAT
 from flopslab.runs.reader import open_run, read_frame
 from flopslab.runs.store import Store
-from flopslab.words.sequence import read_sequence
+from flopslab.words.sequence import read_timed_sequence
 
 # A second run
 
@@ -269,7 +269,7 @@ def test_what_is_taken_from_another_run_reaches_the_disk_many_at_a_time(
 
 
 def test_a_store_that_is_not_open_or_bound_says_so(study):
-    settings, words = PaintedGenerator().settings, read_sequence(study.sequence)
+    settings, words = PaintedGenerator().settings, read_timed_sequence(study.sequence)
     store = Store(study.output_dir)
     with pytest.raises(RunError, match="use it in a with statement"):
         store.bind(study, settings, words)

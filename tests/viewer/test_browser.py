@@ -22,12 +22,13 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from flopslab.core.study import Study
 from flopslab.passes import run
-from flopslab.progress import NoProgress
+from flopslab.progress import NullProgress
 from flopslab.viewer.export import export_html
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explore.ipynb"
+HIGHEST = 1000  # pixels of the whole view, in a window of 1400
 PATIENCE = 90_000  # ms: a busy machine is slow, not wrong
 
 pytestmark = pytest.mark.skipif(
@@ -37,17 +38,17 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory) -> Path:
-    """A folder with a run of eight words, two passes, by a tiny random pipeline."""
+    """A folder with a run of eight words, three passes, by a tiny random pipeline."""
     room = tmp_path_factory.mktemp("room")
     study = Study.of(
         sequence=write_words(room / "words.json", ["<b>silence</b>", "سماء", *WORDS[2:8]]),
         output_dir=str(room / "run"),
         model=str(directory("embedded")),
-        passes=2,
+        passes=3,
         context_diameter=2,
         steps=2,
     )
-    run(study, progress=NoProgress())
+    run(study, progress=NullProgress())
     return room
 
 
@@ -89,9 +90,9 @@ def homes(room: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def wait_for(address: str) -> str:
@@ -156,18 +157,21 @@ def test_the_explorer_in_jupyterlab(lab, page, screenshot):
     expect(explorer.get_by_text("The first pass sees words alone.")).to_be_visible()
 
     explorer.get_by_label("all passes").check()
-    expect(picture).to_have_count(2)
+    expect(picture).to_have_count(3)
     screenshot("all-passes", explorer)
 
-    explorer.get_by_placeholder("another word").fill("🌋")
-    explorer.get_by_role("button", name="Change it").click()
+    box = explorer.get_by_placeholder("another word")
+    box.fill("🌋")
+    box.press("Enter")
     expect(explorer.get_by_text("frames are its own")).to_be_visible()
-    expect(words.locator(".changed")).to_have_text("🌋")
-    expect(picture).to_have_count(6)  # base, changed, difference in two passes
-    expect(explorer.get_by_text(re.compile(r"pass 1 · difference 0\.\d*[1-9]"))).to_be_visible()
+    expect(words.locator(".variant")).to_have_text("🌋")
+    expect(picture).to_have_count(9)  # base, variant, difference in three passes
+    expect(explorer.get_by_text(re.compile(r"pass 1 · difference · 0\.\d*[1-9]"))).to_be_visible()
     expect(explorer.locator(".flopslab-map-picture.exact")).to_be_visible()
     expect(explorer.get_by_text("not there yet")).to_have_count(0)
+    expect(explorer.get_by_text("run (base)").first).to_be_visible()  # whose recipe this is
     screenshot("intervention", explorer)
+    assert explorer.bounding_box()["height"] < HIGHEST
 
     assert contrast(words.locator(".inside").first) > 4.5
     page.evaluate(
@@ -184,17 +188,18 @@ def test_the_exported_page(room, page, screenshot):
     page.goto(path.as_uri())
     centre, picture = page.locator("#words .centre"), page.locator("#pictures img").first
     expect(centre).to_have_text("<b>silence</b>")
-    expect(page.locator("#pictures img")).to_have_count(2)
+    expect(page.locator("#pictures img")).to_have_count(3)
     before = picture.get_attribute("src")
     page.keyboard.press("ArrowRight")
     expect(centre).to_have_text("سماء")
     assert picture.get_attribute("src") != before
     assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
     expect(page.get_by_text("The first pass sees words alone.")).to_be_visible()
     click(page.locator(".flopslab-map-sheet"), row=1, column=6)
     expect(centre).to_have_text("light")
-    expect(page.locator("#strip figure")).to_have_count(4)
+    expect(page.locator("#strip img")).to_have_count(4)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert contrast(page.locator("#words .inside").first) > 4.5
@@ -208,9 +213,9 @@ def choose(page: Page, *names: str) -> None:
 
 
 def click(sheet: Locator, row: int, column: int) -> None:
-    """Into the middle of a cell of the map of eight positions and two passes."""
+    """Into the middle of a cell of the map of eight positions and three passes."""
     box = sheet.bounding_box()
-    x, y = box["width"] * (column + 0.5) / 8, box["height"] * (row + 0.5) / 2
+    x, y = box["width"] * (column + 0.5) / 8, box["height"] * (row + 0.5) / 3
     sheet.click(position={"x": x, "y": y})
 
 

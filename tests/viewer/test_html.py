@@ -1,87 +1,117 @@
 """What the viewer says: every word escaped and in its place, weights, facts, errors."""
 
+from dataclasses import replace
+
 import pytest
 
+from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.viewer import html as views
-from flopslab.viewer.html import Seen
-from flopslab.viewer.snapshot import Album
+from flopslab.runs.provenance import Recipe
+from flopslab.viewer import html
+from flopslab.viewer.html import NeighbourView
+from flopslab.viewer.snapshot import RunSnapshot
+from flopslab.words.sequence import Word
 
-NASTY = ["<script>alert(1)</script>", '"><img src=x>', "a & b", "'quoted'"]
-
-
-def test_the_window_is_marked_and_the_centre_most_of_all():
-    said = views.words({3: "before", 4: "left", 5: "own", 6: "right"}, range(4, 7), 5)
-    assert '<bdi class="outside" title="position 3">before</bdi>' in said
-    assert '<bdi class="inside" title="position 4">left</bdi>' in said
-    assert '<bdi class="centre" title="position 5">own</bdi>' in said
+MARKUP = ["<script>alert(1)</script>", '"><img src=x>', "a & b", "'quoted'"]
 
 
-def test_words_of_another_run_are_shown_where_they_differ():
-    said = views.words({4: "sea", 5: "sun"}, range(4, 6), 4, {4: "fire", 5: "sun"})
-    assert said.count('class="changed"') == 1
-    assert "sea</bdi> → <bdi" in said
+@pytest.fixture
+def snapshot(paint) -> RunSnapshot:
+    return RunSnapshot(paint().directory)
 
 
-@pytest.mark.parametrize("word", NASTY)
-def test_no_word_is_markup(word):
-    shown = [
-        views.words({1: word}, range(1, 2), 1, {1: word + "!"}),
-        views.change(1, word),
-        views.heading(word, word),
-        views.title(word),
-        views.caption(word),
-        views.note(word),
-        views.problem(RunError(word, word, word)),
+@pytest.fixture
+def recipe(snapshot) -> Recipe:
+    """Of position 5 in pass 2; its words are those at 4 to 6."""
+    return snapshot.recipe(FrameKey(2, 5))
+
+
+def words(*texts: str, start: int = 4) -> dict[int, Word]:
+    return {position: Word(text) for position, text in enumerate(texts, start)}
+
+
+def test_the_window_is_marked_and_the_centre_most_of_all(recipe):
+    text = html.words(recipe, words("before", "left", "own", "right", start=3))
+    assert '<bdi class="outside" title="position 3">before</bdi>' in text
+    assert '<bdi class="inside" title="position 4">left</bdi>' in text
+    assert '<bdi class="centre" title="position 5">own</bdi>' in text
+
+
+def test_words_of_another_run_are_shown_where_they_differ(recipe):
+    text = html.words(recipe, words("sea", "sun", "sky"), words("fire", "sun", "sky"))
+    assert text.count('class="variant"') == 1
+    assert 'sea</bdi> → <bdi class="variant">fire' in text
+
+
+def test_a_word_that_another_run_silences_is_shown_as_silent(recipe):
+    variant = words("sea", "sun") | {6: Word("sky", silent=True)}
+    text = html.words(recipe, words("sea", "sun", "sky"), variant)
+    assert 'sky</bdi> → <bdi class="variant silent">sky' in text
+
+
+def test_words_whose_places_are_unknown_have_none(recipe):
+    text = html.words(replace(recipe, words=["sea", "sky"]), words("sea", start=4))
+    assert '<bdi class="inside">sea</bdi> <bdi class="inside">sky</bdi>' in text
+    assert "position" not in text
+    assert "some words here are silent" in text
+
+
+@pytest.mark.parametrize("word", MARKUP)
+def test_no_word_is_markup(recipe, word):
+    texts = [
+        html.words(recipe, words(word, word, word), words(word + "!", word, word)),
+        html.words(replace(recipe, words=[word]), {}),
+        html.question(1, Word(word)),
+        html.heading(word, word),
+        html.title(word),
+        html.caption(word),
+        html.note(word),
+        html.problem(RunError(word, word, word)),
+        html.table(html.facts(recipe, word)),
+        html.whole_recipe(replace(recipe, prompt=word)),
     ]
-    for html in shown:
-        assert word not in html
-        assert "<script" not in html
-        assert "<img" not in html
+    for text in texts:
+        assert word not in text
+        assert "<script" not in text
+        assert "<img" not in text
 
 
 @pytest.mark.parametrize("word", ["سماء", "שלום", "🌊👩‍🚀", "日本", "e\u0301"])
-def test_every_script_is_kept_and_stands_by_itself(word):
-    assert f">{word}</bdi>" in views.words({1: word}, range(1, 2), 1)
+def test_every_script_is_kept_and_stands_by_itself(recipe, word):
+    assert f">{word}</bdi>" in html.words(recipe, words(word, word, word))
 
 
-def test_the_first_pass_looked_at_nothing(paint):
-    album = Album(paint().directory)
-    assert views.neighbours(album.recipe((1, 5))) == []
-    assert "words alone" in views.strip([], 5)
-
-
-@pytest.mark.parametrize(("method", "ratio"), [("grid", 1), ("blend", 3)])
-def test_neighbours_count_by_the_weights_of_the_method(paint, method, ratio):
-    album = Album(paint(method=method).directory)
-    looked_at = dict(views.neighbours(album.recipe((2, 6))))
-    assert list(looked_at) == [4, 5, 6, 7, 8]
-    assert sum(looked_at.values()) == pytest.approx(1)
-    assert looked_at[6] / looked_at[4] == pytest.approx(ratio)
+def test_a_frame_may_have_looked_at_nothing():
+    assert "words alone" in html.strip([], FrameKey(1, 5))
+    assert "no other frame" in html.strip([], FrameKey(2, 5))
 
 
 def test_a_strip_shows_each_neighbour_with_its_weight():
-    html = views.strip([Seen(4, 0.25, b"jpeg"), Seen(5, 0.75, None)], 5)
-    assert html.count("<figure") == 2
-    assert "25.0%" in html
-    assert "75.0%" in html
-    assert html.index("height:6.7px") < html.index("height:20.0px")
-    assert 'class="own" title="position 5"><i></i>' in html  # cannot be read
+    views = [NeighbourView(4, 0.25, "data:,x"), NeighbourView(5, 0.75)]
+    text = html.strip(views, FrameKey(2, 5))
+    assert text.count("<figure") == 2
+    assert "25.0%" in text
+    assert "75.0%" in text
+    assert text.index("height:6.7px") < text.index("height:20.0px")
+    assert 'class="own" data-position="5" title="position 5"><i></i>' in text  # cannot be read
 
 
-def test_facts_have_prompt_seed_and_refinement(paint):
-    album = Album(paint().directory)
-    recipe = album.recipe((2, 5))
-    said = views.particulars(recipe)
-    assert said["prompt"] == f"{recipe.prompt} (3 tokens)"
-    assert said["seed"] == str(recipe.pixels["seed"])
-    assert said["neighbours"] == "5 by grid, denoising strength 0.5"
-    assert "neighbours" not in views.particulars(album.recipe((1, 5)))
-    assert str(recipe.pixels["seed"]) in views.facts(recipe)
-    assert recipe.digest in views.whole_recipe(recipe)
+def test_facts_have_prompt_seed_and_refinement(snapshot, recipe):
+    facts = html.facts(recipe)
+    assert facts["prompt"] == f"{recipe.prompt} (3 tokens)"
+    assert facts["seed"] == str(recipe.pixels["seed"])
+    assert facts["neighbours"] == "5 by grid, denoising strength 0.5"
+    assert "neighbours" not in html.facts(snapshot.recipe(FrameKey(1, 5)))
+    assert str(recipe.pixels["seed"]) in html.table(facts)
+    assert recipe.digest in html.whole_recipe(recipe)
 
 
-def test_an_error_says_what_was_asked_found_and_what_to_do():
-    html = views.problem(RunError("the asked", "the found", "the remedy"))
-    assert all(part in html for part in ("the asked", "the found", "the remedy"))
-    assert "KeyError" in views.problem(KeyError("lost"))
+def test_facts_name_the_run_where_there_are_two(recipe):
+    assert "run" not in html.facts(recipe)
+    assert html.facts(recipe, "demo (base)")["run"] == "demo (base)"
+
+
+def test_an_error_has_its_three_parts():
+    text = html.problem(RunError("the expected", "the actual", "the hint"))
+    assert all(part in text for part in ("the expected", "the actual", "the hint"))
+    assert "KeyError" in html.problem(KeyError("lost"))

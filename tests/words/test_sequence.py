@@ -1,13 +1,14 @@
 """Sequence: every word arrives as it was written, or an error says which entry is wrong."""
 
 import json
+import os
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest import mark, raises
+from pytest import mark, raises, warns
 
 import flopslab
-from flopslab.errors import SequenceError
+from flopslab.errors import FlopslabWarning, SequenceError
 from flopslab.words import sequence
 from flopslab.words.sequence import Word, parse_sequence, read_sequence
 
@@ -47,9 +48,22 @@ def test_a_words_entry_is_read_back_as_the_word(word):
     assert parse_sequence(entries(word.entry), "a.json") == (word,)
 
 
-def test_what_is_not_known_in_a_file_is_ignored():
+def test_a_key_that_is_not_known_is_named_in_a_warning():
     data = b'{"sequence": [{"word": "a", "colour": "red"}], "total_duration_ms": 485000}'
-    assert parse_sequence(data, "a.json") == (Word("a"),)
+    with warns(FlopslabWarning, match="keys that are not read: 'colour'"):
+        assert parse_sequence(data, "a.json") == (Word("a"),)
+
+
+def test_a_key_that_resembles_a_known_one_is_an_error():
+    with raises(SequenceError, match="entry 2: the key 'fontsize', not font_size"):
+        parse_sequence(entries({"word": "a"}, {"word": "b", "fontsize": 7}), "a.json")
+    with raises(SequenceError, match="'total_duration', not total_duration_ms"):
+        parse_sequence(b'{"sequence": ["a"], "total_duration": 7}', "a.json")
+
+
+def test_the_occurrences_of_a_word_are_counted_where_the_file_does_not():
+    for data, name in ((b"a\nb\na", "a.txt"), (b'["a", {"word": "b"}, "a"]', "a.json")):
+        assert [word.instance for word in parse_sequence(data, name)] == [1, 1, 2]
 
 
 def test_a_whole_number_may_be_written_with_a_point():
@@ -192,6 +206,26 @@ def test_a_file_is_read_by_its_path(tmp_path):
 def test_a_file_that_cannot_be_read_is_named_with_what_may_be_given(tmp_path, name):
     with raises(SequenceError, match="demo, full"):
         read_sequence(str(tmp_path / name))
+
+
+def test_a_home_directory_may_be_written_short(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "words.txt").write_text("silence\n")
+    assert read_sequence("~/words.txt") == (Word("silence"),)
+
+
+def test_what_never_ends_is_refused_before_it_is_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo.txt")
+    for path in (tmp_path / "fifo.txt", "/dev/zero"):
+        with raises(SequenceError, match="not a regular file"):
+            read_sequence(path)
+
+
+def test_a_huge_file_is_refused_without_reading_it(tmp_path):
+    with (tmp_path / "huge.txt").open("wb") as file:
+        file.truncate(2**40)  # takes no room on the disk
+    with raises(SequenceError, match="more than 32 MiB"):
+        read_sequence(tmp_path / "huge.txt")
 
 
 @mark.parametrize("folder", ["params", "flopslab/params"])

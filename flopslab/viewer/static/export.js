@@ -1,7 +1,6 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
-const runs = Object.keys(data.frames);
-const kinds = runs.length > 1 ? [...runs, "difference"] : runs;
+const kinds = Object.keys(data.pictures); // base, and with a second run variant and difference
 
 function put(parent, tag, text = "", name = "") {
   const element = document.createElement(tag);
@@ -14,12 +13,12 @@ function put(parent, tag, text = "", name = "") {
 // What the map needs of a widget's model.
 const model = {
   values: {
-    rows: data.passes.map((number) => `pass ${number}`),
-    columns: data.positions.map((p) => `position ${p} · ${data.words.base[p] ?? ""}`),
+    rows: data.rows,
+    columns: data.columns,
     row: data.passes.length - 1,
     column: 0,
     marks: [],
-    close: false,
+    zoomed: false,
     exact: false,
     image: Uint8Array.from(atob(data.map.split(",")[1]), (letter) => letter.charCodeAt(0)),
   },
@@ -41,110 +40,62 @@ function go(row, column) {
   show();
 }
 
+// The texts are HTML that Python wrote, every word in it escaped.
 function show() {
   const number = data.passes[model.get("row")], position = data.positions[model.get("column")];
-  const frame = data.frames.base[`${number}/${position}`];
+  const frame = data.frames[`${number}/${position}`];
   find("position").value = model.get("column");
   find("place").textContent = `${position} of ${data.positions.at(-1)}`;
   [...find("passes").children].forEach((button, row) => {
     button.setAttribute("aria-pressed", row === model.get("row"));
   });
-  model.set("marks", frame ? marks(frame) : []);
+  model.set("marks", frame?.marks ?? []);
+  find("words").innerHTML = data.words[position] ?? "";
+  find("strip").innerHTML = frame?.strip ?? "";
+  find("facts").innerHTML = frame?.facts ?? "";
+  for (const cell of find("strip").querySelectorAll("figure")) {
+    const image = picture("base", number - 1, cell.dataset.position);
+    if (image) cell.firstChild.replaceWith(image);
+  }
   showPictures(position);
-  showWords(frame, position);
-  showNeighbours(frame, number, position);
-  showFacts(frame);
 }
 
-function marks(frame) {
-  const row = (n) => data.passes.indexOf(n), column = (p) => data.positions.indexOf(p);
-  return frame.seen.map(([n, first, last]) => [row(n), column(first), column(last)]);
+function picture(kind, number, position) {
+  const digest = data.pictures[kind][`${number}/${position}`];
+  if (!digest) return null;
+  const image = document.createElement("img");
+  image.alt = `${kind}, pass ${number}, position ${position}`;
+  image.src = data.files[digest];
+  return image;
 }
 
 function showPictures(position) {
   const place = find("pictures");
   place.replaceChildren();
-  const wide = data.passes.length > 3 ? 200 : 300;
+  const wide = kinds.length > 1 ? 150 : data.passes.length > 3 ? 200 : 300;
   place.style.gridTemplateColumns = `repeat(${data.passes.length}, minmax(0, ${wide}px))`;
   for (const kind of kinds) {
     data.passes.forEach((number, row) => {
-      const figure = put(place, "figure", "", row === model.get("row") ? "chosen" : "");
-      const shot = put(figure, "div", "", `shot ${kind}`);
-      const names = kind === "difference" ? runs : [kind];
-      for (const name of names) addPicture(shot, name, number, position);
+      const figure = put(place, "figure", "", row === model.get("row") ? "current" : "");
+      const shot = put(figure, "div", "", "shot");
+      const image = picture(kind, number, position);
+      if (image) shot.append(image);
+      image?.addEventListener("load", () => {
+        shot.style.setProperty("--shape", `${image.naturalWidth} / ${image.naturalHeight}`);
+      });
       put(figure, "figcaption", kinds.length > 1 ? `pass ${number} · ${kind}` : `pass ${number}`);
       figure.addEventListener("click", () => go(row, model.get("column")));
     });
   }
 }
 
-function addPicture(parent, run, number, position) {
-  const frame = data.frames[run][`${number}/${position}`];
-  if (!frame) return;
-  const image = put(parent, "img");
-  image.alt = `pass ${number}, position ${position}`;
-  image.onload = () => {
-    parent.style.setProperty("--shape", `${image.naturalWidth} / ${image.naturalHeight}`);
-  };
-  image.src = data.pictures[frame.picture];
-}
-
-function showWords(frame, position) {
-  const place = find("words");
-  place.replaceChildren();
-  if (!frame) return;
-  const [first, last] = frame.window;
-  for (let p = Math.min(first, position) - data.margin; p <= last + data.margin; p++) {
-    if (!(p in data.words.base)) continue;
-    const role = p === position ? "centre" : p >= first && p <= last ? "inside" : "outside";
-    const word = put(place, "bdi", data.words.base[p], role);
-    word.title = `position ${p}`;
-    place.append(" ");
-    const other = data.words.changed?.[p];
-    if (other === undefined || other === data.words.base[p]) continue;
-    put(place, "span", "→ ");
-    put(place, "bdi", other, "changed");
-    place.append(" ");
-  }
-}
-
-function showNeighbours(frame, number, position) {
-  const place = find("strip");
-  place.replaceChildren();
-  if (!frame || number === data.passes[0]) {
-    put(place, "div", "The first pass sees words alone.", "flopslab-note");
-    return;
-  }
-  const most = Math.max(...frame.neighbours.map(([, weight]) => weight));
-  for (const [p, weight] of frame.neighbours) {
-    const cell = put(place, "figure", "", p === position ? "own" : "other");
-    cell.title = `position ${p}`;
-    const seen = data.frames.base[`${number - 1}/${p}`];
-    const image = put(cell, seen ? "img" : "i");
-    if (seen) image.src = data.pictures[seen.picture];
-    put(cell, "b").style.height = `${(20 * weight) / most}px`;
-    put(cell, "small", `${(100 * weight).toFixed(1)}%`);
-    put(cell, "figcaption", p);
-  }
-}
-
-function showFacts(frame) {
-  const table = find("facts");
-  table.replaceChildren();
-  for (const [name, value] of Object.entries(frame?.facts ?? {})) {
-    const line = put(table, "tr");
-    put(line, "th", name);
-    put(line, "td", value).dir = "auto";
-  }
-}
-
-let playing = 0;
+let timer = 0;
 function play() {
-  playing = playing ? clearInterval(playing) : setInterval(() => {
+  timer = timer ? clearInterval(timer) : setInterval(() => {
     go(model.get("row"), (model.get("column") + 1) % data.positions.length);
   }, 400);
-  find("play").setAttribute("aria-pressed", Boolean(playing));
-  find("play").textContent = playing ? "Pause" : "Play";
+  find("play").setAttribute("aria-pressed", Boolean(timer));
+  find("play").textContent = timer ? "Pause" : "Play";
 }
 
 document.addEventListener("keydown", (event) => {
@@ -154,8 +105,6 @@ document.addEventListener("keydown", (event) => {
   go(model.get("row") + step[0], model.get("column") + step[1]);
 });
 
-const count = Object.keys(data.frames.base).length;
-find("about").textContent = `${count} frames: ${data.positions.length} positions, ${data.passes.length} passes`;
 find("position").max = data.positions.length - 1;
 find("position").addEventListener("input", (event) => go(model.get("row"), Number(event.target.value)));
 find("play").addEventListener("click", play);

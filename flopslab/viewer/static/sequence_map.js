@@ -1,6 +1,6 @@
 // The map of a run: one picture, a row for each pass, a column for each position, to click into.
 
-const CLOSE = 44; // CSS pixels of a cell in the close view
+const ZOOMED = 44; // CSS pixels of a cell when zoomed in
 const TALLEST = 44, LOWEST = 24; // of a row in the whole view
 
 function make(parent, tag, name) {
@@ -41,7 +41,7 @@ function render({ model, el }) {
 
   function cell() {
     const whole = scroller.clientWidth / columns();
-    if (model.get("close")) return [CLOSE, CLOSE];
+    if (model.get("zoomed")) return [ZOOMED, ZOOMED];
     return [Math.min(whole, TALLEST), Math.min(Math.max(whole, LOWEST), TALLEST)];
   }
 
@@ -109,7 +109,7 @@ function render({ model, el }) {
   sheet.addEventListener("mousemove", (event) => say(...under(event)));
   sheet.addEventListener("mouseleave", () => say(model.get("row"), model.get("column")));
 
-  const watched = ["rows", "columns", "row", "column", "marks", "close"].map((n) => `change:${n}`);
+  const watched = ["rows", "columns", "row", "column", "marks", "zoomed"].map((n) => `change:${n}`);
   const watcher = new ResizeObserver(draw);
   watcher.observe(scroller);
   model.on("change:image", load);

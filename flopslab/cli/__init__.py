@@ -1,0 +1,67 @@
+"""The command line: `flopslab COMMAND`. Each command is a module of this folder."""
+
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from flopslab import __version__
+from flopslab.cli.film import film
+from flopslab.cli.words import words
+from flopslab.errors import FlopslabError
+
+COMMANDS = (film, words)
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave the interpreter: exit code 0, 1 for an error, 2 for wrong usage.
+
+    `arguments`: those after the program's name; None: the process's own. An error goes to stderr;
+    with `--json` it goes to stdout as {"error": text}.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _print_warning
+        try:
+            app(arguments, prog_name="flopslab")
+        except FlopslabError as error:
+            _print_error(error, "--json" in arguments)
+            raise SystemExit(1) from None
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Words in, a coherent sequence of pictures out."""
+
+
+def _print_error(error: FlopslabError, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps({"error": str(error)}, ensure_ascii=False))
+    else:
+        print(error, file=sys.stderr)
+
+
+def _print_warning(message: Warning | str, *_place: object, **_more: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
+for command in COMMANDS:
+    app.command()(command)

@@ -1,0 +1,14 @@
+"""What every command shares: the option `--json`, and how a result is printed."""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def print_result(result: Mapping[str, Any], text: str, as_json: bool) -> None:
+    """Print `result` as one JSON object on stdout, or `text` for a reader."""
+    print(json.dumps(result, ensure_ascii=False, allow_nan=False) if as_json else text)
