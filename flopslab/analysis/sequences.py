@@ -5,15 +5,15 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
 from flopslab.analysis.text_embeddings import embed_pool
+from flopslab.core.parameters import notebook_parameters
 from flopslab.errors import ParameterError
-from flopslab.words.cues import Unit, closest_key
+from flopslab.words.cues import Unit
 from flopslab.words.flopsopoly import build, parse_gap
 from flopslab.words.pool import is_pool, read_pool
 from flopslab.words.sequence import TimedSequence, read_timed_sequence
 
 Order = Literal["auto", "keep", "flopsopoly"]
 ORDERS = ("auto", "keep", "flopsopoly")
-_LITERALS = (str, int, float, bool, list, tuple, dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +51,14 @@ class SequenceRequest:
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any], *others: str) -> Self:
-        """The request of a notebook's parameters cell: pass `globals()` right after it.
+        """The request of a notebook's parameters cell: pass `globals()`.
 
-        `others`: parameters of the cell that are not of the request. A name that is neither is an
-        error that offers the nearest one: papermill only warns.
+        `others`: parameters of the cell that are not of the request. A mistyped one is an error;
+        the user's own variables are left alone.
         """
         names = [field.name for field in fields(cls)]
-        literals = {n: v for n, v in namespace.items() if n[0].islower() and type(v) in _LITERALS}
-        for name in literals.keys() - {*names, *others}:
-            likely = closest_key(name, [*names, *others])
-            hint = f"use {likely} instead" if likely else f"use some of {', '.join(names)}"
-            raise ParameterError("parameters from this notebook", f"{name}, which is none", hint)
-        own: dict[str, Any] = {name: literals[name] for name in names if name in literals}
+        parameters = notebook_parameters(namespace, [*names, *others])
+        own: dict[str, Any] = {name: parameters[name] for name in names if name in parameters}
         if "gap_ms" in own:
             own["gap_ms"] = str(own["gap_ms"])  # papermill hands 500 over as a number
         return cls(**own)

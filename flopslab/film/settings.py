@@ -8,13 +8,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from flopslab.core.parameters import notebook_parameters
 from flopslab.errors import ParameterError
 
 Milliseconds = Annotated[int, Field(ge=1, le=60_000)]
 TwoLengths = Annotated[list[Milliseconds], Field(min_length=2, max_length=2)]
 Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
-_LITERALS = (str, int, float, list, tuple, dict, set, type(None))
-_NOTEBOOK = {"In", "Out", "exit", "quit", "get_ipython", "open"}
 
 
 class FilmSettings(BaseModel):
@@ -83,27 +82,18 @@ class FilmSettings(BaseModel):
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, object], own: Collection[str] = ()) -> Self:
-        """The settings in a notebook's parameters cell: pass `globals()` right after it.
+        """The settings in a notebook's parameters cell: pass `globals()`.
 
-        `own`: names of the cell that are the notebook's. Every other public name with a literal
-        value is taken for a parameter, so that a mistyped one is an error.
+        `own`: parameters of the cell that are the notebook's. A mistyped one is an error; the
+        user's own variables are left alone.
         """
-        return cls(
-            **{
-                name: value
-                for name, value in namespace.items()
-                if name in cls.model_fields or (_is_public(name, value) and name not in own)
-            }
-        )
+        parameters = notebook_parameters(namespace, [*cls.model_fields, *own])
+        return cls(**{name: parameters[name] for name in cls.model_fields if name in parameters})
 
     @property
     def rate(self) -> Fraction:
         """Frames a second as a ratio."""
         return Fraction(self.fps).limit_denominator(1001)
-
-
-def _is_public(name: str, value: object) -> bool:
-    return not name.startswith("_") and name not in _NOTEBOOK and isinstance(value, _LITERALS)
 
 
 def _problem(details: ErrorDetails, names: Mapping[str, object]) -> tuple[str, str]:
