@@ -14,7 +14,7 @@ from flopslab.words.formats import READABLE, find_format, is_known, suffix_of
 from flopslab.words.timing import normalise
 from flopslab.words.word import TimedSequence, Word
 
-SHIPPED = ("demo", "full")
+SHIPPED = ("demo", "full", "tide", "storm", "year")
 SHIPPED_POOLS = ("full-pool",)
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
 def read_sequence(
     source: str | Path, *, unit: Unit = "line", tier: str = "", offset_ms: int = 0
 ) -> tuple[Word, ...]:
-    """The words of a shipped sequence ("demo", "full") or of a file; at least one.
+    """The words of a shipped sequence (SHIPPED) or of a file; at least one.
 
     See `read_timed_sequence`, which also returns the times that belong to no single word.
     """

@@ -11,6 +11,7 @@ import flopslab
 from flopslab.errors import FlopslabWarning, SequenceError
 from flopslab.words import sequence
 from flopslab.words.sequence import Word, parse_sequence, read_sequence
+from training.vocabulary import vocabulary
 
 STRANGE = [
     "two words", "  spaced  ", '"quoted"', "(fire:1.4)", "[x]{y}", r"back\slash", "a\tb", "a\nb",
@@ -238,4 +239,6 @@ def test_a_shipped_sequence_is_found_beside_the_package_or_inside_it(tmp_path, m
 
 @mark.parametrize("name", sequence.SHIPPED)
 def test_the_shipped_sequences_are_whole(name):
-    assert len(read_sequence(name)) > 1
+    words = read_sequence(name)
+    assert len(words) > 1 and all(word.end_ms for word in words)
+    assert {word.text for word in words} <= set(vocabulary())  # the embedded model knows them
