@@ -21,8 +21,9 @@ from flopslab.experiments.sweep import CELL, Sweep
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = [p for p in sorted(ROOT.glob("notebooks/*.ipynb")) if not p.name.startswith("out")]
-RUN, COMPARE, PROPAGATION, EXPLORE = (
-    ROOT / "notebooks" / f"{name}.ipynb" for name in ("run", "compare", "propagation", "explore")
+RUN, COMPARE, PROPAGATION, EXPLORE, FILM = (
+    ROOT / "notebooks" / f"{name}.ipynb"
+    for name in ("run", "compare", "propagation", "explore", "film")
 )
 EXPERIMENT = {field.name for field in dataclasses.fields(Experiment)} - {"study"}
 LONGEST = 6  # lines of a cell
@@ -184,13 +185,14 @@ def test_a_users_own_cell_disturbs_no_parameter(path, read, own):
         (COMPARE, "x_axs", "x_axis"),
         (PROPAGATION, "control_change", "control_changes"),
         (EXPLORE, "run_dri", "run_dir"),
+        (FILM, "transitionn", "transition"),
         (RUN, "kernel", "distance_weights"),
     ],
 )
 def test_a_misspelt_parameter_ends_with_the_right_name_before_any_work(
     path, name, correct, tmp_path
 ):
-    directory = "run_dir" if path == EXPLORE else "output_dir"
+    directory = "run_dir" if path in (EXPLORE, FILM) else "output_dir"
     names = {name: "4", directory: str(tmp_path / "run")}
     with pytest.raises(PapermillExecutionError, match=f"use {correct} instead") as caught:
         papermill.execute_notebook(path, tmp_path / "out.ipynb", names, progress_bar=False)
