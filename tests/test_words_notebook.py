@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from cells import cell
 from papermill.exceptions import PapermillExecutionError
 
 from flopslab.analysis.sequences import SequenceRequest
@@ -18,7 +19,7 @@ NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "words.ipynb"
 def test_the_parameters_are_those_of_a_request_with_its_defaults():
     inspected = papermill.inspect_notebook(NOTEBOOK)
     namespace = {name: ast.literal_eval(p["default"]) for name, p in inspected.items()}
-    assert SequenceRequest.from_cell(namespace, "output") == SequenceRequest()
+    assert SequenceRequest.from_cell(cell(namespace), "output") == SequenceRequest()
     assert all(len(parameter["help"]) > 10 for parameter in inspected.values())
 
 
@@ -40,8 +41,8 @@ def test_an_unknown_parameter_ends_before_any_work(tmp_path):
 
 
 def test_a_request_takes_what_papermill_hands_over():
-    injected = {"gap_ms": 500, "source": "a.srt", "PAPERMILL_OUTPUT_PATH": "out.ipynb", "_x": 1}
-    assert SequenceRequest.from_cell(injected) == SequenceRequest(source="a.srt")
+    injected = {"gap_ms": 500, "source": "a.srt", "PAPERMILL_OUTPUT_PATH": "out.ipynb"}
+    assert SequenceRequest.from_cell(cell(injected)) == SequenceRequest(source="a.srt")
 
 
 @pytest.mark.parametrize("mistake", [{"offset_ms": "7"}, {"order": "best"}, {"gap_ms": "soon"}])

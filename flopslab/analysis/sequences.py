@@ -53,14 +53,15 @@ class SequenceRequest:
     def from_cell(cls, namespace: Mapping[str, Any], *others: str) -> Self:
         """The request of a notebook's parameters cell: pass `globals()`.
 
-        `others`: parameters of the cell that are not of the request. A mistyped one is an error.
+        `others`: parameters of the cell that are not of the request. A mistyped one is an error;
+        the user's own variables are left alone.
         """
         names = [field.name for field in fields(cls)]
         parameters = notebook_parameters(namespace, [*names, *others])
-        values = {name: parameters[name] for name in names if name in parameters}
-        if "gap_ms" in values:
-            values["gap_ms"] = str(values["gap_ms"])  # papermill hands 500 over as a number
-        return cls(**values)
+        own: dict[str, Any] = {name: parameters[name] for name in names if name in parameters}
+        if "gap_ms" in own:
+            own["gap_ms"] = str(own["gap_ms"])  # papermill hands 500 over as a number
+        return cls(**own)
 
     def make(self, advance: Callable[[int], object] = lambda count: None) -> TimedSequence:
         """The sequence; `advance` as in `build`. Raises SequenceError, ModelError."""

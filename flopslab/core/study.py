@@ -62,7 +62,8 @@ class Study(BaseModel):
     )
 
     sequence: Name = "demo"
-    """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with words."""
+    """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
+    words."""
 
     output_dir: Annotated[Name, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""

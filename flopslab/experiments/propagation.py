@@ -179,10 +179,10 @@ class Experiment:
         Shuffled neighbours have two: for the share where they belong, and for that where they went.
         """
         shuffled = arrivals["shuffled"]
-        belong = predict_influence(self.study, self.words, shuffled.centres.tolist())
+        own = predict_influence(self.study, self.words, shuffled.centres.tolist())
         pairs = {
             "real neighbours": (arrivals["none"], self.predicted()),
-            "shuffled, where neighbours belong": (shuffled, belong),
+            "shuffled, where neighbours belong": (shuffled, own),
             "shuffled, where they went": (shuffled, self.predicted("shuffled")),
             "no words after pass 1": (arrivals["no_text"], self.predicted("no_text")),
         }

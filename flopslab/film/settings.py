@@ -1,9 +1,9 @@
 """Every parameter of a film: its name, its meaning, its range."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
@@ -81,13 +81,14 @@ class FilmSettings(BaseModel):
             raise ParameterError("a film with these parameters", actual, hint) from None
 
     @classmethod
-    def from_cell(cls, namespace: Mapping[str, Any], others: Iterable[str] = ()) -> Self:
+    def from_cell(cls, namespace: Mapping[str, object], own: Collection[str] = ()) -> Self:
         """The settings in a notebook's parameters cell: pass `globals()`.
 
-        `others`: parameters of the cell that are no settings. A mistyped one is an error.
+        `own`: parameters of the cell that are the notebook's. A mistyped one is an error; the
+        user's own variables are left alone.
         """
-        parameters = notebook_parameters(namespace, [*cls.model_fields, *others])
-        return cls(**{name: parameters[name] for name in parameters if name in cls.model_fields})
+        parameters = notebook_parameters(namespace, [*cls.model_fields, *own])
+        return cls(**{name: parameters[name] for name in cls.model_fields if name in parameters})
 
     @property
     def rate(self) -> Fraction:

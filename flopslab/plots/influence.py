@@ -96,8 +96,8 @@ def prediction(measured: Influence, predicted: Influence) -> DescribedFigure:
     panels = figure.subplots(1, len(correlations), squeeze=False)[0]
     for number, (axes, correlation) in enumerate(zip(panels, correlations, strict=True)):
         x, y = predicted.values[:, number].ravel(), measured.values[:, number].ravel()
-        reached = (x > 0) | (y > 0)
-        axes.plot(x[reached], y[reached], ms=4, alpha=0.6, **mark_style(number))
+        mask = (x > 0) | (y > 0)
+        axes.plot(x[mask], y[mask], ms=4, alpha=0.6, **mark_style(number))
         axes.set_title(f"pass {number + 1}, r = {correlation:.2f}", fontsize=SMALL + 1)
         axes.set(xlabel="predicted share", xlim=(0, 1.08 * x.max()), ylim=(0, None))
         plain(axes)

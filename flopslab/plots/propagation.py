@@ -1,4 +1,4 @@
-"""One changed word in pictures: before, after, difference, and how far it reached."""
+"""One changed word in pictures: before, after, difference, and how far it extent."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from flopslab.core.windows import FrameKey
+from flopslab.errors import RunError
 from flopslab.experiments.influence import Influence, influence
 from flopslab.experiments.interventions import Insert, Intervention, Remove, ReplaceFrame
 from flopslab.plots.pictures import (
@@ -101,9 +102,13 @@ def cone_positions(intervention: Intervention, most: int, margin: int = 0) -> li
     """The positions of the last pass that the change can reach, the changed one among them.
 
     Every second or third if there are more than `most`; `margin`: frames more on either side.
+    RunError if it reaches none.
     """
     frames = finished_run(intervention.base).positions
     cone = intervention.cone[max(intervention.cone)]
+    if not cone:
+        hint = "change a word in the window of a frame"
+        raise RunError(f"pictures that {intervention.change} can reach", "none", hint)
     first, last = frames.index(cone[0]), frames.index(cone[-1])
     wide = frames[max(first - margin, 0) : last + 1 + margin]
     centre = min(wide, key=lambda position: abs(position - intervention.change.position))
@@ -150,31 +155,39 @@ def _draw_pictures(axes: Axes, intervention: Intervention, positions: Sequence[i
     axes.add_patch(outline).set_clip_on(False)
 
 
-def _draw_influence(
-    axes: Axes, measured: Influence, positions: Sequence[int], changed: int
-) -> None:
-    """A line for each pass over the same columns, with its name where it ends."""
-    columns, last = np.searchsorted(measured.positions, positions), 0
-    for index, row in enumerate(measured.values[0][:, columns]):
-        reached, style = np.flatnonzero(row > 0), line_style(index)
-        axes.plot(reached, row[reached], ms=5, lw=1.6, **style)
-        axes.fill_between(reached, row[reached], color=style["color"], alpha=0.08, lw=0)
-        label = {"color": style["color"], "weight": "bold", "ha": "center"}
-        middle = (last + reached[-1]) / 2 if index else (reached[0] + reached[-1]) / 2
-        place = middle, 0.03, f"pass {index + 1}"
-        axes.text(*place, None, transform=axes.get_xaxis_transform(), **label)
-        last = reached[-1]
+def _draw_influence(axes: Axes, measured: Influence, positions: Sequence[int], centre: int) -> None:
+    """A line for each pass over the same columns, and what is outside the cone."""
+    columns = np.searchsorted(measured.positions, positions)
+    _draw_passes(axes, measured.values[0][:, columns])
+    _mark_outside(axes, np.flatnonzero(~measured.differs[0, -1, columns]).tolist())
     axes.set(yscale="log", ylabel="influence:\nmean pixel difference")
     axes.set_xlabel("distance from the changed word, in positions")
-    distances = [f"{position - changed:+d}".replace("+0", "0") for position in positions]
+    distances = [f"{position - centre:+d}".replace("+0", "0") for position in positions]
     axes.set_xticks(range(len(positions)), distances)
     axes.set_ylim(bottom=measured.values[measured.values > 0].min() / 3)
-    for column in np.flatnonzero(~measured.differs[0, -1, columns]).tolist():
+    style = {"fontsize": SMALL + 1, "color": GREY}
+    axes.text(0.065, 0.97, TRAVEL, None, transform=axes.transAxes, va="top", **style)
+
+
+def _draw_passes(axes: Axes, values: np.ndarray) -> None:
+    """A line for each row of values [passes, columns], its name where earlier ones do not reach."""
+    start = None
+    for index, row in enumerate(values):
+        extent, style = np.flatnonzero(row > 0), line_style(index)
+        axes.plot(extent, row[extent], ms=5, lw=1.6, **style)
+        axes.fill_between(extent, row[extent], color=style["color"], alpha=0.08, lw=0)
+        middle = ((extent[0] if start is None else start) + extent[-1]) / 2
+        label = {"color": style["color"], "weight": "bold", "ha": "center"}
+        place = middle, 0.03, f"pass {index + 1}"
+        axes.text(*place, None, transform=axes.get_xaxis_transform(), **label)
+        start = extent[-1]
+
+
+def _mark_outside(axes: Axes, columns: Sequence[int]) -> None:
+    """Columns whose frames are the same as before."""
+    for column in columns:
         axes.axvspan(column - 0.5, column + 0.5, color=PALE, alpha=0.35, lw=0)
         axes.text(
             *(column, 0.5), "not one bit differs", rotation=90, ha="center", va="center",
             transform=axes.get_xaxis_transform(), fontsize=SMALL + 1, color=GREY,
         )  # fmt: skip
-    axes.text(
-        *(0.065, 0.97), TRAVEL, transform=axes.transAxes, fontsize=SMALL + 1, color=GREY, va="top"
-    )

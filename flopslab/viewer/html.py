@@ -39,8 +39,11 @@ def words(
     variant = {p: word for p, word in (variant or {}).items() if words.get(p) != word}
     parts = (_placed_word(p, word, variant.get(p), recipe) for p, word in sorted(words.items()))
     unknown = sum(position not in words for position in recipe.window)
-    remark = note(f"silent until the run is finished: {unknown} of these words") if unknown else ""
-    return f'<div class="flopslab flopslab-words">{"".join(parts)}</div>{remark}'
+    remark = (
+        f"{unknown} words of the window are silent; which ones is shown when the run is finished"
+    )
+    line = f'<div class="flopslab flopslab-words">{"".join(parts)}</div>'
+    return line + (note(remark) if unknown else "")
 
 
 def _placed_word(position: int, word: Word, variant: Word | None, recipe: Recipe) -> str:

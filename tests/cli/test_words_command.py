@@ -37,6 +37,7 @@ def test_a_poem_is_split_into_words(words):
     assert (code, text) == (0, "out.json: 4 words, 3 of them different, no times\n")
 
 
+@pytest.mark.torch
 def test_a_pool_becomes_a_flopsopoly(words):
     code, facts = words("a.json", '{"sea": 3, "fire": 2, "lake": 1}', "--json")
     assert (code, facts["words"], facts["repeats"]) == (0, 6, 0)
@@ -54,6 +55,7 @@ def test_a_file_of_embeddings_and_a_first_word_order_the_pool(words, tmp_path):
     assert read[2].start_ms - read[1].end_ms == 800
 
 
+@pytest.mark.torch
 def test_words_in_an_order_of_their_own_are_ordered_on_demand(words):
     words("a.txt", "sea\nsea\nfire\nlake\n", "--order", "flopsopoly")
     assert [word.text for word in read_timed_sequence("out.json").words].count("sea") == 2
@@ -62,6 +64,7 @@ def test_words_in_an_order_of_their_own_are_ordered_on_demand(words):
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.torch
 def test_words_that_the_probe_does_not_know_are_named(words):
     code, text = words("a.json", '{"sea": 1, "quokka": 1}')
     assert code == 0 and "warning: the embedded probe does not know 1 of 2 words" in text

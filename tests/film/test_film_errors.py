@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from cells import cell
 from coded import cuts, make_run, words
 from PIL import Image
 
@@ -173,10 +174,11 @@ def test_a_parameter_out_of_range_is_named_with_what_is_allowed(names, match):
 
 
 def test_a_cell_of_a_notebook_is_read_with_its_mistakes():
-    cell = {"fps": 12.0, "run_dir": "out", "_own": 3, "Path": os.PathLike}
-    assert FilmSettings.from_cell(cell, own=["run_dir"]) == FilmSettings(fps=12.0)
+    parameters = {"fps": 12.0, "run_dir": "out"}
+    namespace = cell(parameters) | {"mine": 3, "Path": os.PathLike}
+    assert FilmSettings.from_cell(namespace, own=["run_dir"]) == FilmSettings(fps=12.0)
     with pytest.raises(ParameterError, match="use transition instead of transitionn"):
-        FilmSettings.from_cell(cell | {"transitionn": "flow"}, own=["run_dir"])
+        FilmSettings.from_cell(cell(parameters | {"transitionn": "flow"}), own=["run_dir"])
 
 
 def test_a_remark_is_a_warning_and_stands_in_the_result(tmp_path, film):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
+from flopslab.errors import RunError
 from flopslab.experiments.interventions import (
     Change,
     Insert,
@@ -85,3 +86,9 @@ def test_every_change_is_told_in_a_sentence(study, tmp_path):
         assert plots.describe_change(intervention) == sentence
         assert texts(plots.before_after(intervention))
         assert sentence in texts(plots.propagation_story(intervention))
+
+
+def test_a_change_that_reaches_no_frame_has_no_pictures(study):
+    apart = study.replace(frame_interval=6, context_diameter=0, image_context_multiplier=0)
+    with pytest.raises(RunError, match=r"pictures that .* can reach"):
+        plots.before_after(intervention_of(apart, Replace(3, "comet")))

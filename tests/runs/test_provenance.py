@@ -278,4 +278,5 @@ def test_the_word_window_is_recorded_with_its_silent_words():
     words = [Word(text, silent=text == "ocean") for text in WORDS]
     context = replace(run_context(), sequence=TimedSequence(tuple(words)))
     record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
-    assert record.window == range(4, 7) and record.words == ["stone", "river"]
+    assert record.window == range(4, 7) and record.prompt_words == ["stone", "river"]
+    assert record.words == [None, "stone", "river"]

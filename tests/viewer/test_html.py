@@ -49,11 +49,10 @@ def test_a_word_that_another_run_silences_is_shown_as_silent(recipe):
     assert 'sky</bdi> → <bdi class="variant silent">sky' in text
 
 
-def test_words_whose_places_are_unknown_have_none(recipe):
-    text = html.words(replace(recipe, words=["sea", "sky"]), words("sea", start=4))
-    assert '<bdi class="inside">sea</bdi> <bdi class="inside">sky</bdi>' in text
-    assert "position" not in text
-    assert "some words here are silent" in text
+def test_words_that_are_not_known_yet_are_left_out_and_counted(recipe):
+    text = html.words(recipe, words("sea", start=4))
+    assert 'title="position 4">sea</bdi>' in text and "position 5" not in text
+    assert f"silent words of the window: {len(recipe.window) - 1}" in text
 
 
 @pytest.mark.parametrize("word", MARKUP)
