@@ -13,6 +13,8 @@ from flopslab.analysis.sequences import SequenceRequest
 from flopslab.errors import ParameterError
 from flopslab.words.sequence import read_sequence
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "words.ipynb"
 
 

@@ -39,9 +39,7 @@ def words(
     variant = {p: word for p, word in (variant or {}).items() if words.get(p) != word}
     parts = (_placed_word(p, word, variant.get(p), recipe) for p, word in sorted(words.items()))
     unknown = sum(position not in words for position in recipe.window)
-    remark = (
-        f"{unknown} words of the window are silent; which ones is shown when the run is finished"
-    )
+    remark = f"silent words of the window: {unknown}, known when the run is finished"
     line = f'<div class="flopslab flopslab-words">{"".join(parts)}</div>'
     return line + (note(remark) if unknown else "")
 

@@ -21,6 +21,8 @@ from flopslab.runs.inspection import inspect_frame
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import read_sequence
 
+pytestmark = pytest.mark.slow
+
 every_control = pytest.mark.parametrize("control", CONTROLS)
 
 

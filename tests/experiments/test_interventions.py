@@ -149,7 +149,7 @@ def test_a_run_with_a_picture_from_outside_is_no_run_of_the_study_alone(study, t
 
 
 def words_of(found: Intervention, number: int, position: int) -> list[str]:
-    return open_run(found.directory).frame(FrameKey(number, position))[1].words
+    return open_run(found.directory).recipe(FrameKey(number, position)).prompt_words
 
 
 def test_a_removed_word_leaves_its_slot_and_every_other_word_in_place(study):

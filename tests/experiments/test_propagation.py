@@ -19,6 +19,8 @@ from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 
+pytestmark = pytest.mark.slow
+
 FULL = Path(__file__).parents[2] / "params" / "propagation-full.yaml"
 
 

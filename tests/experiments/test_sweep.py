@@ -14,6 +14,8 @@ from flopslab.errors import ParameterError
 from flopslab.experiments.sweep import Sweep, axis_values
 from flopslab.runs.reader import open_run
 
+pytestmark = pytest.mark.slow
+
 PARAMS = Path(__file__).parents[2] / "params"
 
 

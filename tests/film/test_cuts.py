@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from coded import code, cuts, luma, make_run, video_end, words
 
+pytestmark = pytest.mark.slow
+
 MINUTES_10 = words(200, step=3000, spread=1200)
 
 

@@ -46,6 +46,7 @@ def test_every_parameter_is_an_option_and_reaches_the_film(run_dir, flopslab, tm
     assert set(FilmSettings.model_fields) <= set(film.__annotations__)
 
 
+@pytest.mark.torch
 def test_transitions_by_the_distance_of_the_words(tmp_path, flopslab):
     entries = words(4)
     run_dir = make_run(tmp_path / "run", entries)

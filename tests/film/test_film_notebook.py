@@ -5,8 +5,11 @@ from pathlib import Path
 
 import nbformat
 import papermill
+import pytest
 
 from flopslab.film.settings import FilmSettings
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "film.ipynb"
 OWN = {"run_dir", "sound", "output", "limit"}

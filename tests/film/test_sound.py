@@ -12,6 +12,8 @@ from flopslab.errors import FlopslabWarning, ParameterError
 from flopslab.film.sound import RATE, open_sound, write_tones
 from flopslab.film.timeline import Caption
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     ".wav": "pcm_s16le",
     ".mp3": "libmp3lame",

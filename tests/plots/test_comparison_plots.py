@@ -14,6 +14,8 @@ from flopslab.plots import comparison as plots
 from flopslab.plots.style import save
 from flopslab.runs.reader import open_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sweep(study) -> Sweep:

@@ -14,6 +14,8 @@ from flopslab.experiments.influence import DecayCurve, Influence
 from flopslab.plots import influence as plots
 from flopslab.plots.style import DescribedFigure
 
+pytestmark = pytest.mark.slow
+
 WINDOWING = Windowing(Study(context_diameter=2, limit=5), 9)
 REACHES = [1, 3, 5]
 NAN = float("nan")

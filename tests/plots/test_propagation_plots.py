@@ -24,6 +24,8 @@ from flopslab.plots import propagation as plots
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 
+pytestmark = pytest.mark.slow
+
 
 def intervention_of(study: Study, change: Change) -> Intervention:
     return intervene(study, change, PaintedGenerator(), NullProgress())

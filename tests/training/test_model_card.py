@@ -3,10 +3,13 @@
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 CARD = ROOT / "flopslab" / "tiny" / "model" / "README.md"
 
 
+@pytest.mark.torch
 def test_the_example_of_the_card_runs_and_is_the_one_that_the_training_writes(monkeypatch):
     [example] = re.findall(r"```python\n(.*?)```", CARD.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.chdir(ROOT)
