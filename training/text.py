@@ -2,7 +2,7 @@
 
 It is trained before the UNet, on text alone: from its hidden states small heads must tell how
 the painter would paint each word, and where in the picture each motif would stand. So near words
-lie near each other, and words outside the table tend towards the word spelled most like them.
+lie near each other, and words outside the table lie near the word that they mean.
 """
 
 import json
@@ -22,27 +22,28 @@ from training.motifs import MOTIFS, ZONES
 from training.painter import layout
 from training.palettes import TINTS, tinted
 from training.pen import PLACES
-from training.scenes import Scene, sample_scene
+from training.scenes import Scene, motif_map, sample_scene
+from training.spelling import ENDINGS
 from training.vocabulary import LIGHTS, TEXTURES, meaning, vocabulary
 
 LENGTH, WIDTH = 77, 128
 _ZONES = ("sky", "middle", "ground")
-_MAP = 4  # cells a side of the map that tells where in the picture a motif stands
+_MAP = 8  # cells a side of the map that tells where in the picture a motif stands
 _LOOKS = 15 + 1 + 1 + len(TEXTURES) + len(LIGHTS) + len(PLACES)  # palette, energy, turn, the rest
 _PLACED = len(MOTIFS) + 1  # what may stand in a cell of the map: a motif, or nothing
 _STYLE = ("toned", "ethereal", "dreamlike")
-_ENDINGS = ("s", "ed", "ing", "er", "ly", "ness", "less", "ful", "y")
+_STRANGE = 0.25  # the share of words that are not in the table
 
 
 def make_tokenizer() -> CLIPTokenizer:
     """A CLIP tokenizer in which every word of the vocabulary is one token; bytes for the rest."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     corpus = [*vocabulary(), *_STYLE, *TINTS] * 10
-    corpus += [word + ending for word in vocabulary() for ending in _ENDINGS]
+    corpus += [word + ending for word in vocabulary() for ending in ENDINGS]
     raw = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     raw.train_from_iterator(
-        corpus, trainers.BpeTrainer(vocab_size=1800, end_of_word_suffix="</w>", show_progress=False)
+        corpus, trainers.BpeTrainer(vocab_size=2000, end_of_word_suffix="</w>", show_progress=False)
     )
     merges = [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(m) for m in merges)]
@@ -123,39 +124,8 @@ def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _map(scene: Scene) -> np.ndarray:
-    """Which motif stands in each cell of the picture, row by row; the last number is none."""
-    cells = np.full((_MAP, _MAP), len(MOTIFS))
-    for placed in layout([word for word, _ in scene.words]):
-        cell = placed.cell
-        rows = slice(round(_MAP * cell.top), max(round(_MAP * cell.bottom), 1))
-        columns = slice(round(_MAP * cell.left), max(round(_MAP * cell.right), 1))
-        cells[rows, columns] = list(MOTIFS).index(placed.what.motif)
-    return cells.ravel()
-
-
-# --- words as people write them -------------------------------------------------------------
-
-
-def _respelled(word: str, random: np.random.Generator) -> str:
-    """The word inflected, misspelled, or replaced by one that does not exist."""
-    letters = "etaoinshrdlucmfwypvbgkjqxz"
-    kind = random.random()
-    if kind < 0.5:
-        return word + str(random.choice(_ENDINGS))
-    if kind < 0.8:
-        at = int(random.integers(len(word)))
-        return word[:at] + str(random.choice(list(letters))) + word[at + int(random.integers(2)) :]
-    return "".join(random.choice(list(letters), int(random.integers(3, 10))))
-
-
-def _sampled(random: np.random.Generator) -> Scene:
-    """A scene in which one word in eight is not in the table."""
-    scene = sample_scene(random)
-    words = tuple(
-        (_respelled(word, random) if random.random() < 0.125 else word, weight)
-        for word, weight in scene.words
-    )
-    return Scene(words, scene.tint, scene.seed)
+    """Which motif stands in each cell where chance leaves it, [_MAP * _MAP]."""
+    return motif_map(layout(scene.words), _MAP).ravel().astype(int)
 
 
 # --- training -------------------------------------------------------------------------------
@@ -191,9 +161,9 @@ def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, 
     tokenizer = make_tokenizer()
     model = _Described(tokenizer)
 
-    def loss_at(generator: torch.Generator) -> Tensor:
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
         random = np.random.default_rng(generator.initial_seed())
-        scenes = [_sampled(random) for _ in range(batch)]
+        scenes = [sample_scene(random, _STRANGE) for _ in range(batch)]
         ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
         longest = max(last[-1] for last in ends) + 3
         states = model.encoder(ids[:, :longest]).last_hidden_state

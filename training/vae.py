@@ -1,4 +1,4 @@
-"""The embedded model's autoencoder: pictures of 128 x 128 to latents of 4 x 16 x 16 and back."""
+"""The embedded model's autoencoder: pictures of 128 x 128 to latents of 4 x 32 x 32 and back."""
 
 from pathlib import Path
 
@@ -11,8 +11,10 @@ from torch.nn import functional
 
 from training.fit import fit
 
-_CHANNELS = (32, 32, 32, 32)
-_BLOCKS = (1, 1, 2, 3)  # from 128 cells a side to 16: depth is cheap where there are few cells
+CELL = 4  # pixels a side of what one cell of the latents stands for
+_CHANNELS = (32, 32, 32)
+_ENCODER = (1, 2, 3)  # blocks, from 128 cells a side to 32: depth is cheap where there are few
+_DECODER = (4, 4, 0)  # and back; none at full size, where one would cost half of the decoder
 _MEAN = torch.tensor([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16
 _LATENT_NOISE = 0.08  # against latents of unit variance: the decoder forgives small errors
 
@@ -23,7 +25,7 @@ def to_tensor(pictures: np.ndarray) -> Tensor:
 
 
 def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
-    """L1 + L2, a quarter of the gradients' L1 (edges), and twice the L2 of 8 x 8 means (colours).
+    """L1 + L2, half of the gradients' L1 (edges), and twice the L2 of 8 x 8 means (colours).
 
     Without the last an autoencoder this small stays with black and white for long.
     """
@@ -36,7 +38,7 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
     return (
         functional.l1_loss(made, wanted)
         + functional.mse_loss(made, wanted)
-        + 0.25 * edges
+        + 0.5 * edges
         + 2 * colours
     )
 
@@ -44,7 +46,7 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
 def make_vae() -> AutoencoderTiny:
     """An autoencoder that passes on colours before it has learned anything.
 
-    Its first three channels carry the mean colour of every 8 x 8 block through from end to end,
+    Its first three channels carry the mean colour of every 4 x 4 block through from end to end,
     the others begin as He et al. 2015 advise for ReLU (https://arxiv.org/abs/1502.01852). What is
     left to learn is detail; begun at random, colours are learned ten times later.
     """
@@ -52,8 +54,8 @@ def make_vae() -> AutoencoderTiny:
     vae = AutoencoderTiny(
         encoder_block_out_channels=_CHANNELS,
         decoder_block_out_channels=_CHANNELS,
-        num_encoder_blocks=_BLOCKS,
-        num_decoder_blocks=_BLOCKS[::-1],
+        num_encoder_blocks=_ENCODER,
+        num_decoder_blocks=_DECODER,
     )
     with torch.no_grad():
         for half in (vae.encoder.layers, vae.decoder.layers):
@@ -113,14 +115,14 @@ def train_vae(pictures: np.ndarray, work: Path, steps: int, batch: int = 8) -> A
     """
     vae = make_vae()
 
-    def loss_at(generator: torch.Generator) -> Tensor:
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
         wanted = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
         latents = vae.encoder(wanted)
         noise = torch.randn(latents.shape, generator=generator)
         made = vae.decoder(latents + _LATENT_NOISE * noise)
         return reconstruction_loss(made, wanted) + 0.02 * _spread_loss(latents)
 
-    return fit("vae", vae, loss_at, steps=steps, rate=1.2e-3, work=work, average=0.995)
+    return fit("vae", vae, loss_at, steps=steps, rate=1.2e-3, work=work, average=0.998)
 
 
 @torch.no_grad()
