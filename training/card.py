@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw
 from training import evaluate
 from training.adapter import FOLDER, NAME
 from training.painter import SIZE
-from training.train import CLIP, MODEL, options
+from training.save import CLIP, MODEL
+from training.train import parse_options
 from training.vocabulary import meaning, vocabulary
 
 DOCS = Path("docs")
@@ -143,7 +144,7 @@ def sheet(images: Sequence[Image.Image], captions: Sequence[str], columns: int) 
 
 def card(numbers: dict[str, Any]) -> str:
     """The model card, in Markdown."""
-    trained = vars(options([]))
+    trained = vars(parse_options([]))
     steps = ", ".join(f"{part} {trained[f'{part}_steps']}" for part in _PARTS)
     return _TEXT.format(
         known=len(vocabulary()),

@@ -107,6 +107,11 @@ def _crop(pictures: np.ndarray, batch: int, generator: torch.Generator) -> Tenso
     return to_tensor(pictures[chosen, top : top + size, left : left + size])
 
 
+def _loss(vae: AutoencoderTiny, latents: Tensor, wanted: Tensor, random: torch.Generator) -> Tensor:
+    noise = torch.randn(latents.shape, generator=random)
+    return reconstruction_loss(vae.decoder(latents + _LATENT_NOISE * noise), wanted)
+
+
 def train_vae(pictures: np.ndarray, work: Path, steps: int, batch: int = 8) -> AutoencoderTiny:
     """An autoencoder trained on uint8 pictures [n, 128, 128, 3]; its latents have unit variance.
 
@@ -118,11 +123,24 @@ def train_vae(pictures: np.ndarray, work: Path, steps: int, batch: int = 8) -> A
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
         wanted = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
         latents = vae.encoder(wanted)
-        noise = torch.randn(latents.shape, generator=generator)
-        made = vae.decoder(latents + _LATENT_NOISE * noise)
-        return reconstruction_loss(made, wanted) + 0.02 * _spread_loss(latents)
+        return _loss(vae, latents, wanted, generator) + 0.02 * _spread_loss(latents)
 
     return fit("vae", vae, loss_at, steps=steps, rate=1.2e-3, work=work, average=0.998)
+
+
+def train_decoder(
+    vae: AutoencoderTiny, pictures: np.ndarray, work: Path, steps: int, batch: int = 8
+) -> AutoencoderTiny:
+    """The autoencoder with its decoder trained further; the latents, and so the UNet, stay."""
+    vae.encoder.requires_grad_(False)
+
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
+        wanted = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
+        with torch.no_grad():
+            latents = vae.encoder(wanted)
+        return _loss(vae, latents, wanted, generator)
+
+    return fit("decoder", vae, loss_at, steps=steps, rate=8e-4, work=work, average=0.999)
 
 
 @torch.no_grad()
