@@ -6,7 +6,7 @@ pictures and words are. `training.card` writes it all down.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -37,56 +37,65 @@ from training.save import MODEL
 from training.vae import to_tensor
 from training.vocabulary import meaning
 
+JUDGES = ("network", "gradients")
+
 # --- motifs -----------------------------------------------------------------------------------
 
 
 def motif_accuracy(
-    pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int
+    pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int, judge: str = JUDGES[0]
 ) -> dict[str, float]:
-    """The share of `samples` pictures of each word whose motif the judge names first, by word."""
+    """The share of `samples` pictures of each word whose motif a judge names first, by word."""
     prompts = [word for word in words for _ in range(samples)]
-    right = _named_right(prompts, pictures(pipeline, prompts, UNSEEN))
+    right = _named_right(prompts, list(pictures(pipeline, prompts, UNSEEN)), judge)
     return dict(zip(words, right.reshape(len(words), samples).mean(1).tolist(), strict=True))
 
 
-def _named_right(words: Sequence[str], images: Iterator[Image.Image]) -> np.ndarray:
-    names = [first for [first] in name_motifs(load_judge(), list(images))]
+def _named_right(
+    words: Sequence[str], images: Sequence[Image.Image], judge: str = JUDGES[0]
+) -> np.ndarray:
+    names = [first for [first] in _judgements(images, 1, judge)]
     return np.array([meaning(w).motif == name for w, name in zip(words, names, strict=True)])
 
 
-def judge_accuracy(samples: int) -> float:
-    """The share of the painter's own pictures of single words that the judge names right."""
+def _judgements(
+    images: Sequence[Image.Image], most: int, judge: str = JUDGES[0]
+) -> list[list[str]]:
+    """The `most` likeliest motifs of each picture, as a judge names them."""
+    network = load_judge()
+    if judge == "network":
+        return name_motifs(network, images, most)
+    return painted_judge(tuple(network.motifs)).name_motifs(images, most)
+
+
+def judge_accuracy(samples: int, judge: str = JUDGES[0]) -> float:
+    """The share of the painter's own pictures of single words that a judge names right."""
     words = list(taught_words()) * samples
-    return float(_named_right(words, iter(painted(words, UNSEEN))).mean())
+    return float(_named_right(words, painted(words, UNSEEN), judge).mean())
 
 
 def pair_accuracy(pipeline: StableDiffusionPipeline, count: int) -> float:
     """The share of the words of random pairs, of two motifs, among the judge's first two."""
-    return group_accuracy(pipeline, 2, count)["network"]
+    return group_accuracy(pipeline, 2, count)
 
 
-def group_accuracy(
-    pipeline: StableDiffusionPipeline | None, length: int, count: int
-) -> dict[str, float]:
-    """The share of words named, among as many motifs as there are words, by each judge.
+def group_accuracy(pipeline: StableDiffusionPipeline | None, length: int, count: int) -> float:
+    """The share of words that the judge names, among as many motifs as there are words.
 
     `count` prompts of `length` words of different motifs. Without a pipeline: of the painter's own
-    pictures, which says what the judges can tell.
+    pictures, which says what the judge can tell.
     """
     groups = _groups(length, count)
-    seeds = range(UNSEEN, UNSEEN + count)
     if pipeline is None:
-        images = [
-            paint([(word, 1.0) for word in group], np.random.default_rng(seed))
-            for group, seed in zip(groups, seeds, strict=True)
-        ]
+        images = [_paint(group, UNSEEN + i) for i, group in enumerate(groups)]
     else:
         images = list(pictures(pipeline, [" ".join(group) for group in groups], UNSEEN))
-    shares = {}
-    for judge, names in _judgements(images, length).items():
-        hits = [meaning(w).motif in n for g, n in zip(groups, names, strict=True) for w in g]
-        shares[judge] = float(np.mean(hits))
-    return shares
+    judged = zip(groups, _judgements(images, length), strict=True)
+    return float(np.mean([meaning(w).motif in names for group, names in judged for w in group]))
+
+
+def _paint(words: Sequence[str], seed: int) -> Image.Image:
+    return paint([(word, 1.0) for word in words], np.random.default_rng(seed))
 
 
 def _groups(length: int, count: int) -> list[tuple[str, ...]]:
@@ -97,15 +106,6 @@ def _groups(length: int, count: int) -> list[tuple[str, ...]]:
         if len({meaning(word).motif for word in group}) == length:
             groups.append(group)
     return groups
-
-
-def _judgements(images: Sequence[Image.Image], most: int) -> dict[str, list[list[str]]]:
-    """What each judge names in pictures. The one by gradients only knows pictures of one word."""
-    names = {"network": name_motifs(load_judge(), images, most)}
-    if most == 1:
-        judge = painted_judge(tuple(load_judge().motifs))
-        names["gradients"] = judge.name_motifs(images)
-    return names
 
 
 # --- windows ----------------------------------------------------------------------------------
@@ -125,10 +125,7 @@ def crispness(pipeline: StableDiffusionPipeline, length: int, count: int = 32) -
     their `psnr` in dB.
     """
     trials = sample_trials(taught_words(), length, count, seed=1)
-    paintings = [
-        paint([(word, 1.0) for word in trial.words], np.random.default_rng(UNSEEN + i))
-        for i, trial in enumerate(trials)
-    ]
+    paintings = [_paint(trial.words, UNSEEN + i) for i, trial in enumerate(trials)]
     images = list(pictures(pipeline, [" ".join(trial.words) for trial in trials], UNSEEN))
     decoded = reconstruct(pipeline, paintings)
     reference = sharpness(paintings)
@@ -238,18 +235,37 @@ def one_of_each_row(count: int = 100) -> list[str]:
 # --- the IP-Adapter ---------------------------------------------------------------------------
 
 
-def adapter_accuracy(weight: float, count: int = 96) -> float:
-    """The share of painted references whose motif is named in the picture made from it alone."""
+def adapter_accuracy(weight: float, count: int = 96, beside_a_word: bool = False) -> float:
+    """The share of painted references whose motif is named in the picture made from them.
+
+    Alone, or beside a word of another motif; then two motifs are named, and the picture brings
+    one of them.
+    """
     pipeline = load_model()
     pipeline.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
     pipeline.set_ip_adapter_scale(weight)
     words = some_words(count)
     references = painted(words, UNSEEN)
+    prompts = _others(words) if beside_a_word else [""] * count
     images = [
-        next(pictures(pipeline, [""], UNSEEN + i, ip_adapter_image=reference))
-        for i, reference in enumerate(references)
+        next(pictures(pipeline, [prompt], UNSEEN + i, ip_adapter_image=reference))
+        for i, (prompt, reference) in enumerate(zip(prompts, references, strict=True))
     ]
-    return float(_named_right(words, iter(images)).mean())
+    judged = zip(words, _judgements(images, 2 if beside_a_word else 1), strict=True)
+    return float(np.mean([meaning(word).motif in names for word, names in judged]))
+
+
+def _others(words: Sequence[str]) -> list[str]:
+    """For each word one of the others, of another motif."""
+    half = len(words) // 2
+    turned = [*words[half:], *words[:half]]
+    fallback = {meaning(word).motif: word for word in words}
+    return [
+        other
+        if meaning(other).motif != meaning(word).motif
+        else next(w for motif, w in fallback.items() if motif != meaning(word).motif)
+        for word, other in zip(words, turned, strict=True)
+    ]
 
 
 # --- speed ------------------------------------------------------------------------------------

@@ -23,8 +23,9 @@ from flopslab.runs.reader import read_frame
 from flopslab.words.sequence import read_sequence
 from training import evaluate
 from training.adapter import FOLDER, NAME
-from training.card import card, digests, sheet
-from training.train import CLIP, MODEL
+from training.card import card, digests
+from training.save import CLIP, MODEL
+from training.sheets import sheet
 from training.vocabulary import vocabulary
 
 WORDS = ["dawn", "bird", "garden", "road", "river", "city", "sea", "storm", "fire", "heart",
@@ -149,8 +150,11 @@ def test_a_sheet_shows_every_picture_with_its_words():
 def test_the_card_tells_what_was_measured():
     numbers = {
         "words": {"ocean": 1.0, "fire": 0.5},
-        "judge": 0.9,
-        "pairs": 0.8,
+        "gradients": {"ocean": 0.5, "fire": 0.75},
+        "judges": {"network": 0.9, "gradients": 0.95},
+        "groups": {"3": [0.84, 0.97]},
+        "observed": {"11": {"shape": 0.86, "colour": 0.89}},
+        "crispness": {"11": {"model": 0.41, "autoencoder": 0.52, "psnr": 27.34}},
         "diversity": 1.25,
         "image_to_image": {
             "0.5": {
@@ -163,11 +167,18 @@ def test_the_card_tells_what_was_measured():
         "rows": [0.93, 0.81],
         "anyhow": [0.71, 0.6],
         "adapter": {"0.5": 0.4, "1.0": 0.77},
+        "beside_a_word": 0.53,
         "milliseconds": 201.4,
     }
     text = card(numbers)
     for told in (
         "75.0%",
+        "62.5%",
+        "90.0%, 95.0%",
+        "84% (97%)",
+        "0.86, 0.89",
+        "0.41; 0.52 (27.3 dB)",
+        "53%",
         "flames 50%",
         "1.25",
         "93%",
