@@ -8,6 +8,7 @@ layer's keys and values for words; the UNet itself stays as it is.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,8 @@ def make_adapter(unet: UNet2DConditionModel) -> State:
 
 def adapter_of(unet: UNet2DConditionModel) -> State:
     """The adapter that a UNet carries."""
-    projection = unet.encoder_hid_proj.image_projection_layers[0].state_dict()
+    hidden: Any = unet.encoder_hid_proj
+    projection = hidden.image_projection_layers[0].state_dict()
     renamed = {key.replace("image_embeds", "proj"): value for key, value in projection.items()}
     layers = {}
     for i, processor in enumerate(_processors(unet)):
@@ -106,7 +108,8 @@ def train_adapter(
     """
     unet._load_ip_adapter_weights([make_adapter(unet)])
     unet.requires_grad_(False)
-    unet.encoder_hid_proj.requires_grad_(True)
+    hidden: Any = unet.encoder_hid_proj
+    hidden.requires_grad_(True)
     for processor in _processors(unet):
         processor.requires_grad_(True)
     scheduler, nothing = make_scheduler(), torch.zeros(WIDTH)
@@ -127,6 +130,6 @@ def train_adapter(
     return adapter_of(unet)
 
 
-def _processors(unet: UNet2DConditionModel) -> list[IPAdapterAttnProcessor2_0]:
+def _processors(unet: UNet2DConditionModel) -> list[Any]:
     processors = unet.attn_processors.values()
     return [p for p in processors if isinstance(p, IPAdapterAttnProcessor2_0)]

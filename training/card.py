@@ -26,7 +26,7 @@ DOCS = Path("docs")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--samples", type=int, default=2, help="pictures of each word")
     parser.add_argument("--only", nargs="*", help="measure these alone, keep the other numbers")
     asked = parser.parse_args()

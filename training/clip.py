@@ -8,6 +8,7 @@ head that is thrown away, which motifs are in it and which colours.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,8 +95,8 @@ def train_clip(
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
         index = torch.randint(len(scenes), (batch,), generator=generator)
         sample = augment(to_tensor(pictures[index.numpy()]), generator)
-        images = clip.get_image_features(pixel_values=sample).pooler_output
-        texts = clip.get_text_features(input_ids=ids[index, :longest]).pooler_output
+        images = _pooled(clip.get_image_features(pixel_values=sample))
+        texts = _pooled(clip.get_text_features(input_ids=ids[index, :longest]))
         unit = functional.normalize(images), functional.normalize(texts)
         predicted, true = (x.split(parts, 1) for x in (described.head(images), wanted[index]))
         return (
@@ -112,4 +113,8 @@ def train_clip(
 def embed_pictures(clip: CLIPModel, pictures: np.ndarray, batch: int = 64) -> Tensor:
     """Embeddings [n, WIDTH], not normalised, of uint8 pictures [n, SIZE, SIZE, 3]."""
     parts = [to_tensor(pictures[i : i + batch]) for i in range(0, len(pictures), batch)]
-    return torch.cat([clip.get_image_features(pixel_values=p).pooler_output for p in parts])
+    return torch.cat([_pooled(clip.get_image_features(pixel_values=part)) for part in parts])
+
+
+def _pooled(features: Any) -> Tensor:
+    return features.pooler_output

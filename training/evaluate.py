@@ -8,6 +8,7 @@ pictures and words are. `training.card` writes it all down.
 import time
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,8 +143,10 @@ def reconstruct(
 ) -> list[Image.Image]:
     """Pictures after encoding and decoding by the model's autoencoder."""
     tensor = to_tensor(np.stack([np.asarray(image) for image in images]))
-    decoded = pipeline.vae.decode(pipeline.vae.encode(tensor).latents).sample
-    return pipeline.image_processor.postprocess(decoded, output_type="pil")
+    vae: Any = pipeline.vae
+    decoded = vae.decode(vae.encode(tensor).latents).sample
+    processor: Any = pipeline.image_processor
+    return processor.postprocess(decoded, output_type="pil")
 
 
 # --- layouts ----------------------------------------------------------------------------------
@@ -201,7 +204,8 @@ def _alike(a: Sequence[Image.Image], b: Sequence[Image.Image]) -> float:
 @torch.no_grad()
 def embed_words(words: Sequence[str]) -> Tensor:
     """Unit vectors [n, WIDTH] of words."""
-    clip, tokenizer = load_clip()
+    model, tokenizer = load_clip()
+    clip: Any = model
     ids = tokenizer(list(words), padding=True, return_tensors="pt").input_ids
     return functional.normalize(clip.get_text_features(input_ids=ids).pooler_output)
 
@@ -242,7 +246,7 @@ def adapter_accuracy(weight: float, count: int = 96, beside_a_word: bool = False
     one of them.
     """
     pipeline = load_model()
-    pipeline.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     pipeline.set_ip_adapter_scale(weight)
     words = some_words(count)
     references = painted(words, UNSEEN)

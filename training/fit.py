@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from math import cos, pi
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
+
+Trained = TypeVar("Trained", bound=nn.Module)
 
 _WARM_UP = 100  # steps over which the learning rate rises
 _DECAY = 0.25  # the share of the steps, at the end, over which it falls
@@ -21,7 +24,7 @@ _REPORT = 30  # seconds between lines of the log
 
 def fit(
     name: str,
-    module: nn.Module,
+    module: Trained,
     loss_at: Callable[[torch.Generator, int], Tensor],
     *,
     steps: int,
@@ -30,7 +33,7 @@ def fit(
     seed: int = 0,
     average: float = 0.999,
     every: int = 0,
-) -> nn.Module:
+) -> Trained:
     """The module with the average of its weights over training (an exponential mean).
 
     AdamW; the learning rate rises, stays, and falls over the last quarter, so that a training may

@@ -163,15 +163,20 @@ def _drawn(
     pen = Pen(layer, draw, random, what.palette, cell, what.energy, what.place, flip)
     MOTIFS[what.motif](pen)
     if clip:
-        box = tuple(round(edge * canvas.width) for edge in cell)
+        box = _box(cell, canvas.width)
         canvas.paste(layer.crop(box), box[:2], _soft(cell, box, canvas.width))
     return canvas
+
+
+def _box(cell: Cell, width: int) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(edge * width) for edge in cell)
+    return left, top, right, bottom
 
 
 def _draw_icon(canvas: Image.Image, placed: Placed, random: np.random.Generator) -> None:
     """Draw one word of the strip: its motif on a tile of its sky and ground."""
     what, cell, _ = placed
-    left, top, right, bottom = box = tuple(round(edge * canvas.width) for edge in cell)
+    left, top, right, bottom = box = _box(cell, canvas.width)
     layer = canvas.copy()
     draw = ImageDraw.Draw(layer)
     draw.rectangle(box, fill=mix(what.palette.sky, what.palette.haze, 0.5))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
@@ -26,17 +27,17 @@ def save_pipeline(
     image_encoder: CLIPVisionModelWithProjection,
 ) -> None:
     """A Stable Diffusion directory in half precision, with the steps and guidance that suit it."""
-    pipeline = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=make_scheduler(),
-        safety_checker=None,
-        feature_extractor=make_processor(),
-        image_encoder=image_encoder,
-        requires_safety_checker=False,
-    )
+    parts: dict[str, Any] = {
+        "vae": vae,
+        "text_encoder": encoder,
+        "tokenizer": tokenizer,
+        "unet": unet,
+        "scheduler": make_scheduler(),
+        "safety_checker": None,
+        "feature_extractor": make_processor(),
+        "image_encoder": image_encoder,
+    }
+    pipeline = StableDiffusionPipeline(**parts, requires_safety_checker=False)
     pipeline.to(torch.float16).save_pretrained(out, safe_serialization=True)
     for part in ("text_encoder", "image_encoder"):
         load_in_single_precision(out / part / "config.json")

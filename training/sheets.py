@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from diffusers import StableDiffusionPipeline
@@ -50,8 +51,9 @@ def compare(pipeline: StableDiffusionPipeline, columns: int = 8) -> Image.Image:
 
 def _sweep(pipeline: StableDiffusionPipeline, name: str, values: Sequence[float]) -> Image.Image:
     """A row for each prompt, a column for each value, all from one seed."""
-    rows = {value: list(pictures(pipeline, SWEPT, 5, **{name: value})) for value in values}
-    images = [rows[value][i] for i in range(len(SWEPT)) for value in values]
+    settings: list[dict[str, Any]] = [{name: value} for value in values]
+    rows = [list(pictures(pipeline, SWEPT, 5, **setting)) for setting in settings]
+    images = [row[i] for i in range(len(SWEPT)) for row in rows]
     captions = [f"{prompt}: {value}" for prompt in SWEPT for value in values]
     return sheet(images, captions, len(values))
 
@@ -59,7 +61,7 @@ def _sweep(pipeline: StableDiffusionPipeline, name: str, values: Sequence[float]
 def _mixed() -> Image.Image:
     """Two painted references and what the adapter makes of each, and of both, without words."""
     pipeline = load_model()
-    pipeline.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     images, captions = [], []
     for pair in (("sun", "forest"), ("fire", "moon"), ("flower", "city"), ("heart", "ocean")):
         a, b = painted(pair, 3)

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,22 +50,24 @@ def make_tokenizer() -> CLIPTokenizer:
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(m) for m in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
+    parts: dict[str, Any] = {"vocab": vocab, "merges": merges}
+    return CLIPTokenizer(**parts, model_max_length=LENGTH)
 
 
 def token_weights(
     tokenizer: CLIPTokenizer, prompts: Sequence[Sequence[tuple[str, float]]]
 ) -> tuple[Tensor, Tensor, list[list[int]]]:
     """Token ids and weights [prompts, LENGTH], and the place of each fragment's last token."""
-    ids = torch.full((len(prompts), LENGTH), tokenizer.pad_token_id)
+    special: Any = tokenizer
+    ids = torch.full((len(prompts), LENGTH), special.pad_token_id)
     weights = torch.ones(ids.shape)
     ends = []
     for row, fragments in enumerate(prompts):
-        flat, last = [(tokenizer.bos_token_id, 1.0)], []
+        flat, last = [(special.bos_token_id, 1.0)], []
         for text, weight in fragments:
             flat += [(token, weight) for token in _tokens(tokenizer, text)]
             last.append(min(len(flat), LENGTH - 1) - 1)
-        flat = [*flat[: LENGTH - 1], (tokenizer.eos_token_id, 1.0)]
+        flat = [*flat[: LENGTH - 1], (special.eos_token_id, 1.0)]
         ids[row, : len(flat)] = torch.tensor([token for token, _ in flat])
         weights[row, : len(flat)] = torch.tensor([weight for _, weight in flat])
         ends.append(last)
@@ -114,12 +117,13 @@ def _looks(word: str, tint: str, turn: int) -> list[float]:
 
 def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Motif of each word [words], looks of each word [words, _LOOKS], map [_MAP * _MAP]."""
-    motifs, looks, seen = [], [], dict.fromkeys(_ZONES, 0)
+    motifs, looks = [], []
+    turns: dict[str, int] = dict.fromkeys(_ZONES, 0)
     for word, _ in scene.words:
         motif = meaning(word).motif
         motifs.append(list(MOTIFS).index(motif))
-        looks.append(_looks(word, scene.tint, seen[ZONES[motif]]))
-        seen[ZONES[motif]] += 1
+        looks.append(_looks(word, scene.tint, turns[ZONES[motif]]))
+        turns[ZONES[motif]] += 1
     return np.array(motifs), np.array(looks, np.float32), _map(scene)
 
 
@@ -136,6 +140,7 @@ class _Described(nn.Module):
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         super().__init__()
+        special: Any = tokenizer
         self.encoder = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(tokenizer),
@@ -145,9 +150,9 @@ class _Described(nn.Module):
                 num_attention_heads=4,
                 max_position_embeddings=LENGTH,
                 projection_dim=WIDTH,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=special.bos_token_id,
+                eos_token_id=special.eos_token_id,
+                pad_token_id=special.pad_token_id,
             )
         )
         self.motif = nn.Linear(WIDTH, len(MOTIFS))

@@ -1,7 +1,7 @@
 """Makes the embedded model from nothing: `python -m training.train` (or `make tiny`).
 
-In stages, each made once and kept in the work folder: the text encoder, on text alone; the
-autoencoder; the UNet; the decoder, further; the IP-Adapter and its image encoder; the CLIP that
+In stages, each made once and kept in the work folder: the autoencoder; the text encoder, on text
+alone; the UNet; the decoder, further; the IP-Adapter and its image encoder; the CLIP that
 measures; and the judge that tells motifs apart. All is saved in the layout that diffusers and
 transformers read. Stopped and started again, it goes on from the last checkpoint.
 """
@@ -33,14 +33,14 @@ from training.vae import train_decoder, train_vae
 
 __all__ = ["CLIP", "MODEL", "STAGES", "main", "parse_options"]
 
-STAGES = ("text", "vae", "unet", "decoder", "image-encoder", "adapter", "clip", "judge")
+STAGES = ("vae", "text", "unet", "decoder", "image-encoder", "adapter", "clip", "judge")
 _SEEDS = {"autoencoder": 1, "image-encoder": 5, "clip": 4, "judge": 6}  # of scenes, all unlike
 _SHARD_STEPS = 200  # steps that learn from one shard before the next
 
 
 def parse_options(line: Sequence[str] | None = None) -> argparse.Namespace:
     """What the command line says; the defaults make the model that is shipped."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--out", type=Path, default=MODEL.parent, help="where model/ and clip/ go")
     add("--work", type=Path, default=Path("build/tiny2"), help="checkpoints, data")
@@ -257,8 +257,8 @@ def _learn_adapter(options: argparse.Namespace) -> None:
 
 
 _MAKE: dict[str, Callable[[argparse.Namespace], object]] = {
-    "text": text_encoder,
     "vae": autoencoder,
+    "text": text_encoder,
     "unet": _make_unet,
     "decoder": _make_decoder,
     "image-encoder": image_encoder,

@@ -74,7 +74,7 @@ def make_shard(
     latents, states = [], []
     for i in range(0, len(scenes), batch):
         part = scenes[i : i + batch]
-        latents.append(vae.encode(to_tensor(paint_all(part, workers=1))).latents.half())
+        latents.append(vae.encoder(to_tensor(paint_all(part, workers=1))).half())
         states.append(embed(encoder, tokenizer, [scene.fragments for scene in part]).half())
     maps = np.stack([scene.motif_map(MAP) for scene in scenes])
     walks = round(size * _WALKING / WALK) * WALK

@@ -17,7 +17,8 @@ from training.training_set import MAP, NOTHING, TrainingSet, sample_starts
 _EMPTY = 0.1  # the share of pictures that are learned without their words, for guidance
 _REFINED = 0.1  # the share that is learned from starts as refinement makes them
 _STRENGTHS = (200, 750)  # the timesteps at which such starts are noised
-_LEVELS = (32, 64, 128, 160)
+_SIDE = 32  # cells of the latents
+_LEVELS = (32, 64, 128, 160)  # channels, from 32 cells a side to 4
 _TAUGHT = 0.6  # the share of the steps in which the motif map is learned too
 _MAP_WEIGHT = 0.05
 
@@ -48,7 +49,7 @@ def make_unet() -> UNet2DConditionModel:
     """
     torch.manual_seed(0)
     return UNet2DConditionModel(
-        sample_size=32,
+        sample_size=_SIDE,
         block_out_channels=_LEVELS,
         layers_per_block=1,
         down_block_types=(
@@ -100,14 +101,14 @@ def velocity_loss(
 
     The first of them are noised from `starts` instead, to the degrees of a refinement.
     """
-    when = sample_timesteps(len(clean), scheduler.config.num_train_timesteps, generator)
+    when = sample_timesteps(len(clean), len(scheduler.alphas_cumprod), generator)
     noise = torch.randn(clean.shape, generator=generator)
     origin = clean
     if starts is not None:
         count = len(starts)
         when[:count] = torch.randint(*_STRENGTHS, (count,), generator=generator)
         origin = torch.cat([starts, clean[count:]])
-    noisy = scheduler.add_noise(origin, noise, when)
+    noisy = scheduler.add_noise(origin, noise, when.int())
     target = velocity_target(scheduler, noisy, clean, when)
     predicted = unet(noisy, when, states, added_cond_kwargs=conditions).sample
     return functional.mse_loss(predicted, target)
@@ -131,7 +132,7 @@ class Supervised(nn.Module):
     def __init__(self, unet: UNet2DConditionModel) -> None:
         super().__init__()
         self.unet = unet
-        cells = MAP * 2 ** (len(_LEVELS) - 1) // unet.config.sample_size  # of the map in a cell
+        cells = MAP * 2 ** (len(_LEVELS) - 1) // _SIDE  # of the map in a cell of the middle
         self.head = nn.Sequential(
             nn.SiLU(), nn.Conv2d(_LEVELS[-1], cells**2 * (NOTHING + 1), 1), nn.PixelShuffle(cells)
         )

@@ -1,6 +1,7 @@
 """The embedded model's autoencoder: pictures of 128 x 128 to latents of 4 x 32 x 32 and back."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,16 +59,26 @@ def make_vae() -> AutoencoderTiny:
         num_decoder_blocks=_DECODER,
     )
     with torch.no_grad():
-        for half in (vae.encoder.layers, vae.decoder.layers):
+        encoder, decoder = (_layers(half) for half in (vae.encoder, vae.decoder))
+        for half in (encoder, decoder):
             _begin(half)
         # colours in [0, 1] inside, about unit variance as latents
-        last, first = vae.encoder.layers[-1], vae.decoder.layers[0]
+        last, first = encoder[-1], decoder[0]
         last.weight[:3], last.bias[:3] = 3.6 * last.weight[:3], -1.8
         first.weight[:3], first.bias[:3] = first.weight[:3] / 3.6, 0.5
+    return _channels_last(vae)
+
+
+def _layers(half: Any) -> Any:
+    """The layers of an encoder or decoder, in order."""
+    return half.layers
+
+
+def _channels_last(vae: Any) -> AutoencoderTiny:
     return vae.to(memory_format=torch.channels_last)
 
 
-def _begin(half: nn.Sequential) -> None:
+def _begin(half: Any) -> None:
     """Weights of an untrained encoder or decoder: three channels pass, the rest is random."""
     for layer in half.modules():
         if isinstance(layer, nn.Conv2d):
@@ -76,8 +87,9 @@ def _begin(half: nn.Sequential) -> None:
                 nn.init.zeros_(layer.bias)
     for layer in half.modules():
         if isinstance(layer, AutoencoderTinyBlock):
-            layer.conv[-1].weight.mul_(0.3)
-            layer.conv[-1].weight[:3] = 0
+            last: Any = layer.conv
+            last[-1].weight.mul_(0.3)
+            last[-1].weight[:3] = 0
     for layer in half:
         if isinstance(layer, nn.Conv2d):
             layer.weight[:3] = 0
@@ -144,7 +156,7 @@ def train_decoder(
 
 
 @torch.no_grad()
-def psnr(vae: AutoencoderTiny, pictures: np.ndarray) -> float:
+def psnr(vae: Any, pictures: np.ndarray) -> float:
     """The mean peak signal-to-noise ratio of pictures after encoding and decoding, in dB."""
     wanted = to_tensor(pictures)
     made = vae.decode(vae.encode(wanted).latents).sample.clamp(-1, 1)

@@ -42,7 +42,10 @@ def _shade(palette: Palette, word: str) -> Palette:
 
     def shift(colour: Colour) -> Colour:
         change = (14 * light + 16 * warmth, 14 * light, 14 * light - 16 * warmth)
-        return tuple(min(255, max(0, round(c + d))) for c, d in zip(colour, change, strict=True))
+        red, green, blue = (
+            min(255, max(0, round(c + d))) for c, d in zip(colour, change, strict=True)
+        )
+        return red, green, blue
 
     return Palette(*map(shift, palette))
 
@@ -51,7 +54,7 @@ def _shade(palette: Palette, word: str) -> Palette:
 def vocabulary() -> Mapping[str, Meaning]:
     """Every word of the table with its meaning, in the order of the table."""
     table = {}
-    for line in files(__package__).joinpath("vocabulary.txt").read_text("utf-8").splitlines():
+    for line in files("training").joinpath("vocabulary.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             motif, palette, texture, light, energy, place, *words = line.split()
             for word in words:

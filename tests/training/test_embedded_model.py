@@ -124,7 +124,7 @@ def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
         return image.tobytes()
 
     plain, adapted = made(pipeline), evaluate.load_model()
-    adapted.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    adapted.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     reference = Image.new("RGB", (128, 128), "red")
     pictures = {}
     for weight in (0.0, 1.0):

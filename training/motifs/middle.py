@@ -123,6 +123,7 @@ def smoke(pen: Pen) -> None:
         phase, reach = pen.between(-0.4, 0.4), min(half, 0.21, 0.5 * pen.cell.height)
         tone = mix(pen.bold, pen.ink.haze, 0.15)
         left, right = [], []
+        middle, y = x, pen.at(0, 0.98)[1]
         for i in range(21):
             t = i / 20
             y = pen.at(0, 0.98 - 0.66 * t)[1]

@@ -4,10 +4,12 @@ from math import atan2, cos, pi, sin
 
 from training.motifs.table import motif
 from training.palettes import mix
-from training.pen import Pen
+from training.pen import Pen, Point
 
 
-def spokes(x: float, y: float, outer: float, inner: float, count: int, turn: float = 0.0) -> list:
+def spokes(
+    x: float, y: float, outer: float, inner: float, count: int, turn: float = 0.0
+) -> list[Point]:
     """The outline of a star with `count` points."""
     return [
         (x + r * cos(turn + pi * i / count), y + r * sin(turn + pi * i / count))
