@@ -87,7 +87,7 @@ def train_clip(
     """A CLIP trained on painted scenes and their prompts."""
     described = _Described(make_clip(text_config))
     clip = described.clip
-    wanted = torch.from_numpy(np.stack([_described(scene) for scene in scenes]))
+    targets = torch.from_numpy(np.stack([_described(scene) for scene in scenes]))
     ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
     longest = max(end[-1] for end in ends) + 2
     parts = [len(MOTIFS), _COLOURS]
@@ -98,7 +98,7 @@ def train_clip(
         images = _pooled(clip.get_image_features(pixel_values=sample))
         texts = _pooled(clip.get_text_features(input_ids=ids[index, :longest]))
         unit = functional.normalize(images), functional.normalize(texts)
-        predicted, true = (x.split(parts, 1) for x in (described.head(images), wanted[index]))
+        predicted, true = (x.split(parts, 1) for x in (described.head(images), targets[index]))
         return (
             _contrast(*unit, clip.logit_scale)
             + 4 * functional.binary_cross_entropy_with_logits(predicted[0], true[0])

@@ -87,12 +87,12 @@ def train_judge(
 ) -> MotifClassifier:
     """A judge trained on painted scenes of few words; a tenth are blurred and show no motif."""
     torch.manual_seed(0)
-    wanted = torch.from_numpy(np.stack([motifs_of(scene) for scene in scenes]))
+    targets = torch.from_numpy(np.stack([motifs_of(scene) for scene in scenes]))
     blurred = batch // 10
 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
         index = torch.randint(len(scenes), (batch,), generator=generator)
-        sample, target = to_tensor(pictures[index.numpy()]), wanted[index]
+        sample, target = to_tensor(pictures[index.numpy()]), targets[index]
         sample = torch.cat([blur(sample[:blurred]), sample[blurred:]])
         target = torch.cat([torch.zeros_like(target[:blurred]), target[blurred:]])
         sample = _miscoloured(augment(sample, generator), generator)

@@ -32,9 +32,9 @@ def sample_trials(words: Sequence[str], length: int, count: int, seed: int = 0) 
     random, trials = np.random.default_rng([_SEED, length, seed]), []
     while len(trials) < count:
         prompt = tuple(map(str, random.choice(words, length)))
-        place, other = int(random.integers(length)), str(random.choice(words))
-        if meaning(other).motif != meaning(prompt[place]).motif:
-            trials.append(Trial(prompt, (*prompt[:place], other, *prompt[place + 1 :])))
+        place, foil = int(random.integers(length)), str(random.choice(words))
+        if meaning(foil).motif != meaning(prompt[place]).motif:
+            trials.append(Trial(prompt, (*prompt[:place], foil, *prompt[place + 1 :])))
     return trials
 
 

@@ -97,7 +97,7 @@ def embed(
 
 
 def _one_hot(name: str, names: Iterable[str]) -> list[float]:
-    return [float(name == other) for other in names]
+    return [float(name == choice) for choice in names]
 
 
 def palette_of(word: str, tint: str) -> np.ndarray:
@@ -111,8 +111,8 @@ def _looks(word: str, tint: str, turn: int) -> list[float]:
     """Everything about a word but its motif, [_LOOKS]; `turn`: how many of its zone went before."""
     what = meaning(word)
     kinds = (what.texture, TEXTURES), (what.light, LIGHTS), (what.place, PLACES)
-    told = [share for name, names in kinds for share in _one_hot(name, names)]
-    return [*palette_of(word, tint), what.energy, turn / 4, *told]
+    choices = [share for name, names in kinds for share in _one_hot(name, names)]
+    return [*palette_of(word, tint), what.energy, turn / 4, *choices]
 
 
 def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -169,21 +169,21 @@ def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
         random = np.random.default_rng(generator.initial_seed())
         scenes = [sample_scene(random, _STRANGE) for _ in range(batch)]
-        ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
+        ids, __, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
         longest = max(last[-1] for last in ends) + 3
         states = model.encoder(ids[:, :longest]).last_hidden_state
-        motifs, looks, maps = zip(*map(_targets, scenes), strict=True)
+        motifs, looks, maps = zip(*(_targets(scene) for scene in scenes), strict=True)
         skip = [1 if scene.tint else 0 for scene in scenes]  # the style words are no scene words
         rows = [
             (i, end) for i, last in enumerate(ends) for end in last[skip[i] : len(last) - skip[i]]
         ]
         words = states[[i for i, _ in rows], [end for _, end in rows]]
         after = states[:, longest - 1]  # where the prompt has ended, everything has been read
-        told = model.map(after).view(-1, _PLACED)
+        logits = model.map(after).view(-1, _PLACED)
         return (
             functional.cross_entropy(model.motif(words), torch.from_numpy(np.concatenate(motifs)))
             + 4 * functional.mse_loss(model.looks(words), torch.from_numpy(np.concatenate(looks)))
-            + functional.cross_entropy(told, torch.from_numpy(np.concatenate(maps)))
+            + functional.cross_entropy(logits, torch.from_numpy(np.concatenate(maps)))
         )
 
     fit("text", model, loss_at, steps=steps, rate=2e-3, work=work)

@@ -88,6 +88,10 @@ def velocity_target(scheduler: DDIMScheduler, noisy: Tensor, clean: Tensor, when
     return (signal * noisy - clean) / noise
 
 
+def _add_noise(scheduler: Any, clean: Tensor, noise: Tensor, when: Tensor) -> Tensor:
+    return scheduler.add_noise(clean, noise, when)
+
+
 def velocity_loss(
     unet: UNet2DConditionModel,
     scheduler: DDIMScheduler,
@@ -108,7 +112,7 @@ def velocity_loss(
         count = len(starts)
         when[:count] = torch.randint(*_STRENGTHS, (count,), generator=generator)
         origin = torch.cat([starts, clean[count:]])
-    noisy = scheduler.add_noise(origin, noise, when.int())
+    noisy = _add_noise(scheduler, origin, noise, when)
     target = velocity_target(scheduler, noisy, clean, when)
     predicted = unet(noisy, when, states, added_cond_kwargs=conditions).sample
     return functional.mse_loss(predicted, target)

@@ -25,7 +25,7 @@ def to_tensor(pictures: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
-def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
+def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
     """L1 + L2, half of the gradients' L1 (edges), and twice the L2 of 8 x 8 means (colours).
 
     Without the last an autoencoder this small stays with black and white for long.
@@ -34,11 +34,15 @@ def reconstruction_loss(made: Tensor, wanted: Tensor) -> Tensor:
     def slopes(x: Tensor) -> tuple[Tensor, Tensor]:
         return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
 
-    edges = sum(functional.l1_loss(a, b) for a, b in zip(slopes(made), slopes(wanted), strict=True))
-    colours = functional.mse_loss(functional.avg_pool2d(made, 8), functional.avg_pool2d(wanted, 8))
+    edges = sum(
+        functional.l1_loss(a, b) for a, b in zip(slopes(output), slopes(target), strict=True)
+    )
+    colours = functional.mse_loss(
+        functional.avg_pool2d(output, 8), functional.avg_pool2d(target, 8)
+    )
     return (
-        functional.l1_loss(made, wanted)
-        + functional.mse_loss(made, wanted)
+        functional.l1_loss(output, target)
+        + functional.mse_loss(output, target)
         + 0.5 * edges
         + 2 * colours
     )
@@ -119,9 +123,9 @@ def _crop(pictures: np.ndarray, batch: int, generator: torch.Generator) -> Tenso
     return to_tensor(pictures[chosen, top : top + size, left : left + size])
 
 
-def _loss(vae: AutoencoderTiny, latents: Tensor, wanted: Tensor, random: torch.Generator) -> Tensor:
+def _loss(vae: AutoencoderTiny, latents: Tensor, target: Tensor, random: torch.Generator) -> Tensor:
     noise = torch.randn(latents.shape, generator=random)
-    return reconstruction_loss(vae.decoder(latents + _LATENT_NOISE * noise), wanted)
+    return reconstruction_loss(vae.decoder(latents + _LATENT_NOISE * noise), target)
 
 
 def train_vae(pictures: np.ndarray, work: Path, steps: int, batch: int = 8) -> AutoencoderTiny:
@@ -133,9 +137,9 @@ def train_vae(pictures: np.ndarray, work: Path, steps: int, batch: int = 8) -> A
     vae = make_vae()
 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
-        wanted = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
-        latents = vae.encoder(wanted)
-        return _loss(vae, latents, wanted, generator) + 0.02 * _spread_loss(latents)
+        target = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
+        latents = vae.encoder(target)
+        return _loss(vae, latents, target, generator) + 0.02 * _spread_loss(latents)
 
     return fit("vae", vae, loss_at, steps=steps, rate=1.2e-3, work=work, average=0.998)
 
@@ -147,10 +151,10 @@ def train_decoder(
     vae.encoder.requires_grad_(False)
 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
-        wanted = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
+        target = _crop(pictures, batch, generator).contiguous(memory_format=torch.channels_last)
         with torch.no_grad():
-            latents = vae.encoder(wanted)
-        return _loss(vae, latents, wanted, generator)
+            latents = vae.encoder(target)
+        return _loss(vae, latents, target, generator)
 
     return fit("decoder", vae, loss_at, steps=steps, rate=8e-4, work=work, average=0.999)
 
@@ -158,7 +162,7 @@ def train_decoder(
 @torch.no_grad()
 def psnr(vae: Any, pictures: np.ndarray) -> float:
     """The mean peak signal-to-noise ratio of pictures after encoding and decoding, in dB."""
-    wanted = to_tensor(pictures)
-    made = vae.decode(vae.encode(wanted).latents).sample.clamp(-1, 1)
-    error = ((made - wanted) / 2).square().mean(dim=(1, 2, 3))
+    target = to_tensor(pictures)
+    output = vae.decode(vae.encode(target).latents).sample.clamp(-1, 1)
+    error = ((output - target) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * error.log10()).mean())

@@ -4,6 +4,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from flopslab.core.prompts import BASIC_COLOURS
 from training.motifs import MOTIFS, ZONES
@@ -123,9 +124,10 @@ def test_the_place_of_a_word_leads_its_figure():
 
     def spot(word, seed):
         what = meaning(word)
+        canvas = Image.new("RGB", (8, 8))
         pen = Pen(
-            None,
-            None,
+            canvas,
+            ImageDraw.Draw(canvas),
             np.random.default_rng(seed),
             what.palette,
             Cell(0, 0, 1, 1),

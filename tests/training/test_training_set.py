@@ -1,6 +1,7 @@
 """What the UNet learns from, and at which noise."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_a_start_is_made_of_the_companions_of_its_scene_alone(walks):
 
 
 def test_velocity_leads_from_noisy_latents_to_the_clean_ones_whatever_they_were_made_from():
-    scheduler = make_scheduler()
+    scheduler: Any = make_scheduler()
     clean, start, noise = torch.randn(3, 2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     when = torch.tensor([300, 700])
     noisy = scheduler.add_noise(start, noise, when)
@@ -84,8 +85,8 @@ def test_velocity_leads_from_noisy_latents_to_the_clean_ones_whatever_they_were_
         original = scheduler.step(target[i], step, noisy[i]).pred_original_sample
         assert torch.allclose(original, clean[i], atol=1e-4)
     usual = scheduler.add_noise(clean, noise, when)
-    told = velocity_target(scheduler, usual, clean, when)
-    assert torch.allclose(told, scheduler.get_velocity(clean, noise, when), atol=1e-4)
+    target = velocity_target(scheduler, usual, clean, when)
+    assert torch.allclose(target, scheduler.get_velocity(clean, noise, when), atol=1e-4)
 
 
 def test_most_timesteps_lie_where_words_decide_and_none_is_left_out():
