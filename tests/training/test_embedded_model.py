@@ -81,7 +81,7 @@ def test_plain_diffusers_loads_it_offline_and_without_flopslab(tmp_path):
 import sys, torch
 from diffusers import StableDiffusionPipeline
 torch.set_num_threads(1)
-pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r}, dtype=torch.float32)
+pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r})
 image = pipe("ocean", num_inference_steps=2).images[0]
 pipe.load_ip_adapter({str(MODEL)!r}, subfolder={FOLDER!r}, weight_name={NAME!r})
 again = pipe("", ip_adapter_image=image, num_inference_steps=2).images[0]
@@ -104,7 +104,7 @@ def test_both_words_of_a_pair_show_their_motif(pipeline):
 
 
 def test_another_seed_gives_another_layout(pipeline):
-    assert evaluate.diversity(pipeline, count=10, samples=3) >= 0.7
+    assert evaluate.diversity(pipeline, count=20, samples=2) >= 0.7
 
 
 def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipeline):
