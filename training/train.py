@@ -50,7 +50,7 @@ def parse_options(line: Sequence[str] | None = None) -> argparse.Namespace:
     add("--pictures", type=int, default=6000, help="painted for each of the other stages")
     add("--text-steps", type=int, default=2000)
     add("--vae-steps", type=int, default=3000)
-    add("--unet-steps", type=int, default=30_000)
+    add("--unet-steps", type=int, default=20_000)
     add("--decoder-steps", type=int, default=3000)
     add("--image-encoder-steps", type=int, default=1500)
     add("--adapter-steps", type=int, default=1600)
