@@ -119,6 +119,8 @@ def _crop(pictures: np.ndarray, batch: int, generator: torch.Generator) -> Tenso
     side = pictures.shape[1]
     size = side if draw(10, 1) == 0 else side // 2
     top, left = draw((side - size) // 8 + 1, 2) * 8
+    if draw(3, 1) == 0:  # down to the lower edge, where the icons are: the finest there is
+        top = side - size
     chosen = np.sort(draw(len(pictures), batch))
     return to_tensor(pictures[chosen, top : top + size, left : left + size])
 

@@ -19,6 +19,7 @@ from training.unet import (
     sample_timesteps,
     velocity_target,
 )
+from training.vae import _crop
 from training.vocabulary import UNKNOWN, meaning, nearest, vocabulary
 
 
@@ -132,3 +133,19 @@ def test_invented_words_are_mostly_unknown():
     words = [invent(random) for _ in range(100)]
     assert all(3 <= len(word) <= 9 for word in words)
     assert np.mean([nearest(word) == UNKNOWN for word in words]) > 0.6
+
+
+# --- what the autoencoder learns from ---------------------------------------------------------
+
+
+def test_windows_of_pictures_reach_the_lower_edge_more_often_than_any_other_place():
+    rows = np.arange(128, dtype=np.uint8).reshape(1, 128, 1, 1)
+    pictures = np.broadcast_to(rows, (4, 128, 128, 3))
+    tops = []
+    for seed in range(300):
+        window = _crop(pictures, 2, torch.Generator().manual_seed(seed))
+        assert window.shape[2] in (64, 128)
+        if window.shape[2] == 64:
+            tops.append(round(float((window[0, 0, 0, 0] + 1) * 127.5)))
+    assert set(tops) == set(range(0, 65, 8))
+    assert 0.3 < np.mean([top == 64 for top in tops]) < 0.55
