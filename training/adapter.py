@@ -5,8 +5,12 @@ to which every cross-attention layer listens through keys and values of its own.
 layer's keys and values for words; the UNet itself stays as it is.
 """
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
@@ -14,14 +18,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from training.fit import fit
+from training.scenes import Scene
 from training.text import WIDTH
-from training.unet import Lesson, dropped, make_scheduler, velocity_loss
+from training.unet import drop_condition, make_scheduler, velocity_loss
 
 FOLDER, NAME = "ip_adapter", "ip-adapter_tiny.safetensors"
 _TOKENS = 4
-_WORDLESS = 0.7  # the share of pictures that are learned from the picture alone
-_BLIND = 0.1  # and without the picture, for guidance
+_WORDLESS = 0.4  # the share of pictures that are learned from the picture alone
+_WHOLE = 0.15  # and beside all of their words; the others beside some of them
+_BLIND = 0.1  # the share that are learned without the picture, for guidance
+_WEIGHTS = (0.5, 0.75, 1.0)  # of the picture, from step to step
 
+Fragments = Sequence[tuple[str, float]]
 State = dict[str, dict[str, Tensor]]  # the two parts of an adapter, as diffusers reads them
 
 
@@ -42,7 +50,8 @@ def make_adapter(unet: UNet2DConditionModel) -> State:
 
 def adapter_of(unet: UNet2DConditionModel) -> State:
     """The adapter that a UNet carries."""
-    projection = unet.encoder_hid_proj.image_projection_layers[0].state_dict()
+    hidden: Any = unet.encoder_hid_proj
+    projection = hidden.image_projection_layers[0].state_dict()
     renamed = {key.replace("image_embeds", "proj"): value for key, value in projection.items()}
     layers = {}
     for i, processor in enumerate(_processors(unet)):
@@ -60,30 +69,67 @@ def save_adapter(state: State, folder: Path) -> None:
     )
 
 
+@dataclass(frozen=True)
+class References:
+    """Scenes whose pictures are prompts: latents [n, 4, 32, 32], embeddings [n, WIDTH], scenes."""
+
+    latents: Tensor
+    embeds: Tensor
+    scenes: Sequence[Scene]
+
+
+def sample_prompt(scene: Scene, random: np.random.Generator) -> tuple[tuple[str, float], ...]:
+    """Part of a scene's words: none, one to all but one, or all.
+
+    What the words leave out the picture must bring: so it learns to add its motifs to theirs.
+    """
+    share = random.random()
+    if share < _WORDLESS or (share < 1 - _WHOLE and len(scene.words) == 1):
+        return ()
+    if share >= 1 - _WHOLE:
+        return scene.fragments
+    count = int(random.integers(1, len(scene.words)))
+    chosen = sorted(random.choice(len(scene.words), count, replace=False))
+    return tuple(scene.words[i] for i in chosen)
+
+
 def train_adapter(
-    unet: UNet2DConditionModel, lesson: Lesson, seen: Tensor, work: Path, steps: int, batch: int
+    unet: UNet2DConditionModel,
+    references: References,
+    read: Callable[[Sequence[Fragments]], Tensor],
+    work: Path,
+    steps: int,
+    batch: int,
 ) -> State:
-    """An adapter trained to bring back the pictures whose embeddings `seen` [n, WIDTH] it gets."""
+    """An adapter trained to bring back the pictures whose embeddings it gets, beside words.
+
+    `read` returns the text states [n, 77, WIDTH] of prompts. Its weight differs from step to step,
+    so that a weight of one half carries motifs too.
+    """
     unet._load_ip_adapter_weights([make_adapter(unet)])
     unet.requires_grad_(False)
-    unet.encoder_hid_proj.requires_grad_(True)
+    hidden: Any = unet.encoder_hid_proj
+    hidden.requires_grad_(True)
     for processor in _processors(unet):
         processor.requires_grad_(True)
     scheduler, nothing = make_scheduler(), torch.zeros(WIDTH)
 
-    def loss_at(generator: torch.Generator) -> Tensor:
-        index = torch.randint(len(lesson.latents), (batch,), generator=generator)
-        clean, states = lesson.latents[index].float(), lesson.states[index].float()
-        states = dropped(states, lesson.empty, _WORDLESS, generator)
-        embeds = dropped(seen[index].float(), nothing, _BLIND, generator)
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
+        random = np.random.default_rng(generator.initial_seed())
+        index = torch.randint(len(references.latents), (batch,), generator=generator)
+        prompts = [sample_prompt(references.scenes[i], random) for i in index.tolist()]
+        for processor in _processors(unet):
+            processor.scale = [float(random.choice(_WEIGHTS))]
+        embeds = drop_condition(references.embeds[index].float(), nothing, _BLIND, generator)
+        clean = references.latents[index].float()
         return velocity_loss(
-            unet, scheduler, clean, states, generator, image_embeds=[embeds[:, None]]
+            unet, scheduler, clean, read(prompts), generator, image_embeds=[embeds[:, None]]
         )
 
     fit("adapter", unet, loss_at, steps=steps, rate=1e-3, work=work, average=0.99)
     return adapter_of(unet)
 
 
-def _processors(unet: UNet2DConditionModel) -> list[IPAdapterAttnProcessor2_0]:
-    found = unet.attn_processors.values()
-    return [each for each in found if isinstance(each, IPAdapterAttnProcessor2_0)]
+def _processors(unet: UNet2DConditionModel) -> list[Any]:
+    processors = unet.attn_processors.values()
+    return [p for p in processors if isinstance(p, IPAdapterAttnProcessor2_0)]

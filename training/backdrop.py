@@ -107,13 +107,15 @@ def _vignette() -> np.ndarray:
 def _brush(random: np.random.Generator) -> np.ndarray:
     """Broad uneven strokes across, [y, x, 1]."""
     strokes = Image.fromarray(random.normal(0, 11, (7, 3)).astype(np.float32))
-    return np.asarray(strokes.resize((_GRID, _GRID), Image.BICUBIC))[..., None]
+    return np.asarray(strokes.resize((_GRID, _GRID), Image.Resampling.BICUBIC))[..., None]
 
 
 def _enlarged(colours: np.ndarray, size: int) -> Image.Image:
     picture = Image.fromarray(np.clip(colours, 0, 255).astype(np.uint8))
-    smooth = picture.resize((size // 2, size // 2), Image.BICUBIC)
-    return smooth.resize((size, size), Image.NEAREST)  # nothing here is finer, and it is faster
+    smooth = picture.resize((size // 2, size // 2), Image.Resampling.BICUBIC)
+    return smooth.resize(
+        (size, size), Image.Resampling.NEAREST
+    )  # nothing here is finer, and it is faster
 
 
 def _ridge(

@@ -1,22 +1,23 @@
 """The embedded model's CLIP: pictures and words in one space of WIDTH dimensions.
 
-It measures how alike pictures and words are; its image tower is the IP-Adapter's encoder. The text
-tower begins as the model's text encoder. Beside the contrast of pictures and prompts (Radford et
+It measures how alike pictures and words are, and shares neither weights nor scenes with what makes
+the pictures: both towers begin at random. Beside the contrast of pictures and prompts (Radford et
 al. 2021, https://arxiv.org/abs/2103.00020) the embedding of a picture learns to tell, through a
 head that is thrown away, which motifs are in it and which colours.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTextConfig, CLIPTokenizer
 
 from training.fit import fit
-from training.judge import motifs_of, worn
+from training.judge import augment, motifs_of
 from training.motifs import MOTIFS
 from training.painter import SIZE
 from training.scenes import Scene
@@ -36,20 +37,18 @@ def make_processor() -> CLIPImageProcessor:
     )
 
 
-def make_clip(encoder: CLIPTextModel) -> CLIPModel:
-    """An untrained CLIP whose text tower is the text encoder."""
-    torch.manual_seed(0)
-    seen = {"image_size": SIZE, "patch_size": _PATCH, "num_hidden_layers": 3}
-    same = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
-    clip = CLIPModel(
+def make_clip(text_config: CLIPTextConfig) -> CLIPModel:
+    """An untrained CLIP whose text tower is shaped like a text encoder."""
+    torch.manual_seed(1)
+    vision = {"image_size": SIZE, "patch_size": _PATCH, "num_hidden_layers": 3}
+    shared = {"hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 4}
+    return CLIPModel(
         CLIPConfig(
-            text_config=encoder.config.to_dict(),
-            vision_config=seen | same | {"projection_dim": WIDTH},
+            text_config=text_config.to_dict(),
+            vision_config=vision | shared | {"projection_dim": WIDTH},
             projection_dim=WIDTH,
         )
     )
-    clip.text_model.load_state_dict(encoder.state_dict())
-    return clip
 
 
 class _Described(nn.Module):
@@ -77,7 +76,7 @@ def _contrast(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
 
 
 def train_clip(
-    encoder: CLIPTextModel,
+    text_config: CLIPTextConfig,
     tokenizer: CLIPTokenizer,
     scenes: Sequence[Scene],
     pictures: np.ndarray,
@@ -86,24 +85,24 @@ def train_clip(
     batch: int = 96,
 ) -> CLIPModel:
     """A CLIP trained on painted scenes and their prompts."""
-    described = _Described(make_clip(encoder))
+    described = _Described(make_clip(text_config))
     clip = described.clip
-    wanted = torch.from_numpy(np.stack([_described(scene) for scene in scenes]))
+    targets = torch.from_numpy(np.stack([_described(scene) for scene in scenes]))
     ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
     longest = max(end[-1] for end in ends) + 2
     parts = [len(MOTIFS), _COLOURS]
 
-    def loss_at(generator: torch.Generator) -> Tensor:
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
         index = torch.randint(len(scenes), (batch,), generator=generator)
-        seen = worn(to_tensor(pictures[index.numpy()]), generator)
-        images = clip.get_image_features(pixel_values=seen).pooler_output
-        texts = clip.get_text_features(input_ids=ids[index, :longest]).pooler_output
+        sample = augment(to_tensor(pictures[index.numpy()]), generator)
+        images = _pooled(clip.get_image_features(pixel_values=sample))
+        texts = _pooled(clip.get_text_features(input_ids=ids[index, :longest]))
         unit = functional.normalize(images), functional.normalize(texts)
-        told, true = (each.split(parts, 1) for each in (described.head(images), wanted[index]))
+        predicted, true = (x.split(parts, 1) for x in (described.head(images), targets[index]))
         return (
             _contrast(*unit, clip.logit_scale)
-            + 4 * functional.binary_cross_entropy_with_logits(told[0], true[0])
-            + functional.mse_loss(told[1], true[1])
+            + 4 * functional.binary_cross_entropy_with_logits(predicted[0], true[0])
+            + functional.mse_loss(predicted[1], true[1])
         )
 
     fit("clip", described, loss_at, steps=steps, rate=1e-3, work=work, average=0.995)
@@ -114,4 +113,8 @@ def train_clip(
 def embed_pictures(clip: CLIPModel, pictures: np.ndarray, batch: int = 64) -> Tensor:
     """Embeddings [n, WIDTH], not normalised, of uint8 pictures [n, SIZE, SIZE, 3]."""
     parts = [to_tensor(pictures[i : i + batch]) for i in range(0, len(pictures), batch)]
-    return torch.cat([clip.get_image_features(pixel_values=p).pooler_output for p in parts])
+    return torch.cat([_pooled(clip.get_image_features(pixel_values=part)) for part in parts])
+
+
+def _pooled(features: Any) -> Tensor:
+    return features.pooler_output

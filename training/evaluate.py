@@ -1,14 +1,13 @@
 """Measures the embedded model on seeds that no training saw.
 
-Plain diffusers makes the pictures; a judge that has seen only the painter's names the motifs, and
-the model's CLIP tells how alike pictures and words are. `training.card` writes it all down.
+Plain diffusers makes the pictures; two judges of different kinds that have seen only the painter's
+name the motifs, an ideal observer tells what each word is worth, and the CLIP tells how alike
+pictures and words are. `training.card` writes it all down.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,96 +17,136 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional
-from tqdm.auto import tqdm
-from transformers import CLIPModel, CLIPTokenizer
 
 from training.adapter import FOLDER, NAME
 from training.clip import embed_pictures
-from training.judge import load_judge, named
+from training.hog_judge import painted_judge
+from training.judge import load_judge, name_motifs
+from training.measures import psnr, sharpness
+from training.observer import decide, sample_trials
 from training.painter import paint
-from training.train import CLIP, MODEL
-from training.vocabulary import meaning, vocabulary
+from training.samples import (
+    UNSEEN,
+    load_clip,
+    load_model,
+    painted,
+    pictures,
+    some_words,
+    taught_words,
+)
+from training.save import MODEL
+from training.vae import to_tensor
+from training.vocabulary import meaning
 
-_UNSEEN = 10_000_000  # the first seed for measuring
-
-
-def load_model(directory: Path = MODEL) -> StableDiffusionPipeline:
-    """The embedded model as plain diffusers loads it, in single precision."""
-    pipeline = StableDiffusionPipeline.from_pretrained(
-        directory, dtype=torch.float32, safety_checker=None, local_files_only=True
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def load_clip(directory: Path = CLIP) -> tuple[CLIPModel, CLIPTokenizer]:
-    """The model's CLIP in single precision, and its tokenizer."""
-    clip = CLIPModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True)
-    return clip.eval(), CLIPTokenizer.from_pretrained(directory, local_files_only=True)
-
-
-def pictures(
-    pipeline: Callable[..., Any],
-    prompts: Sequence[str],
-    seed: int,
-    batch: int = 8,
-    **others: Any,
-) -> Iterator[Image.Image]:
-    """A picture for each prompt, each with a seed of its own, at the model's usual settings.
-
-    `others` go to the pipeline; a list among them is dealt out like the prompts.
-    """
-    usual = json.loads((MODEL / "flopslab.json").read_text())
-    settings = {"guidance_scale": usual["guidance_scale"], "num_inference_steps": usual["steps"]}
-    settings |= {key: value for key, value in others.items() if not isinstance(value, list)}
-    for start in tqdm(range(0, len(prompts), batch), "pictures", mininterval=5):
-        part = slice(start, min(start + batch, len(prompts)))
-        dealt = {key: value[part] for key, value in others.items() if isinstance(value, list)}
-        noise = [torch.Generator().manual_seed(seed + i) for i in range(part.start, part.stop)]
-        yield from pipeline(list(prompts[part]), generator=noise, **settings, **dealt).images
-
-
-def painted(words: Sequence[str], seed: int) -> list[Image.Image]:
-    """The painter's own picture of each single word, each with a seed of its own."""
-    seeds = range(seed, seed + len(words))
-    return [paint([(w, 1.0)], np.random.default_rng(s)) for w, s in zip(words, seeds, strict=True)]
-
+JUDGES = ("network", "gradients")
 
 # --- motifs -----------------------------------------------------------------------------------
 
 
 def motif_accuracy(
-    pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int
+    pipeline: StableDiffusionPipeline, words: Sequence[str], samples: int, judge: str = JUDGES[0]
 ) -> dict[str, float]:
-    """The share of `samples` pictures of each word whose motif the judge names first, by word."""
+    """The share of `samples` pictures of each word whose motif a judge names first, by word."""
     prompts = [word for word in words for _ in range(samples)]
-    right = _named_right(prompts, pictures(pipeline, prompts, _UNSEEN))
+    right = _named_right(prompts, list(pictures(pipeline, prompts, UNSEEN)), judge)
     return dict(zip(words, right.reshape(len(words), samples).mean(1).tolist(), strict=True))
 
 
-def _named_right(words: Sequence[str], made: Iterator[Image.Image]) -> np.ndarray:
-    told = [first for [first] in named(load_judge(), list(made))]
-    return np.array([meaning(w).motif == t for w, t in zip(words, told, strict=True)])
+def _named_right(
+    words: Sequence[str], images: Sequence[Image.Image], judge: str = JUDGES[0]
+) -> np.ndarray:
+    names = [first for [first] in _judgements(images, 1, judge)]
+    return np.array([meaning(w).motif == name for w, name in zip(words, names, strict=True)])
 
 
-def judge_accuracy(samples: int) -> float:
-    """The share of the painter's own pictures of single words that the judge names right."""
-    words = list(vocabulary()) * samples
-    return float(_named_right(words, iter(painted(words, _UNSEEN))).mean())
+def _judgements(
+    images: Sequence[Image.Image], most: int, judge: str = JUDGES[0]
+) -> list[list[str]]:
+    """The `most` likeliest motifs of each picture, as a judge names them."""
+    network = load_judge()
+    if judge == "network":
+        return name_motifs(network, images, most)
+    return painted_judge(tuple(network.motifs)).name_motifs(images, most)
+
+
+def judge_accuracy(samples: int, judge: str = JUDGES[0]) -> float:
+    """The share of the painter's own pictures of single words that a judge names right."""
+    words = list(taught_words()) * samples
+    return float(_named_right(words, painted(words, UNSEEN), judge).mean())
 
 
 def pair_accuracy(pipeline: StableDiffusionPipeline, count: int) -> float:
     """The share of the words of random pairs, of two motifs, among the judge's first two."""
-    random, words, pairs = np.random.default_rng(_UNSEEN), list(vocabulary()), []
-    while len(pairs) < count:
-        a, b = random.choice(words, 2)
-        if meaning(a).motif != meaning(b).motif:
-            pairs.append((str(a), str(b)))
-    made = pictures(pipeline, [" ".join(pair) for pair in pairs], _UNSEEN)
-    told = named(load_judge(), list(made), most=2)
-    return float(
-        np.mean([meaning(w).motif in t for p, t in zip(pairs, told, strict=True) for w in p])
-    )
+    return group_accuracy(pipeline, 2, count)
+
+
+def group_accuracy(pipeline: StableDiffusionPipeline | None, length: int, count: int) -> float:
+    """The share of words that the judge names, among as many motifs as there are words.
+
+    `count` prompts of `length` words of different motifs. Without a pipeline: of the painter's own
+    pictures, which says what the judge can tell.
+    """
+    groups = _groups(length, count)
+    if pipeline is None:
+        images = [_paint(group, UNSEEN + i) for i, group in enumerate(groups)]
+    else:
+        images = list(pictures(pipeline, [" ".join(group) for group in groups], UNSEEN))
+    judged = zip(groups, _judgements(images, length), strict=True)
+    return float(np.mean([meaning(w).motif in names for group, names in judged for w in group]))
+
+
+def _paint(words: Sequence[str], seed: int) -> Image.Image:
+    return paint([(word, 1.0) for word in words], np.random.default_rng(seed))
+
+
+def _groups(length: int, count: int) -> list[tuple[str, ...]]:
+    """`count` groups of `length` words, no two of a group of one motif."""
+    random, words, groups = np.random.default_rng(UNSEEN), taught_words(), []
+    while len(groups) < count:
+        group = tuple(str(word) for word in random.choice(words, length))
+        if len({meaning(word).motif for word in group}) == length:
+            groups.append(group)
+    return groups
+
+
+# --- windows ----------------------------------------------------------------------------------
+
+
+def observed(pipeline: StableDiffusionPipeline, length: int, count: int = 40) -> dict[str, float]:
+    """How often an ideal observer tells a picture's prompt from one with a word replaced."""
+    trials = sample_trials(taught_words(), length, count)
+    images = list(pictures(pipeline, [" ".join(trial.words) for trial in trials], UNSEEN))
+    return decide(images, trials)
+
+
+def crispness(pipeline: StableDiffusionPipeline, length: int, count: int = 32) -> dict[str, float]:
+    """How sharp pictures of prompts of so many words are, the painter's being 1, and why.
+
+    `model`: the pipeline's pictures; `autoencoder`: the painter's after encoding and decoding, and
+    their `psnr` in dB.
+    """
+    trials = sample_trials(taught_words(), length, count, seed=1)
+    paintings = [_paint(trial.words, UNSEEN + i) for i, trial in enumerate(trials)]
+    images = list(pictures(pipeline, [" ".join(trial.words) for trial in trials], UNSEEN))
+    decoded = reconstruct(pipeline, paintings)
+    reference = sharpness(paintings)
+    return {
+        "model": sharpness(images) / reference,
+        "autoencoder": sharpness(decoded) / reference,
+        "psnr": psnr(decoded, paintings),
+    }
+
+
+@torch.no_grad()
+def reconstruct(
+    pipeline: StableDiffusionPipeline, images: Sequence[Image.Image]
+) -> list[Image.Image]:
+    """Pictures after encoding and decoding by the model's autoencoder."""
+    tensor = to_tensor(np.stack([np.asarray(image) for image in images]))
+    vae: Any = pipeline.vae
+    decoded = vae.decode(vae.encode(tensor).latents).sample
+    processor: Any = pipeline.image_processor
+    return processor.postprocess(decoded, output_type="pil")
 
 
 # --- layouts ----------------------------------------------------------------------------------
@@ -115,24 +154,18 @@ def pair_accuracy(pipeline: StableDiffusionPipeline, count: int) -> float:
 
 def diversity(pipeline: StableDiffusionPipeline, count: int = 40, samples: int = 4) -> float:
     """How far apart pictures of one word are, as a share of how far apart the painter's are."""
-    words = _some_words(count)
+    words = some_words(count)
     prompts = [word for word in words for _ in range(samples)]
-    made = list(pictures(pipeline, prompts, _UNSEEN))
-    return _spread(made, samples) / _spread(painted(prompts, _UNSEEN), samples)
+    images = list(pictures(pipeline, prompts, UNSEEN))
+    return _spread(images, samples) / _spread(painted(prompts, UNSEEN), samples)
 
 
-def _spread(made: Sequence[Image.Image], samples: int) -> float:
+def _spread(images: Sequence[Image.Image], samples: int) -> float:
     """The mean distance (RMSE) of the pictures of one word from each other."""
-    pixels = np.stack([np.asarray(image, np.float32) for image in made]) / 255
+    pixels = np.stack([np.asarray(image, np.float32) for image in images]) / 255
     groups = pixels.reshape(-1, samples, *pixels.shape[1:])
     pairs = list(combinations(range(samples), 2))
     return float(np.mean([((g[a] - g[b]) ** 2).mean() ** 0.5 for g in groups for a, b in pairs]))
-
-
-def _some_words(count: int) -> list[str]:
-    """Words evenly spread over the table: of many motifs and palettes."""
-    words = list(vocabulary())
-    return words[:: len(words) // count][:count]
 
 
 # --- image to image ---------------------------------------------------------------------------
@@ -146,17 +179,17 @@ def image_to_image(
     Structural similarity with the picture it started from and with one of another word, and the
     CLIP's similarity with the new word before and after.
     """
-    words = _some_words(2 * count)
+    words = some_words(2 * count)
     old, new = words[:count], words[count:]
-    starts = list(pictures(pipeline, old, _UNSEEN))
+    starts = list(pictures(pipeline, old, UNSEEN))
     refine = AutoPipelineForImage2Image.from_pipe(pipeline)
-    made = list(pictures(refine, new, _UNSEEN + count, image=starts, strength=strength))
+    images = list(pictures(refine, new, UNSEEN + count, image=starts, strength=strength))
     texts = embed_words(new)
     return {
-        "ssim_with_start": _alike(made, starts),
-        "ssim_with_another": _alike(made, starts[1:] + starts[:1]),
+        "ssim_with_start": _alike(images, starts),
+        "ssim_with_another": _alike(images, starts[1:] + starts[:1]),
         "similarity_before": _matched(starts, texts),
-        "similarity_after": _matched(made, texts),
+        "similarity_after": _matched(images, texts),
     }
 
 
@@ -171,51 +204,72 @@ def _alike(a: Sequence[Image.Image], b: Sequence[Image.Image]) -> float:
 @torch.no_grad()
 def embed_words(words: Sequence[str]) -> Tensor:
     """Unit vectors [n, WIDTH] of words."""
-    clip, tokenizer = load_clip()
+    model, tokenizer = load_clip()
+    clip: Any = model
     ids = tokenizer(list(words), padding=True, return_tensors="pt").input_ids
     return functional.normalize(clip.get_text_features(input_ids=ids).pooler_output)
 
 
-def embed_images(made: Sequence[Image.Image]) -> Tensor:
+def embed_images(images: Sequence[Image.Image]) -> Tensor:
     """Unit vectors [n, WIDTH] of pictures."""
     clip, _ = load_clip()
-    return functional.normalize(embed_pictures(clip, np.stack([np.asarray(i) for i in made])))
+    return functional.normalize(embed_pictures(clip, np.stack([np.asarray(i) for i in images])))
 
 
-def _matched(made: Sequence[Image.Image], texts: Tensor) -> float:
-    return float((embed_images(made) * texts).sum(1).mean())
+def _matched(images: Sequence[Image.Image], texts: Tensor) -> float:
+    return float((embed_images(images) * texts).sum(1).mean())
 
 
-def retrieval(made: Sequence[Image.Image], words: Sequence[str]) -> float:
+def retrieval(images: Sequence[Image.Image], words: Sequence[str]) -> float:
     """The share of words whose own picture is the one nearest to them, top-1."""
-    nearest = (embed_words(words) @ embed_images(made).T).argmax(1)
+    nearest = (embed_words(words) @ embed_images(images).T).argmax(1)
     return float((nearest == torch.arange(len(words))).float().mean())
 
 
 def one_of_each_row(count: int = 100) -> list[str]:
     """Words that all look different: no two of one row of the table."""
-    looks = {
-        (w.motif, w.texture, w.light, w.energy, w.place): word for word, w in vocabulary().items()
-    }
+    looks = {}
+    for word in taught_words():
+        what = meaning(word)
+        looks[what.motif, what.texture, what.light, what.energy, what.place] = word
     words = list(looks.values())
-    return sorted(np.random.default_rng(_UNSEEN).choice(words, count, replace=False).tolist())
+    return sorted(np.random.default_rng(UNSEEN).choice(words, count, replace=False).tolist())
 
 
 # --- the IP-Adapter ---------------------------------------------------------------------------
 
 
-def adapter_accuracy(weight: float, count: int = 96) -> float:
-    """The share of painted references whose motif is named in the picture made from it alone."""
+def adapter_accuracy(weight: float, count: int = 96, beside_a_word: bool = False) -> float:
+    """The share of painted references whose motif is named in the picture made from them.
+
+    Alone, or beside a word of another motif; then two motifs are named, and the picture brings
+    one of them.
+    """
     pipeline = load_model()
-    pipeline.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     pipeline.set_ip_adapter_scale(weight)
-    words = _some_words(count)
-    references = painted(words, _UNSEEN)
-    made = [
-        next(pictures(pipeline, [""], _UNSEEN + i, ip_adapter_image=reference))
-        for i, reference in enumerate(references)
+    words = some_words(count)
+    references = painted(words, UNSEEN)
+    prompts = _others(words) if beside_a_word else [""] * count
+    images = [
+        next(pictures(pipeline, [prompt], UNSEEN + i, ip_adapter_image=reference))
+        for i, (prompt, reference) in enumerate(zip(prompts, references, strict=True))
     ]
-    return float(_named_right(words, iter(made)).mean())
+    judged = zip(words, _judgements(images, 2 if beside_a_word else 1), strict=True)
+    return float(np.mean([meaning(word).motif in names for word, names in judged]))
+
+
+def _others(words: Sequence[str]) -> list[str]:
+    """For each word one of the others, of another motif."""
+    half = len(words) // 2
+    turned = [*words[half:], *words[:half]]
+    fallback = {meaning(word).motif: word for word in words}
+    return [
+        other
+        if meaning(other).motif != meaning(word).motif
+        else next(w for motif, w in fallback.items() if motif != meaning(word).motif)
+        for word, other in zip(words, turned, strict=True)
+    ]
 
 
 # --- speed ------------------------------------------------------------------------------------
@@ -226,6 +280,6 @@ def milliseconds_a_frame(pipeline: StableDiffusionPipeline, batch: int = 8) -> f
     spent = []
     for seed in range(3):
         began = time.perf_counter()
-        list(pictures(pipeline, _some_words(batch), seed, batch))
+        list(pictures(pipeline, some_words(batch), seed, batch))
         spent.append(time.perf_counter() - began)
     return 1000 * min(spent) / batch

@@ -8,67 +8,102 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from math import cos, pi
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
-from tqdm.auto import tqdm
+
+Trained = TypeVar("Trained", bound=nn.Module)
 
 _WARM_UP = 100  # steps over which the learning rate rises
+_DECAY = 0.25  # the share of the steps, at the end, over which it falls
+_CHECKPOINT = 120  # seconds between checkpoints at most
+_REPORT = 30  # seconds between lines of the log
 
 
 def fit(
     name: str,
-    module: nn.Module,
-    loss_at: Callable[[torch.Generator], Tensor],
+    module: Trained,
+    loss_at: Callable[[torch.Generator, int], Tensor],
     *,
     steps: int,
     rate: float,
     work: Path,
     seed: int = 0,
     average: float = 0.999,
-    every: int = 200,
-) -> nn.Module:
+    every: int = 0,
+) -> Trained:
     """The module with the average of its weights over training (an exponential mean).
 
-    AdamW, cosine decay after a short warm-up. `loss_at` computes the loss of one step with the
-    random generator that it is given; each step (and process) has its own, so a training that was
-    stopped and started again goes on as if nothing had happened. Checkpoints lie in
-    `work/<name>.safetensors`, losses in `work/<name>.csv`. Parameters that need no gradient stay.
+    AdamW; the learning rate rises, stays, and falls over the last quarter, so that a training may
+    be given more steps until then. `loss_at` computes the loss of a step with the random generator
+    that it is given; each step (and process) has its own, so a training that was stopped and
+    started again goes on as if nothing had happened. `work/<name>.safetensors` is the checkpoint,
+    written every two minutes (`every`: also after so many steps); `work/<name>.csv` holds step,
+    loss, seconds (of this process's CPU, over all starts). Parameters that need no gradient stay.
     """
     work.mkdir(parents=True, exist_ok=True)
     learning = [weight for weight in module.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(learning, lr=rate, betas=(0.9, 0.99), eps=1e-6)
     mean = {key: value.detach().clone() for key, value in module.state_dict().items()}
     checkpoint = work / f"{name}.safetensors"
-    start = _load(checkpoint, module, mean, optimiser) if checkpoint.exists() else 0
-    began = time.monotonic()
+    start, spent = _load(checkpoint, module, mean, optimiser) if checkpoint.exists() else (0, 0.0)
     rank, processes = _place()
+    log = _Log(name, work, start, steps, spent)
     module.train()
-    bar = tqdm(
-        range(start, steps), name, initial=start, total=steps, mininterval=5, disable=rank > 0
-    )
-    for step in bar:
+    for step in range(start, steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(step, steps)
-        drawn = torch.Generator().manual_seed((seed * 1_000_003 + step) * processes + rank)
-        loss = loss_at(drawn)
+        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * processes + rank)
+        loss = loss_at(generator, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         _share_gradients(learning, processes)
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         _average(mean, module, min(average, (step + 1) / (step + 10)))
-        if rank > 0:
-            continue
-        if step % 20 == 0:
-            bar.set_postfix(loss=f"{loss.item():.4f}")
-            with open(work / f"{name}.csv", "a") as log:
-                log.write(f"{step},{loss.item():.6f},{time.monotonic() - began:.1f}\n")
-        if (step + 1) % every == 0 or step + 1 == steps:
-            _save(checkpoint, module, mean, optimiser, step + 1)
+        if rank == 0 and log.is_due(step, loss.item(), every):
+            _save(checkpoint, module, mean, optimiser, step + 1, log.seconds)
     module.load_state_dict(mean)
     return module.eval()
+
+
+class _Log:
+    """Writes down how a training goes, and says when a checkpoint is due."""
+
+    def __init__(self, name: str, work: Path, start: int, steps: int, spent: float) -> None:
+        self.name, self.path, self.start, self.steps = name, work / f"{name}.csv", start, steps
+        self.began, self.cpu = time.monotonic(), time.process_time() - spent
+        self.reported = self.saved = self.began
+        self.losses: list[float] = []
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds of this training over all starts."""
+        return time.process_time() - self.cpu
+
+    def is_due(self, step: int, loss: float, every: int) -> bool:
+        now, last = time.monotonic(), step + 1 == self.steps
+        self.losses.append(loss)
+        if last or now - self.reported > _REPORT:
+            self._report(step + 1, now)
+        due = last or now - self.saved > _CHECKPOINT or (every > 0 and (step + 1) % every == 0)
+        self.saved = now if due else self.saved
+        return due
+
+    def _report(self, step: int, now: float) -> None:
+        mean = sum(self.losses) / len(self.losses)
+        hours = (now - self.began) / (step - self.start) * (self.steps - step) / 3600
+        with open(self.path, "a") as log:
+            log.write(f"{step},{mean:.6f},{self.seconds:.1f}\n")
+        clock = time.strftime("%H:%M:%S")
+        print(
+            f"{clock} {self.name} step {step}/{self.steps} loss {mean:.4f} "
+            f"{self.seconds:.0f} CPU s, {hours:.1f} h to go",
+            flush=True,
+        )
+        self.reported, self.losses = now, []
 
 
 def _place() -> tuple[int, int]:
@@ -92,7 +127,9 @@ def _share_gradients(learning: Sequence[nn.Parameter], processes: int) -> None:
 
 def _schedule(step: int, steps: int) -> float:
     """The share of the full learning rate at a step."""
-    return min(1.0, (step + 1) / _WARM_UP) * (0.02 + 0.98 * (1 + cos(pi * step / steps)) / 2)
+    rise = (step + 1) / _WARM_UP
+    fall = max(0.0, step / steps - (1 - _DECAY)) / _DECAY
+    return min(1.0, rise) * (0.02 + 0.98 * (1 + cos(pi * fall)) / 2)
 
 
 @torch.no_grad()
@@ -116,19 +153,22 @@ def _save(
     mean: dict[str, Tensor],
     optimiser: torch.optim.Optimizer,
     step: int,
+    seconds: float,
 ) -> None:
     tensors = {f"module.{key}": value for key, value in module.state_dict().items()}
     tensors |= {f"mean.{key}": value for key, value in mean.items()}
     tensors |= dict(_named(optimiser))
     tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
+    tensors |= {"step": torch.tensor(step), "seconds": torch.tensor(seconds, dtype=torch.float64)}
     fresh = path.with_suffix(".new")
-    save_file(tensors | {"step": torch.tensor(step)}, fresh)
+    save_file(tensors, fresh)
     fresh.replace(path)
 
 
 def _load(
     path: Path, module: nn.Module, mean: dict[str, Tensor], optimiser: torch.optim.Optimizer
-) -> int:
+) -> tuple[int, float]:
+    """The next step and the CPU seconds spent so far."""
     tensors = load_file(path)
     module.load_state_dict({key: tensors[f"module.{key}"] for key in module.state_dict()})
     for key in mean:
@@ -139,4 +179,14 @@ def _load(
             _, index, what = key.split(".")
             whole["state"].setdefault(int(index), {})[what] = value
     optimiser.load_state_dict(whole)
-    return int(tensors["step"])
+    return int(tensors["step"]), float(tensors["seconds"])
+
+
+def averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged weights that lie in a checkpoint: a look at a training that goes on."""
+    tensors = load_file(path)
+    return {
+        key.removeprefix("mean."): value
+        for key, value in tensors.items()
+        if key.startswith("mean.")
+    }

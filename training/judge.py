@@ -1,7 +1,8 @@
-"""A judge of motifs: a small classifier that has seen the painter's pictures and nothing else.
+"""A judge of motifs: a small network that has seen the painter's pictures and nothing else.
 
 It learns from pictures in false colours, so that it knows a motif by its shape: a word's palette
-alone would often give the motif away.
+alone would often give the motif away. It forgives no blur: a blurred picture shows it no motif.
+Its scenes are its own; nothing else learns from them.
 """
 
 from collections.abc import Sequence
@@ -24,10 +25,13 @@ from training.vocabulary import meaning
 WEIGHTS = Path(__file__).parent / "judge.safetensors"
 
 
-class Judge(nn.Module):
-    """Logits [n, motifs] of pictures [n, 3, side, side] in [-1, 1]."""
+class MotifClassifier(nn.Module):
+    """Logits [n, motifs] of pictures [n, 3, side, side] in [-1, 1].
 
-    def __init__(self) -> None:
+    It knows the first `motifs` of the table: the table grows at its end.
+    """
+
+    def __init__(self, motifs: int = len(MOTIFS)) -> None:
         super().__init__()
         widths = (3, 24, 48, 64, 96)
         self.layers = nn.Sequential(
@@ -36,11 +40,16 @@ class Judge(nn.Module):
                 for a, b in pairwise(widths)
             )
         )
-        self.last = nn.Linear(2 * widths[-1], len(MOTIFS))
+        self.last = nn.Linear(2 * widths[-1], motifs)
 
     def forward(self, pictures: Tensor) -> Tensor:
-        seen = self.layers(functional.avg_pool2d(pictures, 2))
-        return self.last(torch.cat([seen.mean((2, 3)), seen.amax((2, 3))], dim=1))
+        features = self.layers(functional.avg_pool2d(pictures, 2))
+        return self.last(torch.cat([features.mean((2, 3)), features.amax((2, 3))], dim=1))
+
+    @property
+    def motifs(self) -> list[str]:
+        """The names of the motifs that it knows, in the order of its logits."""
+        return list(MOTIFS)[: self.last.out_features]
 
 
 def motifs_of(scene: Scene) -> np.ndarray:
@@ -60,46 +69,56 @@ def _miscoloured(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return torch.einsum("nij,njhw->nihw", sign * gain * mixing, pictures)
 
 
-def worn(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Pictures as a generator might make them: a third of them blurred, all a little noisy."""
-    soft = functional.avg_pool2d(pictures, 4)
-    soft = functional.interpolate(soft, scale_factor=4, mode="bilinear")
-    share = torch.rand(len(pictures), 1, 1, 1, generator=generator)
-    blurred = torch.where(share < 0.33, torch.lerp(pictures, soft, 3 * share), pictures)
-    return blurred + 0.05 * torch.randn(pictures.shape, generator=generator)
+def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Pictures [n, 3, side, side] shifted by up to four pixels and a little noisy."""
+    down, right = torch.randint(-4, 5, (2,), generator=generator).tolist()
+    moved = functional.pad(pictures, (4, 4, 4, 4), mode="replicate").roll((down, right), (2, 3))
+    return moved[..., 4:-4, 4:-4] + 0.05 * torch.randn(pictures.shape, generator=generator)
+
+
+def blur(pictures: Tensor, cell: int = 8) -> Tensor:
+    """Pictures of which only the means of cells of so many pixels are left, smoothly joined."""
+    means = functional.avg_pool2d(pictures, cell)
+    return functional.interpolate(means, scale_factor=cell, mode="bilinear")
 
 
 def train_judge(
-    scenes: Sequence[Scene], pictures: np.ndarray, work: Path, steps: int = 1500
-) -> Judge:
-    """A judge trained on painted scenes of few words."""
+    scenes: Sequence[Scene], pictures: np.ndarray, work: Path, steps: int = 1500, batch: int = 64
+) -> MotifClassifier:
+    """A judge trained on painted scenes of few words; a tenth are blurred and show no motif."""
     torch.manual_seed(0)
-    wanted = torch.from_numpy(np.stack([motifs_of(scene) for scene in scenes]))
+    targets = torch.from_numpy(np.stack([motifs_of(scene) for scene in scenes]))
+    blurred = batch // 10
 
-    def loss_at(generator: torch.Generator) -> Tensor:
-        index = torch.randint(len(scenes), (64,), generator=generator)
-        seen = worn(to_tensor(pictures[index.numpy()]), generator)
-        seen = _miscoloured(seen, generator)
-        return functional.binary_cross_entropy_with_logits(judge(seen), wanted[index])
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
+        index = torch.randint(len(scenes), (batch,), generator=generator)
+        sample, target = to_tensor(pictures[index.numpy()]), targets[index]
+        sample = torch.cat([blur(sample[:blurred]), sample[blurred:]])
+        target = torch.cat([torch.zeros_like(target[:blurred]), target[blurred:]])
+        sample = _miscoloured(augment(sample, generator), generator)
+        return functional.binary_cross_entropy_with_logits(judge(sample), target)
 
-    judge = Judge()
-    return fit("judge", judge, loss_at, steps=steps, rate=3e-3, work=work, average=0.99)
+    judge = MotifClassifier()
+    fit("judge", judge, loss_at, steps=steps, rate=3e-3, work=work, average=0.99)
+    return judge
 
 
-def save_judge(judge: Judge, path: Path = WEIGHTS) -> None:
+def save_judge(judge: MotifClassifier, path: Path = WEIGHTS) -> None:
     save_file({key: value.contiguous() for key, value in judge.state_dict().items()}, path)
 
 
-def load_judge(path: Path = WEIGHTS) -> Judge:
+def load_judge(path: Path = WEIGHTS) -> MotifClassifier:
     """The judge that ships with the embedded model."""
-    judge = Judge()
-    judge.load_state_dict(load_file(path))
+    weights = load_file(path)
+    judge = MotifClassifier(len(weights["last.bias"]))
+    judge.load_state_dict(weights)
     return judge.eval()
 
 
 @torch.no_grad()
-def named(judge: Judge, pictures: Sequence[Image.Image], most: int = 1) -> list[list[str]]:
+def name_motifs(
+    judge: MotifClassifier, pictures: Sequence[Image.Image], most: int = 1
+) -> list[list[str]]:
     """The `most` likeliest motifs of each picture, likeliest first."""
     logits = judge(to_tensor(np.stack([np.asarray(picture) for picture in pictures])))
-    names = list(MOTIFS)
-    return [[names[i] for i in row] for row in logits.topk(most).indices.tolist()]
+    return [[judge.motifs[i] for i in row] for row in logits.topk(most).indices.tolist()]

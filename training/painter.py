@@ -2,9 +2,13 @@
 
 A scene is a panorama of rows: words whose motif belongs to the sky above, those of the ground
 below, those of the middle between, from left to right in the order of the prompt. In its row a
-word gets a cell as wide as its share of the weight, and a heavier row is higher. More than four
-words of a kind stand in two staggered rows, so that a word keeps a quarter of the width. Behind
+word gets a cell as wide as its share of the weight, and a heavier row is higher. More than three
+words of a kind stand in two staggered rows, so that a word keeps a third of the width. Behind
 them lie sky and hills, which take the colours and the light of the words near them.
+
+At most six words stand in the scene. Of more, the five that count most do: heavy ones, and those
+in the middle of the prompt. The others follow below in a strip, each a small icon on a tile of its
+own colours, in the order of the prompt.
 """
 
 from collections.abc import Sequence
@@ -16,13 +20,15 @@ from PIL import Image, ImageDraw
 
 from training.backdrop import Placed, backdrop
 from training.motifs import MOTIFS, ZONES
-from training.palettes import TINTS, tinted
+from training.palettes import TINTS, mix, tinted
 from training.pen import Cell, Pen
 from training.vocabulary import Meaning, meaning
 
 SIZE = 128  # pixels of a finished picture
 _DETAIL = 2  # painted this much larger, then reduced: smooth edges
-_ABREAST = 4  # words side by side at most
+_ABREAST = 3  # words side by side at most
+_FIGURES = 6  # words in the scene at most
+_STRIP = 0.8125  # where the strip of icons begins: at 104 of 128 pixels
 _OVERLAP = 0.035  # how far a cell reaches over its neighbours
 _ALONE = {"sky": (0.0, 0.82), "middle": (0.06, 0.94), "ground": (0.16, 1.0)}
 
@@ -38,18 +44,27 @@ def paint(
     meanings = [(meaning(word), weight) for word, weight in words]
     if tint:
         meanings = [(_toned(what, tint), weight) for what, weight in meanings]
-    rows = _rows(meanings)
-    placed = _laid_out(rows, random)
-    canvas = backdrop(placed, _horizon(placed, random), SIZE * _DETAIL, random)
-    for what in placed:
-        canvas = _drawn(canvas, what, random, clip=len(placed) > 1)
+    figures, icons = _divide(meanings)
+    foot = _STRIP if icons else 1.0
+    placed = _laid_out(_rows(figures), random, foot)
+    canvas = backdrop(placed, _horizon(placed, random, foot), SIZE * _DETAIL, random)
+    for figure in placed:
+        canvas = _drawn(canvas, figure, random, clip=len(placed) > 1 or bool(icons))
+    for icon in _tiles(icons):
+        _draw_icon(canvas, icon, random)
     return canvas.reduce(_DETAIL)
 
 
-def layout(words: Sequence[str]) -> list[Placed]:
-    """Every word with its cell as it stands where chance and weights leave it: for teaching."""
-    rows = _rows([(meaning(word), 1.0) for word in words])
-    return _laid_out(rows, np.random.default_rng(0))
+def layout(
+    words: Sequence[tuple[str, float]], random: np.random.Generator | None = None
+) -> list[Placed]:
+    """Every word with its cell, first the figures, as `paint` places them with the same `random`.
+
+    Without one: as chance leaves them on one occasion.
+    """
+    figures, icons = _divide([(meaning(word), weight) for word, weight in words])
+    foot = _STRIP if icons else 1.0
+    return _laid_out(_rows(figures), random or np.random.default_rng(0), foot) + _tiles(icons)
 
 
 def _toned(what: Meaning, tint: str) -> Meaning:
@@ -57,6 +72,35 @@ def _toned(what: Meaning, tint: str) -> Meaning:
 
 
 # --- composition ----------------------------------------------------------------------------
+
+
+def _divide(
+    meanings: Sequence[tuple[Meaning, float]],
+) -> tuple[list[tuple[Meaning, float]], list[tuple[Meaning, float]]]:
+    """The words that stand in the scene and those of the strip, both in the order of the prompt.
+
+    A word counts by its weight, less a tenth for each word between it and the middle.
+    """
+    if len(meanings) <= _FIGURES:
+        return list(meanings), []
+    middle = (len(meanings) - 1) / 2
+    rank = sorted(
+        range(len(meanings)), key=lambda i: (round(0.1 * abs(i - middle) - meanings[i][1], 6), i)
+    )
+    first = set(rank[: _FIGURES - 1])
+    return (
+        [pair for i, pair in enumerate(meanings) if i in first],
+        [pair for i, pair in enumerate(meanings) if i not in first],
+    )
+
+
+def _tiles(icons: Sequence[tuple[Meaning, float]]) -> list[Placed]:
+    """The words of the strip, each with its tile; all are of one width."""
+    width = 1 / max(len(icons), 1)
+    return [
+        Placed(what, Cell(i * width, _STRIP, (i + 1) * width, 1.0), weight)
+        for i, (what, weight) in enumerate(icons)
+    ]
 
 
 def _rows(meanings: Sequence[tuple[Meaning, float]]) -> list[list[tuple[Meaning, float]]]:
@@ -76,13 +120,15 @@ def _edges(weights: Sequence[float], low: float = 0.0, high: float = 1.0) -> lis
 
 
 def _laid_out(
-    rows: Sequence[Sequence[tuple[Meaning, float]]], random: np.random.Generator
+    rows: Sequence[Sequence[tuple[Meaning, float]]], random: np.random.Generator, foot: float = 1.0
 ) -> list[Placed]:
-    """Every word with its cell, upper rows first; neighbours stand a little up and down."""
+    """Every word with its cell, upper rows first, down to `foot`; neighbours stand a little
+    up and down."""
     low, high = _ALONE[ZONES[rows[0][0][0].motif]] if len(rows) == 1 else (0.0, 1.0)
     low += float(random.uniform(-0.07, 0.14)) if low > 0 else 0.0
     high += float(random.uniform(-0.14, 0.07)) if high < 1 else 0.0
-    heights = _edges([sum(weight for _, weight in row) ** 0.5 for row in rows], low, high)
+    shares = [sum(weight for _, weight in row) ** 0.5 for row in rows]
+    heights = _edges(shares, low * foot, high * foot)
     placed = []
     for row, top, bottom in zip(rows, heights, heights[1:], strict=False):
         widths = _edges([weight for _, weight in row])
@@ -93,16 +139,17 @@ def _laid_out(
                 max(0.0, widths[i] - _OVERLAP),
                 max(0.0, top - _OVERLAP + up),
                 min(1.0, widths[i + 1] + _OVERLAP),
-                min(1.0, bottom + _OVERLAP + up) if bottom < 1 else 1.0,
+                min(foot, bottom + _OVERLAP + up) if bottom < foot else foot,
             )
             placed.append(Placed(what, cell, weight))
     return placed
 
 
-def _horizon(placed: Sequence[Placed], random: np.random.Generator) -> float:
+def _horizon(placed: Sequence[Placed], random: np.random.Generator, foot: float) -> float:
     """The height of the ground line: in the upper part of the ground's cells, or low."""
     tops = [p.cell.top + 0.4 * p.cell.height for p in placed if ZONES[p.what.motif] == "ground"]
-    return float(np.clip(min(tops, default=0.8), 0.4, 0.8) + random.uniform(-0.06, 0.08))
+    low, high = 0.4 * foot, 0.8 * foot
+    return float(np.clip(min(tops, default=high), low, high) + random.uniform(-0.06, 0.08) * foot)
 
 
 def _drawn(
@@ -116,9 +163,29 @@ def _drawn(
     pen = Pen(layer, draw, random, what.palette, cell, what.energy, what.place, flip)
     MOTIFS[what.motif](pen)
     if clip:
-        box = tuple(round(edge * canvas.width) for edge in cell)
+        box = _box(cell, canvas.width)
         canvas.paste(layer.crop(box), box[:2], _soft(cell, box, canvas.width))
     return canvas
+
+
+def _box(cell: Cell, width: int) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(edge * width) for edge in cell)
+    return left, top, right, bottom
+
+
+def _draw_icon(canvas: Image.Image, placed: Placed, random: np.random.Generator) -> None:
+    """Draw one word of the strip: its motif on a tile of its sky and ground."""
+    what, cell, _ = placed
+    left, top, right, bottom = box = _box(cell, canvas.width)
+    layer = canvas.copy()
+    draw = ImageDraw.Draw(layer)
+    draw.rectangle(box, fill=mix(what.palette.sky, what.palette.haze, 0.5))
+    if ZONES[what.motif] == "ground":
+        low = round(top + 0.7 * (bottom - top))
+        draw.rectangle((left, low, right, bottom), what.palette.ground)
+    inner = Cell(cell.left, cell.top + 0.01, cell.right, cell.bottom - 0.01)
+    MOTIFS[what.motif](Pen(layer, draw, random, what.palette, inner, what.energy, "centre", 1))
+    canvas.paste(layer.crop(box), (left, top))
 
 
 def _soft(cell: Cell, box: Sequence[int], size: int, rim: float = 0.05) -> Image.Image:

@@ -61,7 +61,8 @@ TINTS: dict[str, Colour] = {
 
 
 def _colour(digits: str) -> Colour:
-    return tuple(bytes.fromhex(digits))
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
 
 
 def _read(table: str) -> dict[str, Palette]:
@@ -74,7 +75,8 @@ PALETTES: dict[str, Palette] = _read(_TABLE)
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
     """A colour between `a` (share 0) and `b` (share 1)."""
-    return tuple(round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    red, green, blue = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return red, green, blue
 
 
 def gap(a: Colour, b: Colour) -> int:

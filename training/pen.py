@@ -86,7 +86,9 @@ class Pen:
         c = self.cell
         return c.left + across * c.width, c.top + down * c.height
 
-    def spot(self, wide: float = 1.0, tall: float = 1.0, share: float = 0.8) -> tuple:
+    def spot(
+        self, wide: float = 1.0, tall: float = 1.0, share: float = 0.8
+    ) -> tuple[float, float, float]:
         """Place x, y and radius r of a figure that reaches wide * r and tall * r from its middle.
 
         It fills about `share` of the cell and stands where the word's place leads it.

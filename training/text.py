@@ -2,13 +2,14 @@
 
 It is trained before the UNet, on text alone: from its hidden states small heads must tell how
 the painter would paint each word, and where in the picture each motif would stand. So near words
-lie near each other, and words outside the table tend towards the word spelled most like them.
+lie near each other, and words outside the table lie near the word that they mean.
 """
 
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,48 +23,51 @@ from training.motifs import MOTIFS, ZONES
 from training.painter import layout
 from training.palettes import TINTS, tinted
 from training.pen import PLACES
-from training.scenes import Scene, sample_scene
+from training.scenes import Scene, motif_map, sample_scene
+from training.spelling import ENDINGS
 from training.vocabulary import LIGHTS, TEXTURES, meaning, vocabulary
 
 LENGTH, WIDTH = 77, 128
 _ZONES = ("sky", "middle", "ground")
-_MAP = 4  # cells a side of the map that tells where in the picture a motif stands
+_MAP = 8  # cells a side of the map that tells where in the picture a motif stands
 _LOOKS = 15 + 1 + 1 + len(TEXTURES) + len(LIGHTS) + len(PLACES)  # palette, energy, turn, the rest
 _PLACED = len(MOTIFS) + 1  # what may stand in a cell of the map: a motif, or nothing
 _STYLE = ("toned", "ethereal", "dreamlike")
-_ENDINGS = ("s", "ed", "ing", "er", "ly", "ness", "less", "ful", "y")
+_STRANGE = 0.25  # the share of words that are not in the table
 
 
 def make_tokenizer() -> CLIPTokenizer:
     """A CLIP tokenizer in which every word of the vocabulary is one token; bytes for the rest."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     corpus = [*vocabulary(), *_STYLE, *TINTS] * 10
-    corpus += [word + ending for word in vocabulary() for ending in _ENDINGS]
+    corpus += [word + ending for word in vocabulary() for ending in ENDINGS]
     raw = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     raw.train_from_iterator(
-        corpus, trainers.BpeTrainer(vocab_size=1800, end_of_word_suffix="</w>", show_progress=False)
+        corpus, trainers.BpeTrainer(vocab_size=2000, end_of_word_suffix="</w>", show_progress=False)
     )
     merges = [tuple(pair) for pair in json.loads(raw.to_str())["model"]["merges"]]
     tokens = [*alphabet, *(f"{letter}</w>" for letter in alphabet), *("".join(m) for m in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
     vocab = {token: i for i, token in enumerate(dict.fromkeys(tokens))}
-    return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=LENGTH)
+    parts: dict[str, Any] = {"vocab": vocab, "merges": merges}
+    return CLIPTokenizer(**parts, model_max_length=LENGTH)
 
 
 def token_weights(
     tokenizer: CLIPTokenizer, prompts: Sequence[Sequence[tuple[str, float]]]
 ) -> tuple[Tensor, Tensor, list[list[int]]]:
     """Token ids and weights [prompts, LENGTH], and the place of each fragment's last token."""
-    ids = torch.full((len(prompts), LENGTH), tokenizer.pad_token_id)
+    special: Any = tokenizer
+    ids = torch.full((len(prompts), LENGTH), special.pad_token_id)
     weights = torch.ones(ids.shape)
     ends = []
     for row, fragments in enumerate(prompts):
-        flat, last = [(tokenizer.bos_token_id, 1.0)], []
+        flat, last = [(special.bos_token_id, 1.0)], []
         for text, weight in fragments:
             flat += [(token, weight) for token in _tokens(tokenizer, text)]
             last.append(min(len(flat), LENGTH - 1) - 1)
-        flat = [*flat[: LENGTH - 1], (tokenizer.eos_token_id, 1.0)]
+        flat = [*flat[: LENGTH - 1], (special.eos_token_id, 1.0)]
         ids[row, : len(flat)] = torch.tensor([token for token, _ in flat])
         weights[row, : len(flat)] = torch.tensor([weight for _, weight in flat])
         ends.append(last)
@@ -93,7 +97,7 @@ def embed(
 
 
 def _one_hot(name: str, names: Iterable[str]) -> list[float]:
-    return [float(name == other) for other in names]
+    return [float(name == choice) for choice in names]
 
 
 def palette_of(word: str, tint: str) -> np.ndarray:
@@ -107,55 +111,25 @@ def _looks(word: str, tint: str, turn: int) -> list[float]:
     """Everything about a word but its motif, [_LOOKS]; `turn`: how many of its zone went before."""
     what = meaning(word)
     kinds = (what.texture, TEXTURES), (what.light, LIGHTS), (what.place, PLACES)
-    told = [share for name, names in kinds for share in _one_hot(name, names)]
-    return [*palette_of(word, tint), what.energy, turn / 4, *told]
+    choices = [share for name, names in kinds for share in _one_hot(name, names)]
+    return [*palette_of(word, tint), what.energy, turn / 4, *choices]
 
 
 def _targets(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Motif of each word [words], looks of each word [words, _LOOKS], map [_MAP * _MAP]."""
-    motifs, looks, seen = [], [], dict.fromkeys(_ZONES, 0)
+    motifs, looks = [], []
+    turns: dict[str, int] = dict.fromkeys(_ZONES, 0)
     for word, _ in scene.words:
         motif = meaning(word).motif
         motifs.append(list(MOTIFS).index(motif))
-        looks.append(_looks(word, scene.tint, seen[ZONES[motif]]))
-        seen[ZONES[motif]] += 1
+        looks.append(_looks(word, scene.tint, turns[ZONES[motif]]))
+        turns[ZONES[motif]] += 1
     return np.array(motifs), np.array(looks, np.float32), _map(scene)
 
 
 def _map(scene: Scene) -> np.ndarray:
-    """Which motif stands in each cell of the picture, row by row; the last number is none."""
-    cells = np.full((_MAP, _MAP), len(MOTIFS))
-    for placed in layout([word for word, _ in scene.words]):
-        cell = placed.cell
-        rows = slice(round(_MAP * cell.top), max(round(_MAP * cell.bottom), 1))
-        columns = slice(round(_MAP * cell.left), max(round(_MAP * cell.right), 1))
-        cells[rows, columns] = list(MOTIFS).index(placed.what.motif)
-    return cells.ravel()
-
-
-# --- words as people write them -------------------------------------------------------------
-
-
-def _respelled(word: str, random: np.random.Generator) -> str:
-    """The word inflected, misspelled, or replaced by one that does not exist."""
-    letters = "etaoinshrdlucmfwypvbgkjqxz"
-    kind = random.random()
-    if kind < 0.5:
-        return word + str(random.choice(_ENDINGS))
-    if kind < 0.8:
-        at = int(random.integers(len(word)))
-        return word[:at] + str(random.choice(list(letters))) + word[at + int(random.integers(2)) :]
-    return "".join(random.choice(list(letters), int(random.integers(3, 10))))
-
-
-def _sampled(random: np.random.Generator) -> Scene:
-    """A scene in which one word in eight is not in the table."""
-    scene = sample_scene(random)
-    words = tuple(
-        (_respelled(word, random) if random.random() < 0.125 else word, weight)
-        for word, weight in scene.words
-    )
-    return Scene(words, scene.tint, scene.seed)
+    """Which motif stands in each cell where chance leaves it, [_MAP * _MAP]."""
+    return motif_map(layout(scene.words), _MAP).ravel().astype(int)
 
 
 # --- training -------------------------------------------------------------------------------
@@ -166,6 +140,7 @@ class _Described(nn.Module):
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         super().__init__()
+        special: Any = tokenizer
         self.encoder = CLIPTextModel(
             CLIPTextConfig(
                 vocab_size=len(tokenizer),
@@ -175,9 +150,9 @@ class _Described(nn.Module):
                 num_attention_heads=4,
                 max_position_embeddings=LENGTH,
                 projection_dim=WIDTH,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
+                bos_token_id=special.bos_token_id,
+                eos_token_id=special.eos_token_id,
+                pad_token_id=special.pad_token_id,
             )
         )
         self.motif = nn.Linear(WIDTH, len(MOTIFS))
@@ -191,24 +166,24 @@ def train_text(work: Path, steps: int, batch: int = 64) -> tuple[CLIPTextModel, 
     tokenizer = make_tokenizer()
     model = _Described(tokenizer)
 
-    def loss_at(generator: torch.Generator) -> Tensor:
+    def loss_at(generator: torch.Generator, _: int) -> Tensor:
         random = np.random.default_rng(generator.initial_seed())
-        scenes = [_sampled(random) for _ in range(batch)]
-        ids, _, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
+        scenes = [sample_scene(random, _STRANGE) for _ in range(batch)]
+        ids, __, ends = token_weights(tokenizer, [scene.fragments for scene in scenes])
         longest = max(last[-1] for last in ends) + 3
         states = model.encoder(ids[:, :longest]).last_hidden_state
-        motifs, looks, maps = zip(*map(_targets, scenes), strict=True)
+        motifs, looks, maps = zip(*(_targets(scene) for scene in scenes), strict=True)
         skip = [1 if scene.tint else 0 for scene in scenes]  # the style words are no scene words
         rows = [
             (i, end) for i, last in enumerate(ends) for end in last[skip[i] : len(last) - skip[i]]
         ]
         words = states[[i for i, _ in rows], [end for _, end in rows]]
         after = states[:, longest - 1]  # where the prompt has ended, everything has been read
-        told = model.map(after).view(-1, _PLACED)
+        logits = model.map(after).view(-1, _PLACED)
         return (
             functional.cross_entropy(model.motif(words), torch.from_numpy(np.concatenate(motifs)))
             + 4 * functional.mse_loss(model.looks(words), torch.from_numpy(np.concatenate(looks)))
-            + functional.cross_entropy(told, torch.from_numpy(np.concatenate(maps)))
+            + functional.cross_entropy(logits, torch.from_numpy(np.concatenate(maps)))
         )
 
     fit("text", model, loss_at, steps=steps, rate=2e-3, work=work)

@@ -1,47 +1,26 @@
-"""The embedded model's UNet: denoises latents of 4 x 16 x 16, given the words."""
+"""The embedded model's UNet: denoises latents of 4 x 32 x 32, given the words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import torch
-from diffusers import AutoencoderTiny, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from tqdm.auto import tqdm
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from training.fit import fit
-from training.scenes import Scene
-from training.text import WIDTH, embed
-from training.vae import to_tensor
+from training.text import WIDTH
+from training.training_set import MAP, NOTHING, TrainingSet, sample_starts
 
 _EMPTY = 0.1  # the share of pictures that are learned without their words, for guidance
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What the UNet learns from: latents [n, 4, 16, 16] and text states [n, 77, WIDTH], halves.
-
-    `empty` [77, WIDTH] are the text states of the empty prompt.
-    """
-
-    latents: Tensor
-    states: Tensor
-    empty: Tensor
-
-    def save(self, path: Path) -> None:
-        fresh = path.with_suffix(".new")
-        save_file({name: value.contiguous() for name, value in vars(self).items()}, fresh)
-        fresh.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        return cls(**load_file(path))
+_REFINED = 0.1  # the share that is learned from starts as refinement makes them
+_STRENGTHS = (200, 750)  # the timesteps at which such starts are noised
+_SIDE = 32  # cells of the latents
+_LEVELS = (32, 64, 128, 160)  # channels, from 32 cells a side to 4
+_TAUGHT = 0.6  # the share of the steps in which the motif map is learned too
+_MAP_WEIGHT = 0.05
 
 
 def make_scheduler() -> DDIMScheduler:
@@ -64,40 +43,49 @@ def make_scheduler() -> DDIMScheduler:
 
 
 def make_unet() -> UNet2DConditionModel:
-    """A UNet of three levels (16, 8 and 4 cells a side) that reads the words at 8 and at 4.
+    """A UNet of four levels (32, 16, 8 and 4 cells a side) that reads the words at 8 and at 4.
 
-    Where each cell is 8 pixels wide there is nothing to read yet, and attention would cost most.
+    Above, each cell is 4 or 8 pixels wide: there is nothing to read yet, and attention would cost
+    most (at 16 a third of the whole).
     """
     torch.manual_seed(0)
     return UNet2DConditionModel(
-        sample_size=16,
-        block_out_channels=(64, 128, 160),
+        sample_size=_SIDE,
+        block_out_channels=_LEVELS,
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
         cross_attention_dim=WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
     )
 
 
-@torch.no_grad()
-def prepare(
-    scenes: Sequence[Scene],
-    pictures: np.ndarray,
-    vae: AutoencoderTiny,
-    encoder: CLIPTextModel,
-    tokenizer: CLIPTokenizer,
-    batch: int = 64,
-) -> Lesson:
-    """The lesson that the scenes' pictures make."""
-    latents, states = [], []
-    for i in tqdm(range(0, len(scenes), batch), "encoding", mininterval=5):
-        latents.append(vae.encode(to_tensor(pictures[i : i + batch])).latents.half())
-        prompts = [scene.fragments for scene in scenes[i : i + batch]]
-        states.append(embed(encoder, tokenizer, prompts).half())
-    empty = embed(encoder, tokenizer, [[]])[0]
-    return Lesson(torch.cat(latents), torch.cat(states), empty)
+# --- the loss ---------------------------------------------------------------------------------
+
+
+def sample_timesteps(count: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Timesteps [count] in 0 to steps - 1, mostly from the region in which words decide.
+
+    Three in four are logistic-normal (Esser et al. 2024, https://arxiv.org/abs/2403.03206) around
+    0.6 of the schedule, the others uniform, so that no timestep is left out.
+    """
+    normal = torch.sigmoid(0.4 + 1.1 * torch.randn(count, generator=generator))
+    uniform = torch.rand(count, generator=generator)
+    choice = torch.rand(count, generator=generator) < 0.25
+    return (torch.where(choice, uniform, normal) * steps).long().clamp(0, steps - 1)
+
+
+def velocity_target(scheduler: DDIMScheduler, noisy: Tensor, clean: Tensor, when: Tensor) -> Tensor:
+    """The v (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512) that leads from `noisy`
+    to `clean`, whatever `noisy` was made from; its timesteps have noise."""
+    alpha = scheduler.alphas_cumprod[when].view(-1, 1, 1, 1)
+    signal, noise = alpha.sqrt(), (1 - alpha).sqrt()
+    return (signal * noisy - clean) / noise
+
+
+def _add_noise(scheduler: Any, clean: Tensor, noise: Tensor, when: Tensor) -> Tensor:
+    return scheduler.add_noise(clean, noise, when)
 
 
 def velocity_loss(
@@ -106,34 +94,81 @@ def velocity_loss(
     clean: Tensor,
     states: Tensor,
     generator: torch.Generator,
+    starts: Tensor | None = None,
     **conditions: Any,
 ) -> Tensor:
-    """The mean squared error of v (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512)
-    told from latents [n, 4, 16, 16] noised to a random degree."""
+    """The mean squared error of v predicted from latents [n, 4, 32, 32] noised to a random degree.
+
+    The first of them are noised from `starts` instead, to the degrees of a refinement.
+    """
+    when = sample_timesteps(len(clean), len(scheduler.alphas_cumprod), generator)
     noise = torch.randn(clean.shape, generator=generator)
-    steps = scheduler.config.num_train_timesteps
-    when = torch.randint(steps, (len(clean),), generator=generator)
-    noisy = scheduler.add_noise(clean, noise, when)
-    told = unet(noisy, when, states, added_cond_kwargs=conditions).sample
-    return functional.mse_loss(told, scheduler.get_velocity(clean, noise, when))
+    origin = clean
+    if starts is not None:
+        count = len(starts)
+        when[:count] = torch.randint(*_STRENGTHS, (count,), generator=generator)
+        origin = torch.cat([starts, clean[count:]])
+    noisy = _add_noise(scheduler, origin, noise, when)
+    target = velocity_target(scheduler, noisy, clean, when)
+    predicted = unet(noisy, when, states, added_cond_kwargs=conditions).sample
+    return functional.mse_loss(predicted, target)
 
 
-def dropped(states: Tensor, empty: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def drop_condition(
+    states: Tensor, empty: Tensor, share: float, generator: torch.Generator
+) -> Tensor:
     """The conditions [n, ...] with a random share of them replaced by the empty one."""
     unworded = torch.rand(len(states), generator=generator) < share
     return torch.where(unworded.view(-1, *[1] * empty.ndim), empty, states)
 
 
-def train_unet(lesson: Lesson, work: Path, steps: int, batch: int) -> UNet2DConditionModel:
-    """A UNet trained to predict v, `batch` pictures a step in each process."""
-    unet, scheduler = make_unet(), make_scheduler()
-    unet.set_attn_processor(AttnProcessor())  # learns faster on a CPU than the fused one
-    count = len(lesson.latents)
+class Supervised(nn.Module):
+    """A UNet with a head that tells from its middle block which motif stands where.
 
-    def loss_at(generator: torch.Generator) -> Tensor:
-        index = torch.randint(count, (batch,), generator=generator)
-        clean, states = lesson.latents[index].float(), lesson.states[index].float()
-        states = dropped(states, lesson.empty, _EMPTY, generator)
-        return velocity_loss(unet, scheduler, clean, states, generator)
+    The head is thrown away after training: alignment of features helps early and hinders late
+    (Wang et al. 2025, https://arxiv.org/abs/2505.16792).
+    """
 
-    return fit("unet", unet, loss_at, steps=steps, rate=1e-3, work=work, average=0.9993)
+    def __init__(self, unet: UNet2DConditionModel) -> None:
+        super().__init__()
+        self.unet = unet
+        cells = MAP * 2 ** (len(_LEVELS) - 1) // _SIDE  # of the map in a cell of the middle
+        self.head = nn.Sequential(
+            nn.SiLU(), nn.Conv2d(_LEVELS[-1], cells**2 * (NOTHING + 1), 1), nn.PixelShuffle(cells)
+        )
+        self.middle: Tensor | None = None
+        unet.mid_block.register_forward_hook(self._keep)
+
+    def _keep(self, _: nn.Module, __: Any, output: Tensor) -> None:
+        self.middle = output
+
+    def map_loss(self, maps: Tensor) -> Tensor:
+        """The cross-entropy of the motif maps [n, MAP, MAP] of what the UNet has just read."""
+        return functional.cross_entropy(self.head(self.middle), maps.long())
+
+
+def train_unet(
+    shard_at: Callable[[int], TrainingSet], work: Path, steps: int, batch: int
+) -> UNet2DConditionModel:
+    """A UNet trained to predict v, `batch` pictures a step in each process.
+
+    `shard_at` returns the part of the training set that a step learns from.
+    """
+    model, scheduler = Supervised(make_unet()), make_scheduler()
+    model.unet.set_attn_processor(AttnProcessor())  # learns faster on a CPU than the fused one
+    refined = round(_REFINED * batch)
+
+    def loss_at(generator: torch.Generator, step: int) -> Tensor:
+        data = shard_at(step)
+        index = torch.randint(len(data), (batch,), generator=generator)
+        walking, starts = sample_starts(data, refined, generator)
+        index[:refined] = walking
+        clean, states = data.latents[index].float(), data.states[index].float()
+        states = drop_condition(states, data.empty.float(), _EMPTY, generator)
+        loss = velocity_loss(model.unet, scheduler, clean, states, generator, starts)
+        if step < _TAUGHT * steps:
+            loss = loss + _MAP_WEIGHT * model.map_loss(data.maps[index])
+        return loss
+
+    fit("unet", model, loss_at, steps=steps, rate=1e-3, work=work, average=0.9995)
+    return model.unet

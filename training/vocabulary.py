@@ -1,15 +1,20 @@
-"""What words mean to the painter: the table in `vocabulary.txt`, and what decides for others."""
+"""What words mean to the painter: the table in `vocabulary.txt`, and the rule for other words."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
+
+import numpy as np
 
 from training.palettes import PALETTES, Colour, Palette
 
 TEXTURES = ("smooth", "paper", "brushed", "misty")
 LIGHTS = ("day", "low", "glow", "night", "backlit")
+UNKNOWN = "unknown"  # the word of the table that stands for words which resemble none
+_LIKENESS = 0.4  # the least that a word must share with the word of the table that it means
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,10 @@ def _shade(palette: Palette, word: str) -> Palette:
 
     def shift(colour: Colour) -> Colour:
         change = (14 * light + 16 * warmth, 14 * light, 14 * light - 16 * warmth)
-        return tuple(min(255, max(0, round(c + d))) for c, d in zip(colour, change, strict=True))
+        red, green, blue = (
+            min(255, max(0, round(c + d))) for c, d in zip(colour, change, strict=True)
+        )
+        return red, green, blue
 
     return Palette(*map(shift, palette))
 
@@ -46,7 +54,7 @@ def _shade(palette: Palette, word: str) -> Palette:
 def vocabulary() -> Mapping[str, Meaning]:
     """Every word of the table with its meaning, in the order of the table."""
     table = {}
-    for line in files(__package__).joinpath("vocabulary.txt").read_text("utf-8").splitlines():
+    for line in files("training").joinpath("vocabulary.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):
             motif, palette, texture, light, energy, place, *words = line.split()
             for word in words:
@@ -62,27 +70,36 @@ def _pieces(word: str) -> frozenset[str]:
 
 
 @cache
-def _known_pieces() -> Mapping[str, frozenset[str]]:
-    return {word: _pieces(word) for word in vocabulary()}
+def _index() -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """The numbers of the words that have each run of letters, and how many runs each word has."""
+    pieces = [_pieces(word) for word in vocabulary()]
+    words = defaultdict(list)
+    for number, runs in enumerate(pieces):
+        for run in runs:
+            words[run].append(number)
+    return {run: np.array(numbers) for run, numbers in words.items()}, np.array(
+        [len(runs) for runs in pieces]
+    )
 
 
+@lru_cache(maxsize=100_000)
 def nearest(word: str) -> str:
-    """The word of the table spelled most like this one (Jaccard index of its letter runs).
+    """The word of the table that a word means: itself, or the one spelled most like it.
 
-    Case does not count. Where nothing is shared, the digest of the word decides: any word
-    has a meaning, and always the same one.
+    Likeness is the Jaccard index of the runs of two and three letters; case does not count. A
+    word that is not at least `_LIKENESS` like any other is `UNKNOWN`: its picture says so.
     """
     word = word.lower().strip()
     if word in vocabulary():
         return word
-    wanted = _pieces(word)
-    tie = _digest(word)[0]
-
-    def likeness(known: str) -> tuple[float, int]:
-        pieces = _known_pieces()[known]
-        return len(wanted & pieces) / len(wanted | pieces), _digest(known)[0] ^ tie
-
-    return max(vocabulary(), key=likeness)
+    runs = _pieces(word)
+    words, sizes = _index()
+    shared = np.zeros(len(sizes))
+    for run in runs & words.keys():
+        shared[words[run]] += 1
+    likeness = shared / (len(runs) + sizes - shared)
+    best = int(likeness.argmax())
+    return list(vocabulary())[best] if likeness[best] >= _LIKENESS else UNKNOWN
 
 
 def meaning(word: str) -> Meaning:

@@ -23,8 +23,9 @@ from flopslab.runs.reader import read_frame
 from flopslab.words.sequence import read_sequence
 from training import evaluate
 from training.adapter import FOLDER, NAME
-from training.card import card, digests, sheet
-from training.train import CLIP, MODEL
+from training.card import card, digests
+from training.save import CLIP, MODEL
+from training.sheets import sheet
 from training.vocabulary import vocabulary
 
 WORDS = ["dawn", "bird", "garden", "road", "river", "city", "sea", "storm", "fire", "heart",
@@ -80,7 +81,7 @@ def test_plain_diffusers_loads_it_offline_and_without_flopslab(tmp_path):
 import sys, torch
 from diffusers import StableDiffusionPipeline
 torch.set_num_threads(1)
-pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r}, dtype=torch.float32)
+pipe = StableDiffusionPipeline.from_pretrained({str(MODEL)!r})
 image = pipe("ocean", num_inference_steps=2).images[0]
 pipe.load_ip_adapter({str(MODEL)!r}, subfolder={FOLDER!r}, weight_name={NAME!r})
 again = pipe("", ip_adapter_image=image, num_inference_steps=2).images[0]
@@ -103,7 +104,7 @@ def test_both_words_of_a_pair_show_their_motif(pipeline):
 
 
 def test_another_seed_gives_another_layout(pipeline):
-    assert evaluate.diversity(pipeline, count=10, samples=3) >= 0.7
+    assert evaluate.diversity(pipeline, count=20, samples=2) >= 0.7
 
 
 def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipeline):
@@ -123,7 +124,7 @@ def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
         return image.tobytes()
 
     plain, adapted = made(pipeline), evaluate.load_model()
-    adapted.load_ip_adapter(MODEL, subfolder=FOLDER, weight_name=NAME)
+    adapted.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     reference = Image.new("RGB", (128, 128), "red")
     pictures = {}
     for weight in (0.0, 1.0):
@@ -141,16 +142,19 @@ def test_the_clip_finds_a_words_picture_among_a_hundred(pipeline):
 
 def test_a_sheet_shows_every_picture_with_its_words():
     page = sheet([Image.new("RGB", (128, 128), "red")] * 5, ["sea", "fire", "a b", "", "x" * 90], 3)
-    colours = dict((colour, count) for count, colour in page.getcolors(page.width * page.height))
-    assert colours[255, 0, 0] == 5 * 128 * 128
-    assert any(sum(colour) < 200 for colour in colours)  # ink
+    pixels = np.asarray(page).reshape(-1, 3)
+    assert (pixels == (255, 0, 0)).all(axis=1).sum() == 5 * 128 * 128
+    assert (pixels.sum(axis=1) < 200).any()  # ink
 
 
 def test_the_card_tells_what_was_measured():
     numbers = {
         "words": {"ocean": 1.0, "fire": 0.5},
-        "judge": 0.9,
-        "pairs": 0.8,
+        "gradients": {"ocean": 0.5, "fire": 0.75},
+        "judges": {"network": 0.9, "gradients": 0.95},
+        "groups": {"3": [0.84, 0.97]},
+        "observed": {"11": {"shape": 0.86, "colour": 0.89}},
+        "crispness": {"11": {"model": 0.41, "autoencoder": 0.52, "psnr": 27.34}},
         "diversity": 1.25,
         "image_to_image": {
             "0.5": {
@@ -163,11 +167,18 @@ def test_the_card_tells_what_was_measured():
         "rows": [0.93, 0.81],
         "anyhow": [0.71, 0.6],
         "adapter": {"0.5": 0.4, "1.0": 0.77},
+        "beside_a_word": 0.53,
         "milliseconds": 201.4,
     }
     text = card(numbers)
     for told in (
         "75.0%",
+        "62.5%",
+        "90.0%, 95.0%",
+        "84% (97%)",
+        "0.86, 0.89",
+        "0.41; 0.52 (27.3 dB)",
+        "53%",
         "flames 50%",
         "1.25",
         "93%",

@@ -4,10 +4,11 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from flopslab.core.prompts import BASIC_COLOURS
 from training.motifs import MOTIFS, ZONES
-from training.painter import SIZE, _laid_out, _rows, paint
+from training.painter import SIZE, layout, paint
 from training.palettes import PALETTES, TINTS
 from training.pen import PLACES, Cell, Pen
 from training.scenes import LONGEST, sample_scenes
@@ -83,11 +84,29 @@ def test_no_motif_needs_fine_detail(motif):
     assert (picture - coarse).std() < 0.5 * picture.std()
 
 
-def test_words_of_one_kind_stand_in_rows_of_four_at_most():
-    placed = _laid_out(_rows([(meaning("sun"), 1.0)] * LONGEST), np.random.default_rng(0))
-    assert len(placed) == LONGEST
-    assert min(what.cell.width for what in placed) >= 0.25
-    assert min(what.cell.height for what in placed) >= 0.25
+def test_words_of_one_kind_stand_in_rows_of_three_at_most():
+    placed = layout([("sun", 1.0)] * 6)
+    assert len(placed) == 6
+    assert min(what.cell.width for what in placed) >= 0.33
+    assert min(what.cell.height for what in placed) >= 0.33
+
+
+def test_of_more_than_six_words_five_stand_in_the_scene_and_the_others_in_a_strip_below():
+    words = [*(("sun", 1.0) for _ in range(10)), ("fire", 1.6)]
+    placed = layout(words)
+    figures, icons = placed[:5], placed[5:]
+    assert {what.cell.top for what in icons} == {104 / 128}
+    assert max(what.cell.bottom for what in figures) <= 104 / 128
+    assert np.allclose([what.cell.width for what in icons], 1 / 6)
+    assert "flames" in {what.what.motif for what in figures}  # heavy, though it comes last
+
+
+def test_words_of_one_weight_stand_in_the_scene_by_their_nearness_to_the_middle():
+    words = list(vocabulary())[::30][:LONGEST]
+    placed = [what.what for what in layout([(word, 1.0) for word in words])]
+    scene, strip = words[3:8], [*words[:3], *words[8:]]
+    assert sorted(map(str, placed[:5])) == sorted(str(meaning(word)) for word in scene)
+    assert placed[5:] == [meaning(word) for word in strip]
 
 
 @pytest.mark.parametrize("name", PALETTES)
@@ -107,9 +126,10 @@ def test_the_place_of_a_word_leads_its_figure():
 
     def spot(word, seed):
         what = meaning(word)
+        canvas = Image.new("RGB", (8, 8))
         pen = Pen(
-            None,
-            None,
+            canvas,
+            ImageDraw.Draw(canvas),
             np.random.default_rng(seed),
             what.palette,
             Cell(0, 0, 1, 1),

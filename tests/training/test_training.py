@@ -1,18 +1,21 @@
 """The training of the embedded model: one command, repeatable, and it survives being stopped."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
+from safetensors.torch import load_file
 from torch import distributed, multiprocessing, nn
 from transformers import CLIPModel
 
 from training import train
 from training.adapter import FOLDER, NAME
 from training.fit import fit
-from training.judge import Judge, load_judge
+from training.judge import load_judge
+from training.motifs import MOTIFS
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +29,7 @@ def trained(work, steps, every=100):
     """A line fitted to y = 3x - 1 for so many of 400 steps."""
     torch.manual_seed(0)
 
-    def loss_at(generator: torch.Generator) -> torch.Tensor:
+    def loss_at(generator: torch.Generator, _: int) -> torch.Tensor:
         if steps and len(seen) == steps:
             raise KeyboardInterrupt
         seen.append(1)
@@ -53,11 +56,10 @@ def test_a_training_learns(tmp_path):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_the_command_makes_everything_from_nothing(tmp_path, processes):
     out, work = tmp_path / "out", tmp_path / "work"
-    parts = "text vae unet clip adapter judge"
-    few = [f"--{part}-steps=1" for part in parts.split()]
-    few += ["--pictures=8", "--batch=2", f"--processes={processes}"]
-    train.main([f"--out={out}", f"--work={work}", *few])
-    pipeline = StableDiffusionPipeline.from_pretrained(out / "model", dtype=torch.float32)
+    few = [f"--{stage}-steps=1" for stage in train.STAGES]
+    few += ["--pictures=12", "--shards=1", "--shard-size=20", "--batch=10"]
+    train.main([f"--out={out}", f"--work={work}", f"--processes={processes}", *few])
+    pipeline: Any = StableDiffusionPipeline.from_pretrained(out / "model")  # says no precision
     pipeline.load_ip_adapter(out / "model", subfolder=FOLDER, weight_name=NAME)
     reference = Image.new("RGB", (128, 128), "red")
     images = pipeline(
@@ -65,8 +67,23 @@ def test_the_command_makes_everything_from_nothing(tmp_path, processes):
     ).images
     assert images.shape == (1, 128, 128, 3)
     assert CLIPModel.from_pretrained(out / "clip").config.projection_dim == 128
-    assert isinstance(load_judge(out / "judge.safetensors"), Judge)
+    assert load_judge(out / "judge.safetensors").motifs == list(MOTIFS)
     assert {p.suffix for p in out.rglob("*") if p.is_file()} == {".json", ".safetensors"}
+    weights = [load_file(p) for p in out.rglob("model.safetensors")]
+    assert {tensor.dtype for file in weights for tensor in file.values()} <= {
+        torch.float16,
+        torch.int64,
+    }
+    stages = train.describe_stages(work)
+    assert [line.split(":")[0] for line in stages.splitlines()] == list(train.STAGES)
+
+
+def test_a_training_stops_after_the_stage_that_is_named_and_saves_nothing(tmp_path):
+    out, work = tmp_path / "out", tmp_path / "work"
+    few = ["--vae-steps=1", "--pictures=4", "--until=vae"]
+    train.main([f"--out={out}", f"--work={work}", *few])
+    assert (work / "autoencoder" / "config.json").exists()
+    assert not out.exists()
 
 
 def gradient_of(rank: int, meeting: Path, found: Path) -> None:
@@ -76,8 +93,9 @@ def gradient_of(rank: int, meeting: Path, found: Path) -> None:
     nn.init.ones_(line.weight)
     x = torch.full((1, 1), 0.1 + 0.2 * rank)
     work = found.parent / f"work{rank}"
-    fit("line", line, lambda _: line(x).sum(), steps=1, rate=0.1, work=work)
-    Path(f"{found}{rank}").write_text(str(line.weight.grad.item()))
+    fit("line", line, lambda *_: line(x).sum(), steps=1, rate=0.1, work=work)
+    gradient: Any = line.weight.grad
+    Path(f"{found}{rank}").write_text(str(gradient.item()))
     distributed.destroy_process_group()
 
 

@@ -8,6 +8,7 @@ trained judge's outputs: add to its end.
 """
 
 from training.motifs import sky, middle, ground, land, life  # noqa: F401, I001
+from training.motifs import heavens, things, wild, buildings, signs  # noqa: F401
 from training.motifs.table import MOTIFS, ZONES
 
 __all__ = ["MOTIFS", "ZONES"]

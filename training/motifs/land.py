@@ -16,15 +16,14 @@ def city(pen: Pen) -> None:
         tone = mix(pen.ink.haze, tone, 0.4)
     lamp = pen.unlike(tone)
     turn = int(pen.between(0, 5))
-    for i, (x, half) in enumerate(pen.columns(0.2)):
+    for i, (x, half) in enumerate(pen.columns(min(0.25, max(c.width / 3, 0.1)))):
         k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + turn) % 5]
         top, w = c.bottom - c.height * k * pen.between(0.9, 1.0), 0.86 * half
         pen.box(x - w, top, x + w, c.bottom, tone if i % 2 else mix(tone, pen.ink.haze, 0.22))
         y = top + 0.5 * w
         while y + 0.7 * w < c.bottom:
-            for side in (-0.44, 0.44):
-                pen.box(x + (side - 0.26) * w, y, x + (side + 0.26) * w, y + 0.75 * w, lamp)
-            y += 1.35 * w
+            pen.box(x - 0.5 * w, y, x + 0.5 * w, y + 0.6 * w, lamp)
+            y += 1.3 * w
 
 
 @motif("ground")
@@ -121,7 +120,7 @@ def door(pen: Pen) -> None:
     w, foot, crown = 0.52 * r, y + r, y - 0.45 * r
     frame = pen.unlike(pen.ink.light, pen.ink.haze)
     pen.glow(x, y, 1.5 * r, mix(pen.ink.haze, pen.ink.light, 0.6))
-    for k, colour in ((1.0, frame), (0.7, pen.ink.light)):
+    for k, colour in ((1.0, frame), (0.64, pen.ink.light)):
         pen.disc(x, crown, k * w, colour)
         pen.box(x - k * w, crown, x + k * w, foot, colour)
     pen.shape(
@@ -133,7 +132,7 @@ def door(pen: Pen) -> None:
         ],
         mix(pen.ink.ground, pen.ink.light, 0.6),
     )
-    pen.disc(x + pen.flip * 0.36 * w, y + 0.3 * r, 0.14 * w, frame)
+    pen.disc(x + pen.flip * 0.3 * w, y + 0.3 * r, 0.17 * w, frame)
 
 
 @motif("ground")
@@ -144,18 +143,13 @@ def boat(pen: Pen) -> None:
     water = mix(pen.ink.ground, pen.ink.haze, 0.25)
     pen.box(pen.cell.left, sea, pen.cell.right, 1.0, water)
     glass = mix(water, pen.ink.light, 0.55)
-    pen.oval(x, sea + 0.3 * r, 0.7 * r, 0.07 * r, glass)
-    pen.oval(x, sea + 0.55 * r, 0.45 * r, 0.07 * r, glass)
+    pen.oval(x, sea + 0.45 * r, 0.7 * r, 0.1 * r, glass)
     hull = pen.unlike(water, pen.ink.haze)
     cloth = pen.unlike(pen.ink.haze, mix(pen.ink.sky, pen.ink.haze, 0.5))
     pen.shape(
         [(x - r, y), (x + r, y), (x + 0.66 * r, y + 0.4 * r), (x - 0.66 * r, y + 0.4 * r)], hull
     )
     pen.shape(
-        [(x + 0.06 * f, y - 0.1 * r), (x + 0.06 * f, y - 1.5 * r), (x + 0.9 * f, y - 0.1 * r)],
+        [(x - 0.32 * f, y - 0.12 * r), (x - 0.32 * f, y - 1.5 * r), (x + 0.86 * f, y - 0.12 * r)],
         cloth,
-    )
-    jib = mix(cloth, pen.ink.haze, 0.3)
-    pen.shape(
-        [(x - 0.1 * f, y - 0.1 * r), (x - 0.1 * f, y - 1.15 * r), (x - 0.7 * f, y - 0.1 * r)], jib
     )

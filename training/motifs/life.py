@@ -21,11 +21,9 @@ def fish(pen: Pen) -> None:
     tone, spot = pen.bold, pen.unlike(pen.bold)
     backing(pen, x, y, 1.5 * r)
     f = pen.flip * r
-    tail = [(x - 0.35 * f, y), (x - f, y - 0.5 * r), (x - 0.82 * f, y), (x - f, y + 0.5 * r)]
-    pen.shape(tail, mix(tone, spot, 0.2))
-    pen.shape(almond(x + 0.22 * f, y, 0.78 * f, 0, 0.62), tone)
-    pen.shape(almond(x + 0.1 * f, y + 0.12 * r, 0.36 * f, 0, 0.42), mix(tone, spot, 0.35))
-    pen.disc(x + 0.66 * f, y - 0.1 * r, 0.12 * r, spot)
+    pen.shape([(x - 0.2 * f, y), (x - f, y - 0.6 * r), (x - f, y + 0.6 * r)], tone)
+    pen.shape(almond(x + 0.22 * f, y, 0.78 * f, 0, 0.68), tone)
+    pen.disc(x + 0.58 * f, y - 0.1 * r, 0.15 * r, spot)
 
 
 @motif("middle")
@@ -34,11 +32,6 @@ def leaf(pen: Pen) -> None:
     tone, vein = pen.bold, pen.unlike(pen.bold)
     backing(pen, x, y, 1.5 * r)
     dx, dy = pen.flip * 0.5 * r, -0.75 * r
-    pen.line([(x - 1.2 * dx, y - 1.2 * dy), (x, y)], 0.1 * r, tone)
+    pen.line([(x - 1.25 * dx, y - 1.25 * dy), (x, y)], 0.14 * r, tone)
     pen.shape(almond(x, y, dx, dy, 0.58), tone)
-    for t in (-0.5, -0.1, 0.3):
-        a, b = x + t * dx, y + t * dy
-        for out in (0.36, -0.36):
-            tip = (a + 0.3 * dx - out * dy, b + 0.3 * dy + out * dx)
-            pen.line([(a, b), tip], 0.06 * r, mix(tone, vein, 0.5))
-    pen.line([(x - dx, y - dy), (x + 0.7 * dx, y + 0.7 * dy)], 0.09 * r, mix(tone, vein, 0.5))
+    pen.line([(x - dx, y - dy), (x + 0.7 * dx, y + 0.7 * dy)], 0.12 * r, mix(tone, vein, 0.5))

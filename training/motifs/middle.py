@@ -26,9 +26,9 @@ def rings(pen: Pen) -> None:
 
 @motif("middle")
 def spiral(pen: Pen) -> None:
-    x, y, r = pen.spot()
+    x, y, r = pen.spot(share=0.9)
     backing(pen, x, y, 1.5 * r)
-    turn, (turns, width) = pen.between(0, 2 * pi), (2.2, 0.2) if r > 0.19 else (1.7, 0.25)
+    turn, (turns, width) = pen.between(0, 2 * pi), (1.9, 0.23) if r > 0.19 else (1.4, 0.3)
     points = []
     for i in range(61):
         t, a = i / 60, turn + pen.flip * 2 * pi * turns * i / 60
@@ -123,6 +123,7 @@ def smoke(pen: Pen) -> None:
         phase, reach = pen.between(-0.4, 0.4), min(half, 0.21, 0.5 * pen.cell.height)
         tone = mix(pen.bold, pen.ink.haze, 0.15)
         left, right = [], []
+        middle, y = x, pen.at(0, 0.98)[1]
         for i in range(21):
             t = i / 20
             y = pen.at(0, 0.98 - 0.66 * t)[1]
@@ -144,7 +145,7 @@ def bars(pen: Pen) -> None:
     _, top = pen.at(0, -0.05)
     _, foot = pen.at(0, 1.05)
     lean = pen.flip * 0.12 * min(pen.cell.width, 0.4)
-    for x, half in pen.columns(0.19 if pen.cell.width > 0.5 else 0.12):
+    for x, half in pen.columns(0.26 if pen.cell.width > 0.5 else 0.16):
         w = 0.46 * half
         pen.shape(
             [(x + lean - w, top), (x + lean + w, top), (x - lean + w, foot), (x - lean - w, foot)],
@@ -157,7 +158,7 @@ def weave(pen: Pen) -> None:
     """A net of thick bands, one way over the other."""
     x0, y0 = pen.at(0.04, 0.06)
     x1, y1 = pen.at(0.96, 0.94)
-    columns = pen.columns(0.21 if pen.cell.width > 0.5 else 0.14)
+    columns = pen.columns(0.29 if pen.cell.width > 0.5 else 0.18)
     w = 0.36 * columns[0][1]
     across = mix(pen.bold, pen.unlike(pen.bold), 0.3)
     for x, _ in columns:

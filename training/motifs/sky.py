@@ -1,13 +1,15 @@
 """Motifs of the sky: they share the upper part of a scene."""
 
-from math import cos, pi, sin
+from math import atan2, cos, pi, sin
 
 from training.motifs.table import motif
 from training.palettes import mix
-from training.pen import Pen
+from training.pen import Pen, Point
 
 
-def spokes(x: float, y: float, outer: float, inner: float, count: int, turn: float = 0.0) -> list:
+def spokes(
+    x: float, y: float, outer: float, inner: float, count: int, turn: float = 0.0
+) -> list[Point]:
     """The outline of a star with `count` points."""
     return [
         (x + r * cos(turn + pi * i / count), y + r * sin(turn + pi * i / count))
@@ -29,18 +31,24 @@ def sun(pen: Pen) -> None:
 
 @motif("sky")
 def moon(pen: Pen) -> None:
-    x, y, r = pen.spot(share=0.72)
+    """A crescent: what one disc leaves of another."""
+    x, y, r = pen.spot(share=0.8)
     pen.glow(x, y, 1.9 * r, mix(pen.ink.sky, pen.ink.light, 0.5))
     tone = pen.ink.figure if sum(pen.ink.figure) > 380 else pen.ink.light
-    turns = [pi * i / 24 for i in range(25)]
-    outer = [(-sin(t), -cos(t)) for t in turns]
-    inner = [(-0.32 * sin(t), -cos(t)) for t in reversed(turns)]
-    tilt = pen.flip * 0.45
+    horn = 0.9  # radians from the bright side's opposite at which both discs meet
+    shift = 0.42
+    radius = ((cos(horn) - shift) ** 2 + sin(horn) ** 2) ** 0.5
+    turns = [horn + (2 * pi - 2 * horn) * i / 32 for i in range(33)]
+    outer = [(cos(t), sin(t)) for t in turns]
+    start = atan2(sin(horn), cos(horn) - shift)
+    back = [2 * pi - start - (2 * pi - 2 * start) * i / 32 for i in range(33)]
+    inner = [(shift + radius * cos(t), radius * sin(t)) for t in back]
+    tilt = 0.4
     pen.shape(
         [
             (
-                x + pen.flip * r * ((a + 0.4) * cos(tilt) - pen.flip * b * sin(tilt)),
-                y + r * ((a + 0.4) * pen.flip * sin(tilt) + b * cos(tilt)),
+                x + pen.flip * r * (a * cos(tilt) - b * sin(tilt)),
+                y - r * (a * sin(tilt) + b * cos(tilt)),
             )
             for a, b in outer + inner
         ],
@@ -50,16 +58,14 @@ def moon(pen: Pen) -> None:
 
 @motif("sky")
 def stars(pen: Pen) -> None:
-    spots = ((0.3, 0.32, 1.0), (0.74, 0.2, 0.62), (0.8, 0.66, 0.8), (0.26, 0.78, 0.6))
-    if pen.cell.width > 0.6:
-        spots += ((0.54, 0.52, 0.56),)
+    spots = ((0.3, 0.34, 1.0), (0.76, 0.24, 0.7), (0.68, 0.72, 0.84))
     size = min(pen.cell.width, pen.cell.height, 0.7)
     for across, down, k in spots:
         across = across if pen.flip > 0 else 1 - across
         x, y = pen.at(across + pen.between(-0.1, 0.1), down + pen.between(-0.09, 0.09))
-        r = 0.25 * size * k
+        r = 0.28 * size * k
         pen.glow(x, y, 1.5 * r, mix(pen.ink.sky, pen.ink.light, 0.55))
-        pen.shape(spokes(x, y, r, 0.36 * r, 4), pen.ink.light if k < 1 else pen.bold)
+        pen.shape(spokes(x, y, r, 0.45 * r, 5, -pi / 2), pen.ink.light if k < 1 else pen.bold)
 
 
 @motif("sky")
@@ -102,8 +108,8 @@ def rays(pen: Pen) -> None:
 def rain(pen: Pen) -> None:
     slant = pen.flip * (0.35 + 0.5 * pen.energy)
     tone = pen.unlike(pen.ink.sky, pen.ink.haze)
-    for x, y in pen.grid(0.3):
-        h = min(0.09, 0.19 * pen.cell.height)
+    for x, y in pen.grid(0.36):
+        h = min(0.11, 0.22 * pen.cell.height)
         top, foot = (x + slant * h, y - h), (x - slant * h * 0.6, y + h * 0.6)
         w = 0.45 * h
         pen.shape([top, (foot[0] - w, foot[1]), (foot[0] + w, foot[1])], tone)
@@ -114,8 +120,8 @@ def rain(pen: Pen) -> None:
 def snowfall(pen: Pen) -> None:
     """Big soft flakes."""
     ground = pen.cell.bottom - 0.12 * pen.cell.height
-    for i, (x, y) in enumerate(pen.grid(0.27)):
-        r = min(0.058, 0.17 * pen.cell.height) * (1.0 if i % 2 else 0.7)
+    for i, (x, y) in enumerate(pen.grid(0.33)):
+        r = min(0.07, 0.18 * pen.cell.height) * (1.0 if i % 2 else 0.75)
         if y < ground:
             pen.glow(x, y, 1.9 * r, mix(pen.ink.haze, pen.ink.light, 0.5))
             pen.disc(x, y, r, pen.ink.light)
@@ -123,15 +129,15 @@ def snowfall(pen: Pen) -> None:
 
 @motif("sky")
 def lightning(pen: Pen) -> None:
-    x, y, r = pen.spot(0.62, 1.0, 0.96)
+    x, y, r = pen.spot(0.7, 1.0, 0.98)
     bolt = (
-        (0.2, -1),
-        (-0.5, 0.12),
-        (-0.06, 0.12),
-        (-0.3, 1),
-        (0.5, -0.22),
-        (0.08, -0.22),
-        (0.5, -1),
+        (0.0, -1),
+        (-0.62, 0.2),
+        (-0.1, 0.2),
+        (-0.34, 1),
+        (0.64, -0.3),
+        (0.1, -0.3),
+        (0.56, -1),
     )
     points = [(x + pen.flip * a * r, y + b * r) for a, b in bolt]
     pen.glow(x, y, 1.2 * r, mix(pen.ink.haze, pen.ink.light, 0.5))
