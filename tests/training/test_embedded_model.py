@@ -16,7 +16,7 @@ from flopslab.core.compositing import METHODS
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
-from flopslab.core.windows import cone, positions
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import read_frame
@@ -251,7 +251,8 @@ def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
 
     base = made("base", WORDS)
     changed = made("changed", [*WORDS[: PLACE - 1], "ruby", *WORDS[PLACE:]])
-    frames = positions(len(WORDS))
+    windowing = Windowing(Study(context_diameter=2), len(WORDS))
+    frames = windowing.positions
     for number in (1, 2, 3):
         differ = {
             position
@@ -259,9 +260,7 @@ def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
             if _pixels(base, number, position) != _pixels(changed, number, position)
         }
         reached = {
-            position
-            for position in frames
-            if PLACE in cone(position, number, len(WORDS), frames, 2, 2, "shift")
+            position for position in frames if PLACE in windowing.cone(FrameKey(number, position))
         }
         assert differ == reached
 
