@@ -1,4 +1,4 @@
-# make run: three passes of pictures. make fast: the quick tests. make test: every check.
+# make run: three passes of pictures, and a film of them. make fast: the quick tests. make test: every check.
 # Each installs what it needs first, with the versions of constraints.txt.
 
 # Packages are installed into .venv, or into the environment that VENV names: make run VENV=DIR.
@@ -31,7 +31,9 @@ run: $(LAB)
 	$(BIN)/papermill notebooks/run.ipynb output/run.ipynb
 	$(BIN)/jupyter nbconvert --log-level WARN --to html --template page \
 		--TemplateExporter.extra_template_basedirs=notebooks output/run.ipynb
-	@echo "Look at output/run.html. Pictures: output/demo/final, every pass: output/demo/pass1, ..."
+	$(BIN)/flopslab film output/demo --sound tones --transition crossfade
+	@echo "Look at output/run.html. Pictures: output/demo/final; film: output/demo/film.mp4, and"
+	@echo "output/demo/player.html, which fades one pass into the next while it plays."
 
 test: lint fast slow notebooks
 
