@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from flopslab import validation
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core import refinement
@@ -24,6 +23,7 @@ from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
+from flopslab.validation import check_external_frames, check_refinement, warnings_for
 from flopslab.words.sequence import TimedSequence, read_timed_sequence
 
 Latents = Sequence[np.ndarray | None]
@@ -177,12 +177,12 @@ def _prepare(
     """The generator, after every check that can be made before the first frame."""
     length = len(sequence.words)
     if study.passes > 1:
-        for sentence in validation.warnings_for(study, length):
+        for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     generator = generator or load_generator(study, frozen_batch_size(study))
-    validation.check_refinement(study, generator.settings["steps"])
+    check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
-    validation.check_external_frames(study, external_frames, frames, generator.size)
+    check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)
     return generator
 

@@ -73,6 +73,12 @@ def test_a_module_imports_only_from_its_own_folder_and_those_above(name):
     assert rooms_of(MODULES[name]) - {room(name)} <= ABOVE[room(name)]
 
 
+def test_only_the_command_line_imports_the_package_itself():
+    """The public face imports everything: a module that imports it would look up."""
+    faces = [n for n in INNER if {"flopslab", "flopslab.__version__"} & {*imported(MODULES[n])}]
+    assert [name for name in faces if room(name) != "cli"] == []
+
+
 def test_no_circle_of_modules():
     graph = {name: set(modules_of(name)) - {name} for name in INNER}
     while leaves := [name for name, others in graph.items() if not others & graph.keys()]:

@@ -17,12 +17,11 @@ from PIL import Image
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-import flopslab
 from flopslab.backends.diffusers.loading import quiet_libraries
 from flopslab.backends.diffusers.settings import best_device
 from flopslab.errors import FlopslabWarning, ModelError
 
-TINY_CLIP = Path(flopslab.__file__).parent / "tiny" / "clip"
+TINY_CLIP = Path(__file__).parents[1] / "tiny" / "clip"
 BATCH_SIZE = 32  # images or texts computed together
 
 _HINT = (

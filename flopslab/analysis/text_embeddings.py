@@ -5,14 +5,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import flopslab
 from flopslab.analysis.embedder import load_embedder
 from flopslab.backends import hide_torchvision_notice
 from flopslab.errors import FlopslabWarning
 from flopslab.words.embeddings import read_embeddings
 from flopslab.words.pool import Pool
 
-TOKENIZER = Path(flopslab.__file__).parent / "tiny" / "clip" / "tokenizer.json"
+TOKENIZER = Path(__file__).parents[1] / "tiny" / "clip" / "tokenizer.json"
 
 
 def embed_pool(pool: Pool, embeddings: str | Path = "", model: str = "tiny") -> Pool:

@@ -6,7 +6,6 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 
-import flopslab
 from flopslab.errors import FlopslabWarning, SequenceError
 from flopslab.words.cues import Fault, Options, Transcript, Unit, check_text
 from flopslab.words.files import decode, read_bytes
@@ -114,7 +113,7 @@ def check_word(text: str) -> None:
 
 def find_shipped(name: str | Path) -> Path:
     """The file of a shipped sequence, inside the package or beside it."""
-    package = Path(flopslab.__file__).parent
+    package = Path(__file__).parents[1]
     inside, beside = (folder / "params" / f"{name}.json" for folder in (package, package.parent))
     return inside if inside.exists() else beside
 

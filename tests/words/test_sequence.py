@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import mark, raises, warns
 
-import flopslab
 from flopslab.errors import FlopslabWarning, SequenceError
 from flopslab.words import sequence
 from flopslab.words.sequence import Word, parse_sequence, read_sequence
@@ -233,7 +232,7 @@ def test_a_huge_file_is_refused_without_reading_it(tmp_path):
 def test_a_shipped_sequence_is_found_beside_the_package_or_inside_it(tmp_path, monkeypatch, folder):
     (tmp_path / folder).mkdir(parents=True)
     (tmp_path / folder / "demo.json").write_text('["shipped"]')
-    monkeypatch.setattr(flopslab, "__file__", str(tmp_path / "flopslab" / "__init__.py"))
+    monkeypatch.setattr(sequence, "__file__", str(tmp_path / "flopslab" / "words" / "sequence.py"))
     assert read_sequence("demo") == (Word("shipped"),)
 
 

@@ -16,11 +16,10 @@ from diffusers.pipelines.auto_pipeline import AutoPipelineForImage2Image, AutoPi
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from safetensors import safe_open
 
-import flopslab
 from flopslab.core.digests import file_digest
 from flopslab.errors import ModelError
 
-TINY_MODEL = Path(flopslab.__file__).parent / "tiny" / "model"
+TINY_MODEL = Path(__file__).parents[2] / "tiny" / "model"
 
 MODEL_SUFFIXES = {".json", ".txt", ".model", ".safetensors"}  # of files that determine pixels
 
