@@ -179,7 +179,7 @@ def _prepare(
     if study.passes > 1:
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
-    generator = generator or load_generator(study, frozen_batch_size(study))
+    generator = generator or load_generator(study, frozen_batch_size(study, store.reuse_from))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
@@ -224,7 +224,7 @@ def _pass_bars(study: Study, length: int) -> PassBars:
 
 @contextmanager
 def _explaining_interrupts(study: Study, positions: Sequence[int]) -> Iterator[None]:
-    """Turn an interrupt into one that says how many frames are kept and how to go on."""
+    """Turn an interrupt into one that says how many frames are there and how to go on."""
     try:
         yield
     except KeyboardInterrupt:
@@ -232,7 +232,7 @@ def _explaining_interrupts(study: Study, positions: Sequence[int]) -> Iterator[N
         keys = {FrameKey(n, p) for n in range(1, study.passes + 1) for p in positions}
         count = len(keys.intersection(layout.frame_keys(directory)))
         raise RunInterrupted(
-            f"Interrupted: {count} of {len(keys)} frames are kept in {directory}.\n"
+            f"Interrupted: {count} of {len(keys)} frames are in {directory}.\n"
             "Run it again to go on from there."
         ) from None
 

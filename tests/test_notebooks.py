@@ -238,7 +238,7 @@ def test_an_interrupt_says_what_is_kept_and_how_to_go_on(tmp_path):
     (error,) = [out for out in notebook.cells[0].outputs if out.output_type == "error"]
     assert error.ename == "RunInterrupted"
     assert error.traceback == [
-        f"Interrupted: 2 of 8 frames are kept in {run}.",
+        f"Interrupted: 2 of 8 frames are in {run}.",
         "Run it again to go on from there.",
     ]
 

@@ -1,4 +1,4 @@
-"""Where the embeddings of a pool's words come from: a file, the study's own model, the probe."""
+"""Where the embeddings of a pool's words come from: a file, the study's own model, the embedded CLIP."""
 
 import json
 import warnings
@@ -19,7 +19,7 @@ def embed_pool(pool: Pool, embeddings: str | Path = "", model: str = "tiny") -> 
 
     They are those of the file `embeddings`, or those that the pool has, or the directions of the
     words in the text encoder of `model`, the study's own; for the embedded model ("tiny") those of
-    the embedded probe, with a warning for words that it does not know. Words that a file does not
+    the embedded CLIP, with a warning for words that it does not know. Words that a file does not
     hold are left out, with a warning. Raises SequenceError, ModelError.
     """
     if embeddings:
@@ -27,19 +27,19 @@ def embed_pool(pool: Pool, embeddings: str | Path = "", model: str = "tiny") -> 
     if pool.vectors is not None:
         return pool
     if model == "tiny":
-        return _embed_with_probe(pool)
+        return _embed_with_clip(pool)
     hide_torchvision_notice()
     from flopslab.backends.diffusers.text_encoder import embed_texts  # loads torch: seconds
 
     return pool.embed(embed_texts(pool.texts, model))
 
 
-def _embed_with_probe(pool: Pool) -> Pool:
+def _embed_with_clip(pool: Pool) -> Pool:
     if strangers := find_strangers(pool.texts):
         count = f"{len(strangers)} of {len(pool.texts)} words"
         hint = "name a model or a file of embeddings"
         warnings.warn(
-            f"the embedded probe does not know {count}, whose places are arbitrary; {hint}: "
+            f"the embedded CLIP does not know {count}, whose places are arbitrary; {hint}: "
             f"{', '.join(strangers[:10])}{', ...' if len(strangers) > 10 else ''}",
             FlopslabWarning,
             stacklevel=3,
@@ -48,7 +48,7 @@ def _embed_with_probe(pool: Pool) -> Pool:
 
 
 def find_strangers(texts: Sequence[str]) -> list[str]:
-    """The texts with a word that the embedded probe was not trained on.
+    """The texts with a word that the embedded CLIP was not trained on.
 
     Its tokenizer has one token for each word of its training, and pieces for all others.
     """

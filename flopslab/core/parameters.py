@@ -52,7 +52,7 @@ def cell_parameters(namespace: Mapping[str, Any], fields: Iterable[str]) -> dict
     fields = set(fields)
     cells = [(source, tree) for source in namespace.get("In", []) if (tree := _parse(source))]
     names = _current_names([_cell_names(tree, fields) for _, tree in cells])
-    injected = [tree for source, tree in cells if source.startswith(_INJECTED)]
+    injected = [tree for source, tree in cells if source.split("\n")[0].strip() == _INJECTED]
     names += _assigned(injected[-1]) if injected else []
     names = names or list(namespace.get("__annotations__", {}))
     if not names:
@@ -170,10 +170,10 @@ def _parse(source: str) -> ast.Module | None:
 
 
 def _cell_names(tree: ast.Module, fields: set[str]) -> list[str]:
-    """The annotated names of a cell, if it is a parameters cell."""
+    """The names that a cell annotates or assigns, if it annotates a field: a parameters cell."""
     nodes = [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
     names = [node.id for node in nodes if isinstance(node, ast.Name)]
-    return names if fields & set(names) else []
+    return [*names, *_assigned(tree)] if fields & set(names) else []
 
 
 def _assigned(tree: ast.Module) -> list[str]:

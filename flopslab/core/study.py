@@ -220,6 +220,10 @@ class Study(BaseModel):
         """The same as `replace`: pydantic's own would check nothing."""
         return self.replace(**update or {})
 
+    def copy(self, **options: Any) -> Self:  # pyright: ignore  # pydantic's own is deprecated
+        """The same as `replace`, with pydantic's `update`."""
+        return self.replace(**options.get("update") or {})
+
     def strength(self, pass_number: int) -> float:
         """The share of the steps that this pass (from 1) runs; all of them in pass 1."""
         if pass_number == 1:

@@ -60,7 +60,7 @@ class Windowing:
         return self._frames_between(position - self.image_reach, position + self.image_reach)
 
     def cone(self, key: FrameKey) -> frozenset[int]:
-        """The positions of all words that can have influenced this frame.
+        """The positions of all words that can have influenced this frame, without a control.
 
         A word outside the cone cannot change the frame: not by one bit. If every position has a
         frame, the cone spans `reach(pass_number)` positions on either side in the interior.

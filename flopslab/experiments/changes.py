@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from flopslab.core.compositing import METHODS
 from flopslab.core.digests import file_digest
 from flopslab.core.plan import inputs_of
 from flopslab.core.study import Study
@@ -19,14 +20,17 @@ Words = tuple[Word, ...]
 
 @dataclass(frozen=True)
 class Replace:
-    """Another word in the place of the one at `position` (from 1), with its size and timing."""
+    """Another word in the place of the one at `position` (from 1), with its size and timing.
+
+    A silent word is heard again.
+    """
 
     position: int
     word: str
 
     def apply(self, words: Words) -> Words:
         """The words after the change."""
-        return _replace_word(words, self.position, text=self.word)
+        return _replace_word(words, self.position, text=self.word, silent=False)
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,9 @@ class Insert:
 
     def apply(self, words: Words) -> Words:
         """The words after the change."""
-        both = f"{words[self.position - 1].text} {self.word}"
-        return _replace_word(words, self.position, text=both)
+        word = words[self.position - 1]
+        both = self.word if word.silent else f"{word.text} {self.word}"
+        return _replace_word(words, self.position, text=both, silent=False)
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,10 @@ def check_change(study: Study, change: Change, words: Words) -> None:
         if change.position not in Windowing(study, length).positions:
             hint = "give the position of a frame"
             raise ParameterError(expected, f"no frame at position {change.position}", hint)
+        if METHODS[study.method].takes_latents:
+            hint = "use a method that reads pictures"
+            raise ParameterError(expected, f"method {study.method}, which reads latents", hint)
+        describe_change(change)  # the picture must be there
         return
     if not isinstance(change, Remove):
         check_word(change.word)

@@ -33,7 +33,7 @@ from flopslab.experiments.changes import (
 from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
 from flopslab.runs import filesystem, layout
-from flopslab.runs.reader import frozen_batch_size, open_run
+from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
 from flopslab.words.sequence import TimedSequence, read_sequence, read_timed_sequence
 
 __all__ = [
@@ -95,13 +95,13 @@ def intervene_each(
     for change in changes:
         check_change(study, change, sequence.words)
     generator = base_run(study, generator, progress)
+    paths = _directories(study, changes, sequence.words, directories)
     length = len(sequence.words)
     cones = [affected_frames(study, change, length) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
     cone_progress = _ConeProgress(
         progress or PassBars(1, 0, names=[f"{len(changes)} {name}"]), cones
     )
-    paths = directories or [None] * len(changes)
     try:
         return [
             _intervene(study, sequence, change, cone, generator, cone_progress, path)
@@ -112,17 +112,14 @@ def intervene_each(
 
 
 def intervention_directory(study: Study, change: Change) -> Path:
-    """Where the intervention lives: beside the base run, under a digest of its identity.
+    """Where the intervention lies: beside the base run, under a digest of its identity.
 
-    Two with the same change, words and parameters are the same intervention, whoever asks for it
-    and wherever the file with the words lies. Words are data and become no name.
+    The identity is the change, the words, and what the base run's pictures were really made with:
+    whoever asks for it, however the study spells it, and wherever the file with the words lies.
+    Words are data and become no name. RunError if there is no base run yet.
     """
-    words = read_sequence(study.sequence)
-    parameters = study.pixel_parameters()
-    del parameters["sequence"]
-    identity = [_record(change, words), parameters]
-    parent = layout.interventions_directory(Path(study.output_dir))
-    return parent / json_digest(identity)[:16]
+    (directory,) = _directories(study, [change], read_sequence(study.sequence))
+    return directory
 
 
 def base_run(
@@ -141,10 +138,9 @@ def _intervene(
     cone: Cone,
     generator: Generator,
     progress: "_ConeProgress",
-    directory: str | Path | None,
+    directory: Path,
 ) -> Intervention:
     base, words = Path(study.output_dir), sequence.words
-    directory = Path(directory or intervention_directory(study, change))
     changed = replace(sequence, words=change.apply(words))
     _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
@@ -159,6 +155,24 @@ def _intervene(
     computed = {number: _count_own(base, directory, number, frames) for number in cone}
     reused = {number: len(frames) - count for number, count in computed.items()}
     return Intervention(change, base, directory, computed, reused, cone)
+
+
+def _directories(
+    study: Study,
+    changes: Sequence[Change],
+    words: Words,
+    directories: Sequence[str | Path | None] | None = None,
+) -> list[Path]:
+    """Where each intervention lies: the directory that is named for it, else its own."""
+    base = Path(study.output_dir)
+    parameters = common_parameters(base)
+    if not parameters:
+        hint = "run the study first: an intervention is compared with its base run"
+        raise RunError(f"a base run in {base}", "no pictures", hint)
+    parent = layout.interventions_directory(base)
+    names = [json_digest([_record(change, words), parameters])[:16] for change in changes]
+    paths = directories or [None] * len(changes)
+    return [Path(path or parent / name) for path, name in zip(paths, names, strict=True)]
 
 
 def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:

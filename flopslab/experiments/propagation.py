@@ -64,12 +64,17 @@ class Experiment:
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("changes", "control_changes", "seeds")}
-        if min(counts.values()) < 1 or max(counts.values()) > self.changes:
+        whole = all(type(count) is int for count in counts.values())
+        if not whole or min(counts.values()) < 1 or max(counts.values()) > self.changes:
             actual = ", ".join(f"{name} = {count}" for name, count in counts.items())
-            hint = "give at least one of each, and no more of the others than changes"
+            hint = (
+                "give whole numbers, at least one of each, and no more of the others than changes"
+            )
             raise ParameterError("an experiment with these parameters", actual, hint)
-        if not self.new_words:
-            raise ParameterError("an experiment", "no new_word", "give a word, or a list of some")
+        if not self.new_words or not all(isinstance(word, str) for word in self.new_words):
+            actual = f"new_word = {self.new_word!r}" if self.new_words else "no new_word"
+            hint = "give a word, or a list of some (papermill: -r new_word 1984 hands over text)"
+            raise ParameterError("an experiment", actual, hint)
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
@@ -100,7 +105,9 @@ class Experiment:
     @property
     def new_words(self) -> list[str]:
         """What changed words become, in turn."""
-        return [self.new_word] if isinstance(self.new_word, str) else list(self.new_word)
+        if isinstance(self.new_word, list | tuple):
+            return list(self.new_word)
+        return [self.new_word]  # pyright: ignore[reportReturnType]  # a word, or refused
 
     @property
     def fronts(self) -> list[int]:
@@ -122,7 +129,7 @@ class Experiment:
         return _spread(changes, count or None)
 
     def studies(self, control: str = "none") -> list[Study]:
-        """The study, or what it is under a control, with each run seed in turn."""
+        """One study per seed, with `control` set."""
         return [self._variant(control, self.study.seed + index) for index in range(self.seeds)]
 
     def run_changes(self, generator: Generator | None = None) -> list[Intervention]:

@@ -81,6 +81,7 @@ class Sweep:
         values = CELL | {name: parameters.pop(name) for name in CELL.keys() & parameters.keys()}
         study = Study.from_mapping(parameters, NOTEBOOK)
         pairs = [(values[f"{axis}_axis"], values[f"{axis}_values"]) for axis in AXES]
+        _check_cell(values["seeds"], pairs)
         axes = [(name, axis_values(name, values)) for name, values in pairs if name]
         if values["seeds"] > 1:
             axes.append(("seed", list(range(study.seed, study.seed + values["seeds"]))))
@@ -201,6 +202,15 @@ class Sweep:
     def _bar(self) -> OverallBar:
         studies = [variant.study for variant in self.variants]
         return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies])
+
+
+def _check_cell(seeds: object, pairs: Sequence[tuple[str, Any]]) -> None:
+    """ParameterError for a number of seeds that is none, or values without their axis."""
+    if type(seeds) is not int or seeds < 1:
+        raise ParameterError("a sweep", f"seeds = {seeds!r}", "give a whole number of at least 1")
+    if lost := [values for name, values in pairs if values and not name]:
+        hint = "name the axis that has these values"
+        raise ParameterError("a sweep", f"the values {abbreviate(lost[0])} without an axis", hint)
 
 
 def axis_values(name: str, values: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The bytes of a frame: a PNG with its recipe in one iTXt chunk, and its latents as safetensors.
+"""The files of a frame: a PNG with its recipe in one iTXt chunk, and its latents as safetensors.
 
 Latents are what the picture was decoded from, float32 [channels, height, width]. Their file has no
 checksum of its own; their digest stands in the recipe.
@@ -6,9 +6,11 @@ checksum of its own; their digest stands in the recipe.
 
 import io
 import json
+import os
 import struct
 import zlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import load, save
 
 from flopslab.core.digests import array_digest, json_digest, pixel_digest
+from flopslab.runs import filesystem, layout
 from flopslab.runs.provenance import FORMAT, Recipe
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
@@ -88,6 +91,20 @@ def decode_latents(data: bytes | None, digest: str | None) -> np.ndarray:
     if array_digest(latents) != digest:
         raise ValueError("its latents are not those that the recipe records")
     return latents
+
+
+def is_occupied(path: Path) -> bool:
+    """Whether anything stands there, or latents beside it."""
+    return os.path.lexists(path) or os.path.lexists(layout.latents_path(path))
+
+
+def move_frame(path: Path, target: Path) -> list[Path]:
+    """Move what stands at `path`, and the latents beside it; the new paths."""
+    pairs = [(layout.latents_path(path), layout.latents_path(target)), (path, target)]
+    pairs = [(source, goal) for source, goal in pairs if os.path.lexists(source)]
+    for source, goal in pairs:
+        filesystem.move(source, goal)
+    return [goal for _, goal in pairs]
 
 
 def _read_record(record: dict[str, Any]) -> Recipe:

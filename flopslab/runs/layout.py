@@ -1,4 +1,4 @@
-"""Where everything of a run lies: the only module that knows a path or a file name of one.
+"""Where everything of a run lies: the module that knows its paths and file names.
 
     <run>/pass1/frame_000001.png ...       each with its recipe inside
     <run>/pass1/frame_000001.safetensors   its latents, with the method that reads them
@@ -26,7 +26,7 @@ LOCK = ".lock"
 INTERVENTION = "intervention.json"  # in the directory of an intervention
 SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
 
-_FRAME = re.compile(r"frame_(\d+)\.png")
+_FRAME = re.compile(r"frame_(\d{6,})\.png")
 _PASS = re.compile(r"pass([1-9]\d*)")
 _FINAL_LINK = re.compile(r"\.\./pass\d+/frame_\d+\.png")
 
@@ -81,14 +81,21 @@ def quarantine_paths(directory: Path, picture: Path) -> Iterator[Path]:
 
 def interventions_directory(directory: Path) -> Path:
     """Where the interventions in a run lie."""
+    directory = _with_name(directory)
     return directory.with_name(f"{directory.name}-interventions")
 
 
 def variant_directory(directory: Path, control: str = "none", seed: int | None = None) -> Path:
     """Where the same study lies under a control, with another seed, or both."""
+    directory = _with_name(directory)
     name = directory.name
     path = directory if control == "none" else directory.with_name(f"{name}-controls") / control
     return path if seed is None else path.with_name(f"{path.name}-seeds") / str(seed)
+
+
+def _with_name(directory: Path) -> Path:
+    """The same directory, by a path that ends in its name (unlike `.`)."""
+    return directory if directory.name not in ("", "..") else directory.resolve()
 
 
 def _key(path: Path) -> FrameKey | None:

@@ -111,7 +111,9 @@ class RunContext:
         for name in ("model", "ip_adapter", *refinement_names()):  # names: the digests tell
             del values[name]
         values |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
-        values |= {"given": {str(p): pixel_digest(i) for p, i in self.external_frames.items()}}
+        values |= {
+            "external_frames": {str(p): pixel_digest(i) for p, i in self.external_frames.items()}
+        }
         return values if pass_number == 1 else values | self._refinement()
 
     def pixels(self, frame: Frame, recipes: Recipes) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class RunContext:
             "seed": frame.seed,
         }
         if frame.external:
-            part |= {"given": pixel_digest(frame.external)}
+            part |= {"external_frame": pixel_digest(frame.external)}
         if frame.key.pass_number == 1:
             return part
         refinement = self._refinement()

@@ -17,7 +17,7 @@ from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import filesystem, layout
 from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
-from flopslab.runs.provenance import Recipe
+from flopslab.runs.provenance import FORMAT, Recipe
 
 
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
@@ -84,12 +84,18 @@ class RunDirectory:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest; RunError if the run is not finished."""
+        """The manifest; RunError if the run is not finished, or has another record format."""
+        expected = f"the manifest of {self.directory}"
+        hint = "run the study to its end: the manifest is written last"
         try:
-            return json.loads((self.directory / layout.MANIFEST).read_bytes())
+            manifest = json.loads((self.directory / layout.MANIFEST).read_bytes())
         except (OSError, ValueError) as error:
-            hint = "run the study to its end: the manifest is written last"
-            raise RunError(f"the manifest of {self.directory}", str(error), hint) from error
+            raise RunError(expected, str(error), hint) from error
+        if not isinstance(manifest, dict) or "flopslab" not in manifest:
+            raise RunError(expected, "a file that no run has written", hint)
+        if manifest["flopslab"] != FORMAT:
+            raise RunError(expected, str(FormatError(manifest["flopslab"])), _FORMAT_HINT)
+        return manifest
 
 
 def open_run(directory: str | Path) -> RunDirectory:
@@ -130,12 +136,16 @@ def common_parameters(directory: str | Path) -> dict[str, Any]:
     return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
 
 
-def frozen_batch_size(study: Study) -> int:
+def frozen_batch_size(study: Study, reuse_from: str | Path | None = None) -> int:
     """The batch size of a study's run: its own, else that of the pictures there, else 0.
 
-    Arithmetic on another number of rows may differ in the last bit, so that a run keeps to one.
+    Where there are none yet, that of the run whose frames are reused. Arithmetic on another number
+    of rows may differ in the last bit, so that a run keeps to one.
     """
-    return study.batch_size or common_parameters(study.output_dir).get("batch_size", 0)
+    recorded = common_parameters(study.output_dir)
+    if not recorded and reuse_from:
+        recorded = common_parameters(reuse_from)
+    return study.batch_size or recorded.get("batch_size", 0)
 
 
 _FORMAT_HINT = (

@@ -4,7 +4,6 @@ The pictures are the database: final/ and the manifest can be rebuilt from them 
 `flopslab.runs.layout` for what lies where.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,7 +22,14 @@ from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import filesystem, layout, links, manifest
 from flopslab.runs.cache import FrameCache
-from flopslab.runs.frame_files import decode_frame, decode_latents, encode_frame, encode_latents
+from flopslab.runs.frame_files import (
+    decode_frame,
+    decode_latents,
+    encode_frame,
+    encode_latents,
+    is_occupied,
+    move_frame,
+)
 from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
 from flopslab.words.sequence import TimedSequence
@@ -66,6 +72,7 @@ class Store:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._bound = None
         self._lock.release()
 
     @cached_property
@@ -87,6 +94,9 @@ class Store:
         """
         if not self._lock.is_held:
             raise _out_of_order(self.directory, "it is not open", "use it in a with statement")
+        if self.reuse_from and not common_parameters(self.reuse_from):
+            hint = "give the output_dir of a run, or leave reuse_from out"
+            raise RunError(f"a run to reuse in {self.reuse_from}", "no pictures", hint)
         context = RunContext(study, settings, sequence, external_frames or {})
         expected, actual = context.parameters(), self.parameters
         differences = [name for name in actual if actual[name] != expected.get(name)]
@@ -127,7 +137,7 @@ class Store:
         if image is None:
             path = layout.frame_path(self.directory, key)
             image, recipe = read_frame(path)
-            if recipe.digest != self._recipes[key].digest:
+            if recipe.digest != self._recipe(key).digest:
                 raise RunError(f"read {path}", "another picture than before", "run again")
             self._images.put(key, image)
         return image
@@ -137,7 +147,7 @@ class Store:
         latents = self._latents.get(key)
         if latents is None:
             path = layout.frame_path(self.directory, key)
-            latents = read_latents(path, self._recipes[key])
+            latents = read_latents(path, self._recipe(key))
             self._latents.put(key, latents)
         return latents
 
@@ -181,13 +191,20 @@ class Store:
             raise _out_of_order(self.directory, "it is bound to no study", "call bind first")
         return self._bound
 
+    def _recipe(self, key: FrameKey) -> Recipe:
+        """The recipe of a verified picture; RunError for any other."""
+        if key not in self._recipes:
+            expected = f"a verified picture, pass {key.pass_number}, position {key.position}"
+            raise RunError(expected, "none in this run", "call find_missing or verify first")
+        return self._recipes[key]
+
     def _keep(self, frame: Frame) -> bool:
         """Whether the frame is verified now: where it stands, or from quarantine/."""
         path = layout.frame_path(self.directory, frame.key)
         filesystem.make_directory(path.parent)
         if self._verify(frame, path):
             return True
-        if _occupied(path):
+        if is_occupied(path):
             self._quarantine(path)
         return self._take_back(frame, path)
 
@@ -217,15 +234,15 @@ class Store:
 
     def _quarantine(self, path: Path) -> None:
         names = layout.quarantine_paths(self.directory, path)
-        target = next(name for name in names if not _occupied(name))
+        target = next(name for name in names if not is_occupied(name))
         filesystem.make_directory(target.parent)
-        self.quarantined += _move(path, target)
+        self.quarantined += move_frame(path, target)
 
     def _take_back(self, frame: Frame, path: Path) -> bool:
         """Whether the frame was in quarantine, where another `limit` may have put it."""
-        for candidate in takewhile(_occupied, layout.quarantine_paths(self.directory, path)):
+        for candidate in takewhile(is_occupied, layout.quarantine_paths(self.directory, path)):
             if self._verify(frame, candidate):
-                _move(candidate, path)
+                move_frame(candidate, path)
                 return True
         return False
 
@@ -267,20 +284,6 @@ class Store:
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
     return RunError(f"the store of {directory}, ready for use", actual, hint)
-
-
-def _occupied(path: Path) -> bool:
-    """Whether anything stands there, or latents beside it."""
-    return os.path.lexists(path) or os.path.lexists(layout.latents_path(path))
-
-
-def _move(path: Path, target: Path) -> list[Path]:
-    """Move what stands at `path`, and the latents beside it; the new paths."""
-    pairs = [(layout.latents_path(path), layout.latents_path(target)), (path, target)]
-    pairs = [(source, goal) for source, goal in pairs if os.path.lexists(source)]
-    for source, goal in pairs:
-        filesystem.move(source, goal)
-    return [goal for _, goal in pairs]
 
 
 def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:

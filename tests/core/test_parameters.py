@@ -88,3 +88,15 @@ def test_the_nearest_of_a_notebooks_own_names_is_offered():
     namespace = notebook('run_dir: str = "a"', '# Parameters\nrun_dri = "b"')
     with raises(ParameterError, match="use run_dir instead of run_dri"):
         notebook_parameters(namespace, ["run_dir", "against"])
+
+
+def test_a_plain_assignment_in_the_parameters_cell_counts_too():
+    cell = CELL + "context_diameter = 4\n"
+    assert Study.from_cell(notebook(cell)).context_diameter == 4
+    with raises(ParameterError, match="use passes instead of pases"):
+        Study.from_cell(notebook(CELL + "pases = 2\n"))
+
+
+def test_a_users_cell_with_a_heading_of_its_own_is_not_papermills():
+    own = "# Parameters of my analysis\nthreshold = 3\nsteps = 'many'"
+    assert Study.from_cell(notebook(CELL, own)) == Study()

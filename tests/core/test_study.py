@@ -252,7 +252,8 @@ def test_where_nothing_is_near_nothing_is_offered(name):
 
 @mark.parametrize("parameters", [{"passes": -3}, {"pases": 2}, {"seed": 1.5}])
 def test_a_changed_study_is_checked_like_any_other(parameters):
-    for change in (Study().replace, lambda **names: Study().model_copy(update=names)):
+    copies = [Study().model_copy, Study().copy]
+    for change in (Study().replace, *(lambda c=c, **n: c(update=n) for c in copies)):
         with raises(ParameterError):
             change(**parameters)
     assert Study(passes=2).replace(seed=3) == Study(passes=2, seed=3)

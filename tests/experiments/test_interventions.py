@@ -140,7 +140,7 @@ def test_a_run_with_a_picture_from_outside_is_no_run_of_the_study_alone(study, t
     found = intervene(study, ReplaceFrame(6, tmp_path / "own.png"))
     before = files(found.directory)
     alone = study.replace(**{"output_dir": str(found.directory)})
-    with pytest.raises(RunError, match="given = "):
+    with pytest.raises(RunError, match="external_frames = "):
         run(alone, PaintedGenerator(), NullProgress())
     assert files(found.directory) == before
 
@@ -335,17 +335,56 @@ def test_the_cone_reaches_r_and_for_each_further_pass_the_image_reach(diameter, 
 def test_an_intervention_has_one_identity_wherever_its_words_lie(study, tmp_path):
     copy = tmp_path / "copy.json"
     copy.write_text(json.dumps({"sequence": [{"word": word} for word in WORDS]}))
-    change = Replace(6, "comet")
-    here, there = study, study.replace(sequence=str(copy))
-    directory = interventions.intervention_directory(here, change)
+    change, there = Replace(6, "comet"), study.replace(sequence=str(copy))
+    directory = intervene(study, change).directory
     assert interventions.intervention_directory(there, change) == directory
     assert intervene(there, change).directory == directory
     others = [
-        interventions.intervention_directory(here, Replace(6, "moon")),
-        interventions.intervention_directory(here.replace(seed=1), change),
-        interventions.intervention_directory(here, Insert(6, "comet")),
+        interventions.intervention_directory(study, Replace(6, "moon")),
+        interventions.intervention_directory(study, Insert(6, "comet")),
     ]
-    assert len({directory, *others}) == 4
+    assert len({directory, *others}) == 3
+
+
+@pytest.mark.parametrize(
+    "spelling", [{"batch_size": 2}, {"steps": 4}, {"image_weight": 0.7}], ids=str
+)
+@pytest.mark.filterwarnings("ignore::flopslab.errors.FlopslabWarning")
+def test_an_intervention_has_one_identity_however_the_study_spells_it(study, spelling):
+    change, generator = Replace(6, "comet"), PaintedGenerator()
+    directory = intervene(study, change, generator).directory
+    calls = generator.calls
+    assert intervene(study.replace(**spelling), change, generator).directory == directory
+    assert generator.calls == calls
+
+
+def test_an_intervention_without_a_base_run_has_no_place(study):
+    with pytest.raises(RunError, match="run the study first"):
+        interventions.intervention_directory(study, Replace(6, "comet"))
+
+
+@pytest.mark.parametrize("change", [Replace(6, "comet"), Insert(6, "comet")])
+def test_a_word_in_a_silent_place_is_heard(study, tmp_path, change):
+    words = [{"word": word, "silent": n == 6} for n, word in enumerate(WORDS, start=1)]
+    path = tmp_path / "silent.json"
+    path.write_text(json.dumps(words))
+    found = intervene(study.replace(sequence=str(path)), change)
+    assert words_of(found, 1, 6) == ["stone", "comet", "light"]
+    assert found.computed == {number: len(cone) for number, cone in found.cone.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "method", "reason"),
+    [
+        (ReplaceFrame(6, Path("nowhere.png")), "grid", "nowhere.png"),
+        (ReplaceFrame(6, Path(__file__)), "latent", "reads latents"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_refused_before_any_frame(study, change, method, reason):
+    generator = PaintedGenerator()
+    with pytest.raises(ParameterError, match=reason):
+        intervene(study.replace(method=method), change, generator)
+    assert generator.calls == 0 and not Path(study.output_dir).exists()
 
 
 def test_an_empty_word_is_refused_in_plain_words(study):

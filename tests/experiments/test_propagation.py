@@ -84,6 +84,12 @@ def test_numbers_that_make_no_sense_are_refused(changes, control_changes, seeds)
     assert f"seeds = {seeds}" in caught.value.actual
 
 
+@pytest.mark.parametrize("names", [{"changes": "3"}, {"changes": 2.5}, {"new_word": 1984}])
+def test_a_value_of_another_type_is_refused(names):
+    with pytest.raises(ParameterError):
+        Experiment(Study(), **names)
+
+
 def test_an_experiment_needs_a_word_to_put_in():
     with pytest.raises(ParameterError, match="no new_word"):
         Experiment(Study(), new_word=[])

@@ -163,3 +163,8 @@ def test_a_word_arrives_if_its_interval_is_above_nothing():
     assert "shows by +2.00" in first
     assert real == "- real: +0.50 (+0.30 to +0.70), the word arrives."
     assert shuffled.endswith("cannot be told from 0.")
+
+
+def test_too_few_changes_are_said_to_be_too_few():
+    (_, line) = summary.describe_transport(2, {"real": (0.5, -np.inf, np.inf)})
+    assert "too few changes" in line and "inf" not in line

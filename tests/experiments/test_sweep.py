@@ -226,6 +226,16 @@ def test_a_cell_with_a_mistake_is_refused():
         Sweep.from_cell(cell({"pases": 3}))
 
 
+@pytest.mark.parametrize(
+    "names",
+    [{"seeds": "3"}, {"seeds": 0}, {"y_values": "1, 2"}],
+    ids=lambda names: next(iter(names)),
+)
+def test_seeds_and_values_that_mean_nothing_are_refused(names):
+    with pytest.raises(ParameterError, match="a sweep"):
+        Sweep.from_cell(cell({"x_axis": "method", "x_values": "grid", "y_axis": ""} | names))
+
+
 def test_the_full_comparison_is_a_sweep_of_ten_passes():
     sweep = Sweep.from_cell(cell(yaml.safe_load((PARAMS / "compare-full.yaml").read_text())))
     assert sweep.study.passes == 10

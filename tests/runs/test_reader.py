@@ -4,7 +4,7 @@ from PIL import Image
 
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
-from flopslab.runs.reader import open_run, read_frame
+from flopslab.runs.reader import finished_run, frozen_batch_size, open_run, read_frame
 
 
 class Stopping(PaintedGenerator):
@@ -55,3 +55,26 @@ def test_open_run_passes_over_files_that_are_no_frames(paint):
         (directory / name).touch()
     found = open_run(directory)
     assert (found.passes, found.positions) == ((1, 2), (1, 2))
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "null", '{"flopslab": 2}', "not JSON"])
+def test_a_manifest_that_is_none_of_this_version_is_a_run_error(paint, content):
+    run = paint()
+    run.manifest.write_text(content)
+    with pytest.raises(RunError, match="the manifest of"):
+        finished_run(run.directory)
+
+
+def test_only_the_names_that_a_run_gives_are_frames(tmp_path):
+    (tmp_path / "pass1").mkdir()
+    for name in ("frame_9.png", "frame_000002.png", "frame_000003.png.tmp", "frame_x.png"):
+        (tmp_path / "pass1" / name).touch()
+    assert open_run(tmp_path).frames == ((1, 2),)
+
+
+def test_the_batch_size_of_a_reused_run_is_kept(paint, study, tmp_path):
+    first = paint(PaintedGenerator(batch_size=4), passes=1).directory
+    other = study.replace(output_dir=str(tmp_path / "other"))
+    assert frozen_batch_size(other, first) == 4
+    assert frozen_batch_size(other.replace(batch_size=3), first) == 3
+    assert frozen_batch_size(other) == 0

@@ -279,6 +279,28 @@ def test_a_store_that_is_not_open_or_bound_says_so(study):
         _ = store.keeps_latents
 
 
+def test_a_picture_that_is_not_verified_is_no_key_error(paint, study):
+    paint()
+    with Store(study.output_dir) as store, pytest.raises(RunError, match="verified picture"):
+        store.image(FrameKey(1, 1))
+
+
+def test_a_store_that_was_left_writes_nothing(paint, study):
+    paint()
+    sequence = read_timed_sequence(study.sequence)
+    with Store(study.output_dir) as store:
+        store.bind(study, PaintedGenerator().settings, sequence)
+    with pytest.raises(RunError, match="call bind first"):
+        store.finish([])
+
+
+@pytest.mark.parametrize("source", ["nowhere", "empty"])
+def test_a_run_to_reuse_must_have_pictures(paint, tmp_path, source):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="a run to reuse"):
+        paint(reuse_from=tmp_path / source)
+
+
 # Another record format
 
 
