@@ -1,4 +1,5 @@
-"""Where the embeddings of a pool's words come from: a file, the study's own model, the embedded CLIP."""
+"""Where the embeddings of the words in a pool come from: a file, the study's model, the embedded
+CLIP."""
 
 import json
 import warnings

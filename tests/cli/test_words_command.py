@@ -67,7 +67,7 @@ def test_words_in_an_order_of_their_own_are_ordered_on_demand(words):
 @pytest.mark.torch
 def test_words_that_the_probe_does_not_know_are_named(words):
     code, text = words("a.json", '{"sea": 1, "quokka": 1}')
-    assert code == 0 and "warning: the embedded probe does not know 1 of 2 words" in text
+    assert code == 0 and "warning: the embedded CLIP does not know 1 of 2 words" in text
     assert "quokka" in text and "cli" not in text  # no place in the code
 
 
