@@ -48,7 +48,7 @@ def parse_options(line: Sequence[str] | None = None) -> argparse.Namespace:
     add("--shards", type=int, default=10, help="of the UNet's training set")
     add("--shard-size", type=int, default=4000, help="scenes in a shard")
     add("--pictures", type=int, default=6000, help="painted for each of the other stages")
-    add("--text-steps", type=int, default=2000)
+    add("--text-steps", type=int, default=3500)
     add("--vae-steps", type=int, default=3000)
     add("--unet-steps", type=int, default=20_000)
     add("--decoder-steps", type=int, default=3000)

@@ -69,7 +69,7 @@ def make_shard(
     tokenizer: CLIPTokenizer,
     batch: int = 50,
 ) -> TrainingSet:
-    """A shard of the training set, painted and encoded: about 30 ms of CPU a scene."""
+    """A shard of the training set, painted and encoded: about 50 ms of CPU a scene."""
     scenes = shard_scenes(number, size)
     latents, states = [], []
     for i in range(0, len(scenes), batch):
