@@ -280,7 +280,7 @@ def test_detail_with_nothing_to_sharpen_is_refused(paint):
 
 
 @pytest.mark.parametrize("method", ["grid", "blend", "latent", "ip_adapter"])
-def test_refined_frames_are_led_back_to_the_colours_of_the_first_pass(paint, method, tmp_path):
+def test_refined_frames_are_matched_to_the_colours_of_the_first_pass(paint, method, tmp_path):
     given = {"method": method, "passes": 3}
     plain = open_run(paint(**given, output_dir=str(tmp_path / "plain")).directory)
     led = open_run(paint(**given, colour_anchor=1.0, output_dir=str(tmp_path / "led")).directory)

@@ -21,6 +21,8 @@ from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs.reader import open_run
 
+pytestmark = pytest.mark.slow
+
 
 class Levels:
     """An embedder of brightness alone; every text is bright."""

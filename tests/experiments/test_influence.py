@@ -1,4 +1,4 @@
-"""Waves: influence by distance and pass, its front, its decay, and which words frames show."""
+"""Influence by distance and pass, its front, its decay, and which words frames show."""
 
 import numpy as np
 import pytest

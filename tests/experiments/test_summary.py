@@ -6,6 +6,8 @@ import pytest
 from flopslab.experiments import summary
 from flopslab.experiments.influence import Influence
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 
 

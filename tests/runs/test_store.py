@@ -119,7 +119,8 @@ DAMAGES = {
 @pytest.mark.parametrize("truncated_allowed", [False, True])
 @pytest.mark.parametrize("place", ["pass1/frame_000005.png", "pass2/frame_000005.png"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_frame_without_proof_is_set_aside_and_made_again(
+@pytest.mark.slow
+def test_a_frame_that_cannot_be_verified_is_quarantined_and_made_again(
     paint, undisturbed, damage, place, truncated_allowed, monkeypatch
 ):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)
@@ -129,7 +130,7 @@ def test_a_frame_without_proof_is_set_aside_and_made_again(
     generator = PaintedGenerator()
     run = paint(generator)
     count = 2 if damage == "swapped" else 1
-    assert generator.calls == count, "those that stayed proven are kept"
+    assert generator.calls == count, "those that stayed verified are kept"
     assert len(run.quarantined) == count
     quarantine = directory / "quarantine" / f"{place[:5]}.frame_000005.1.png"
     assert quarantine in run.quarantined
@@ -195,7 +196,7 @@ def test_a_directory_that_links_out_of_the_run_is_refused(paint, tmp_path, name)
     assert list(outside.iterdir()) == []
 
 
-# Limits, and frames set quarantine that are asked for again
+# Limits, and quarantined frames that are needed again
 
 
 def test_an_extended_run_keeps_what_the_larger_window_does_not_change(paint, undisturbed):
