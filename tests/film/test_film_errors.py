@@ -15,8 +15,8 @@ from flopslab.progress import NullProgress
 
 
 @pytest.fixture
-def fails(tmp_path):
-    """`fails(error, match, run, ...)`: making this film is that error and leaves no file."""
+def check_error(tmp_path):
+    """`check_error(error, match, run, ...)`: making this film is that error and leaves no file."""
 
     def check(kind, match, run_dir, name="film.mp4", **options):
         folder = tmp_path / "films"
@@ -29,24 +29,24 @@ def fails(tmp_path):
     return check
 
 
-def test_an_unfinished_run(run_dir, fails):
+def test_an_unfinished_run(run_dir, check_error):
     (run_dir / "visual-manifest.json").unlink()
-    fails(RunError, "the manifest is written last", run_dir)
+    check_error(RunError, "the manifest is written last", run_dir)
 
 
-def test_a_directory_without_a_run(tmp_path, fails):
-    fails(RunError, "give the output_dir of a run", tmp_path)
+def test_a_directory_without_a_run(tmp_path, check_error):
+    check_error(RunError, "give the output_dir of a run", tmp_path)
 
 
-def test_a_missing_picture(run_dir, fails):
+def test_a_missing_picture(run_dir, check_error):
     (run_dir / "pass2" / "frame_000007.png").unlink()
-    fails(RunError, r"frame_000007\.png", run_dir)
+    check_error(RunError, r"frame_000007\.png", run_dir)
 
 
-def test_a_picture_that_is_cut_off(run_dir, fails):
+def test_a_picture_that_is_cut_off(run_dir, check_error):
     path = run_dir / "pass2" / "frame_000007.png"
     path.write_bytes(path.read_bytes()[:-20])
-    fails(RunError, r"frame_000007\.png", run_dir)
+    check_error(RunError, r"frame_000007\.png", run_dir)
 
 
 class Counter(NullProgress):
@@ -75,15 +75,15 @@ def test_a_damaged_picture_is_noticed_before_the_first_frame(run_dir, tmp_path):
     assert progress.total == 0 and not list(tmp_path.glob("*a.*"))
 
 
-def test_a_picture_of_the_run_in_the_place_of_another(run_dir, fails):
+def test_a_picture_of_the_run_in_the_place_of_another(run_dir, check_error):
     pictures = run_dir / "pass2"
     os.replace(pictures / "frame_000008.png", pictures / "frame_000007.png")
-    fails(RunError, "the picture of the manifest in .*frame_000007.png", run_dir)
+    check_error(RunError, "the picture of the manifest in .*frame_000007.png", run_dir)
 
 
-def test_a_picture_of_another_program(run_dir, fails):
+def test_a_picture_of_another_program(run_dir, check_error):
     Image.new("RGB", (16, 16)).save(run_dir / "pass2" / "frame_000007.png")
-    fails(RunError, r"frame_000007\.png", run_dir)
+    check_error(RunError, r"frame_000007\.png", run_dir)
 
 
 def test_a_damaged_picture_of_a_pass_that_is_not_shown_does_not_matter(run_dir, film):
@@ -92,12 +92,12 @@ def test_a_damaged_picture_of_a_pass_that_is_not_shown_does_not_matter(run_dir, 
 
 
 @pytest.mark.parametrize("name", ["film.avi", "film", "film.MP3"])
-def test_an_unknown_suffix(twelve, fails, name):
-    fails(ParameterError, r"\.mp4, \.webm", twelve, name)
+def test_an_unknown_suffix(twelve, check_error, name):
+    check_error(ParameterError, r"\.mp4, \.webm", twelve, name)
 
 
-def test_a_missing_sound(twelve, fails, tmp_path):
-    fails(ParameterError, "No such file", twelve, sound=tmp_path / "song.wav")
+def test_a_missing_sound(twelve, check_error, tmp_path):
+    check_error(ParameterError, "No such file", twelve, sound=tmp_path / "song.wav")
 
 
 def test_a_place_that_cannot_be_written(twelve, tmp_path):
@@ -119,13 +119,13 @@ def test_a_full_disk(twelve, tmp_path):
     assert list((tmp_path / "films").iterdir()) == []
 
 
-def test_the_sound_and_the_files_of_others_are_not_replaced(twelve, fails, tmp_path):
+def test_the_sound_and_the_files_of_others_are_not_replaced(twelve, check_error, tmp_path):
     folder = tmp_path / "films"
     folder.mkdir()
     (folder / "song.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nmine\n")
-    fails(ParameterError, "song.srt, which is not that of a film", twelve, "song.mp4")
+    check_error(ParameterError, "song.srt, which is not that of a film", twelve, "song.mp4")
     (folder / "talk.mp4").write_text("")
-    fails(ParameterError, "its own sound", twelve, "talk.mp4", sound=folder / "talk.mp4")
+    check_error(ParameterError, "its own sound", twelve, "talk.mp4", sound=folder / "talk.mp4")
 
 
 class Interrupt(NullProgress):
@@ -150,9 +150,9 @@ def test_an_interrupt_leaves_the_old_film_and_no_half_one(twelve, film, name):
     assert film(twelve, name, timing="fps").frames > 100
 
 
-def test_without_pyav_the_extra_is_named(twelve, fails, monkeypatch):
+def test_without_pyav_the_extra_is_named(twelve, check_error, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    fails(ParameterError, r"pip install 'flopslab\[film\]'", twelve)
+    check_error(ParameterError, r"pip install 'flopslab\[film\]'", twelve)
 
 
 @pytest.mark.parametrize(
