@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from flopslab.core.model_parameters import ModelParameters
 from flopslab.core.study import Study, refinement_names
 
 PAGE = Path(__file__).parent / "parameters.md"
@@ -11,6 +12,9 @@ HEAD = """# Parameters
 The names are the same in the notebook's parameters cell, in `params/*.yaml`, in `flopslab.Study`
 and in the manifest. Those marked with * act on refinement passes alone. This page is written from
 the study itself by `python docs/make_parameters.py`.
+"""
+TABLE = """
+## {title}
 
 | name | default | meaning |
 |---|---|---|
@@ -19,7 +23,13 @@ the study itself by `python docs/make_parameters.py`.
 
 def page() -> str:
     """The whole page, in Markdown."""
-    return HEAD + "".join(_row(name) for name in Study.model_fields)
+    of_model = list(ModelParameters.model_fields)
+    of_series = [name for name in Study.model_fields if name not in of_model]
+    return HEAD + _table("Words, passes, methods", of_series) + _table("The model", of_model)
+
+
+def _table(title: str, names: list[str]) -> str:
+    return TABLE.format(title=title) + "".join(map(_row, names))
 
 
 def _row(name: str) -> str:

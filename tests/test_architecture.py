@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # From the top down. Those on one line do not know each other.
 ORDER = [
-    ["errors", "progress"],
+    ["errors", "progress", "digests"],
     ["words"],
     ["core"],
     ["backends", "runs"],

@@ -1,12 +1,25 @@
-"""Every parameter of a run: its name, its meaning, its range, and what it acts on."""
+"""Every parameter of a run: its name, its meaning, its range, and what it acts on.
+
+Those of the model stand in `flopslab.core.model_parameters`.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from flopslab.core.model_parameters import (
+    NEIGHBOURS,
+    REFINEMENT,
+    RUN,
+    ActsOn,
+    ModelParameters,
+    Name,
+    Positive,
+    Share,
+    Text,
+)
 from flopslab.core.parameters import (
     NOTEBOOK,
     cell_parameters,
@@ -14,11 +27,6 @@ from flopslab.core.parameters import (
     read_parameters,
 )
 from flopslab.errors import ParameterError
-
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
-Name = Annotated[Text, Field(min_length=1)]
-Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
 
 Boundary = Literal["shift", "clamp"]
 PromptStyle = Literal["simple", "weighted", "themed"]
@@ -29,37 +37,12 @@ SeedPolicy = Literal["per_pass", "fixed"]
 Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
 
 
-@dataclass(frozen=True)
-class ActsOn:
-    """What a parameter acts on; without this mark it acts on the pixels of every pass.
-
-    `refinement`: on refinement passes alone. `directly`: it is itself part of a frame's recipe; if
-    not, it acts through the frame's neighbours, words and seed, which are.
-    """
-
-    refinement: bool = True
-    directly: bool = True
-
-
-RUN = ActsOn(refinement=False, directly=False)  # which frames there are and where: on no pixel
-REFINEMENT = ActsOn()
-NEIGHBOURS = ActsOn(directly=False)
-
-
-class Study(BaseModel):
+class Study(ModelParameters):
     """The parameters of a run, checked. Frozen; equal if all parameters are equal.
 
     Raises ParameterError, which names every problem at once and offers the nearest name for one
     that is not known.
     """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
 
     sequence: Name = "demo"
     """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
@@ -134,38 +117,12 @@ class Study(BaseModel):
     detail: Annotated[float, REFINEMENT] = Field(0.0, ge=0)
     """Amount of sharpening (unsharp mask) of what a refinement starts from; 0: none."""
 
-    model: Name = "tiny"
-    """The diffusion model: tiny (embedded), a directory, or a hub id."""
-
-    width: int = Field(0, ge=0, multiple_of=8)
-    """Width of a frame in pixels; 0: the model's own."""
-
-    height: int = Field(0, ge=0, multiple_of=8)
-    """Height of a frame in pixels; 0: the model's own."""
-
-    steps: int = Field(0, ge=0)
-    """Denoising steps of a whole generation; 0: what suits the model."""
-
-    guidance_scale: float | None = Field(None, ge=0)
-    """Scale of classifier-free guidance; none: what suits the model."""
-
-    guidance_stop: Share = 1.0
-    """Share of the steps that are guided, from the first; those after it run without guidance, at
-    half the cost."""
-
-    scheduler: Text = ""
-    """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
-    model's own."""
-
     seed: int = Field(0, ge=0, le=2**63 - 1)
     """The run's seed; every frame of every pass derives its own from it."""
 
     seed_policy: Annotated[SeedPolicy, NEIGHBOURS] = "per_pass"
     """Whether a frame's seed changes with the pass (per_pass) or not (fixed: burns artefacts in, a
     known failure, for experiments)."""
-
-    batch_size: int = Field(0, ge=0)
-    """Frames computed together; 0: found once, then kept for the run."""
 
     control: Annotated[Control, NEIGHBOURS] = "none"
     """A refinement that is wrong on purpose, to compare with: neighbours drawn from the whole

@@ -8,10 +8,10 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from flopslab.core.compositing import METHODS
-from flopslab.core.digests import file_digest
 from flopslab.core.plan import inputs_of
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
+from flopslab.digests import file_digest
 from flopslab.errors import ParameterError
 from flopslab.words.sequence import Word, check_word
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from flopslab.backends import load_generator
-from flopslab.core.digests import json_digest
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
+from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.experiments.changes import (
     Change,

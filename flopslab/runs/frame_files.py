@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import load, save
 
-from flopslab.core.digests import array_digest, json_digest, pixel_digest
+from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.runs import filesystem, layout
 from flopslab.runs.provenance import FORMAT, Recipe
 

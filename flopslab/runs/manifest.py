@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
-from flopslab.core.digests import canonical_json
 from flopslab.core.plan import Frame
 from flopslab.core.windows import FrameKey
+from flopslab.digests import canonical_json
 from flopslab.runs import layout
 from flopslab.runs.provenance import FORMAT, Recipe, Recipes, RunContext, pixel_settings
 

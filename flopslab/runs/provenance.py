@@ -15,11 +15,11 @@ import numpy as np
 from PIL import Image
 
 from flopslab.core.compositing import METHODS
-from flopslab.core.digests import array_digest, json_digest, pixel_digest
 from flopslab.core.plan import Frame
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study, acts_directly, refinement_names
 from flopslab.core.windows import FrameKey
+from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
 FORMAT = 3  # of the record

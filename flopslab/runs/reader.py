@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from flopslab.core.digests import canonical_json
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
+from flopslab.digests import canonical_json
 from flopslab.errors import RunError
 from flopslab.runs import filesystem, layout
 from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe

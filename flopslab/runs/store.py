@@ -15,10 +15,10 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from flopslab.core.digests import json_digest
 from flopslab.core.plan import Frame
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
+from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.runs import filesystem, layout, links, manifest
 from flopslab.runs.cache import FrameCache

@@ -12,8 +12,8 @@ from typing import Any
 
 from PIL import Image
 
-from flopslab.core.digests import pixel_digest
 from flopslab.core.windows import FrameKey
+from flopslab.digests import pixel_digest
 from flopslab.errors import FlopslabError, RunError
 from flopslab.runs import filesystem
 from flopslab.viewer import html, images, map_image

@@ -9,9 +9,9 @@ from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from torn import TEARS, Crash, Disk
 
 from flopslab.core.compositing import mean_latents
-from flopslab.core.digests import array_digest
 from flopslab.core.neighbours import weights_by_distance
 from flopslab.core.windows import FrameKey
+from flopslab.digests import array_digest
 from flopslab.errors import RunError
 from flopslab.runs.frame_files import decode_latents, encode_latents
 from flopslab.runs.reader import open_run, read_frame

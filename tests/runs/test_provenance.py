@@ -6,9 +6,9 @@ import pytest
 from painted import WORDS, PaintedGenerator
 from PIL import Image, ImageFile
 
-from flopslab.core.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.study import Study
+from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.runs.frame_files import decode_frame, decode_recipe, encode_frame
 from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.words.sequence import TimedSequence, Word

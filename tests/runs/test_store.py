@@ -9,8 +9,8 @@ from painted import WORDS, PaintedGenerator, files, pixels, write_words
 from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
-from flopslab.core.digests import pixel_digest
 from flopslab.core.windows import FrameKey
+from flopslab.digests import pixel_digest
 from flopslab.errors import RunError
 from flopslab.runs import store
 from flopslab.runs.frame_files import CHUNK, encode_frame

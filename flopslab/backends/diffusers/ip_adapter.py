@@ -20,7 +20,7 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from flopslab.backends.diffusers import loading
 from flopslab.core.compositing import Context
-from flopslab.core.digests import file_digest, pixel_digest
+from flopslab.digests import file_digest, pixel_digest
 from flopslab.errors import ModelError
 
 CACHE_SIZE = 2048  # image embeddings: 2 KB each, or 650 KB where a hidden layer is read

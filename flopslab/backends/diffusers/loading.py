@@ -16,7 +16,7 @@ from diffusers.pipelines.auto_pipeline import AutoPipelineForImage2Image, AutoPi
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from safetensors import safe_open
 
-from flopslab.core.digests import file_digest
+from flopslab.digests import file_digest
 from flopslab.errors import ModelError
 
 TINY_MODEL = Path(__file__).parents[2] / "tiny" / "model"
