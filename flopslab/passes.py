@@ -24,7 +24,7 @@ from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import check_external_frames, check_refinement, warnings_for
-from flopslab.words.sequence import TimedSequence, read_timed_sequence
+from flopslab.words.sequence import TimedSequence
 
 Latents = Sequence[np.ndarray | None]
 
@@ -70,7 +70,7 @@ def run(
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
-    sequence = read_timed_sequence(study.sequence)
+    sequence = study.read_words()
     words = sequence.words
     progress = progress or _pass_bars(study, len(words))
     with (

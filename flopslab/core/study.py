@@ -27,6 +27,8 @@ from flopslab.core.parameters import (
     read_parameters,
 )
 from flopslab.errors import ParameterError
+from flopslab.words.cues import LONGEST_MS, Unit
+from flopslab.words.sequence import TimedSequence, read_timed_sequence
 
 Boundary = Literal["shift", "clamp"]
 PromptStyle = Literal["simple", "weighted", "themed"]
@@ -47,6 +49,16 @@ class Study(ModelParameters):
     sequence: Name = "demo"
     """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
     words."""
+
+    unit: Annotated[Unit, RUN] = "line"
+    """What becomes a word: a line, cue or cell as the file has it (line), or each word in it
+    (word)."""
+
+    tier: Annotated[Text, RUN] = ""
+    """The tier of a Praat TextGrid that holds the words; empty: the one called words."""
+
+    offset_ms: Annotated[int, RUN] = Field(0, ge=-LONGEST_MS, le=LONGEST_MS)
+    """Milliseconds to add to every time of the sequence."""
 
     output_dir: Annotated[Name, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
@@ -180,6 +192,15 @@ class Study(ModelParameters):
     def copy(self, **options: Any) -> Self:  # pyright: ignore  # pydantic's own is deprecated
         """The same as `replace`, with pydantic's `update`."""
         return self.replace(**options.get("update") or {})
+
+    def read_words(self) -> TimedSequence:
+        """The words of the sequence, with their times. Raises SequenceError."""
+        unit, tier, offset = self.unit, self.tier, self.offset_ms
+        return read_timed_sequence(self.sequence, unit=unit, tier=tier, offset_ms=offset)
+
+    def with_sequence(self, path: str | Path) -> Self:
+        """The study of the words in a file of flopslab's own format, read as they stand there."""
+        return self.replace(sequence=str(path), unit="line", tier="", offset_ms=0)
 
     def strength(self, pass_number: int) -> float:
         """The share of the steps that this pass (from 1) runs; all of them in pass 1."""

@@ -34,7 +34,7 @@ from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
 from flopslab.runs import filesystem, layout
 from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
-from flopslab.words.sequence import TimedSequence, read_sequence, read_timed_sequence
+from flopslab.words.sequence import TimedSequence
 
 __all__ = [
     "Change",
@@ -91,7 +91,7 @@ def intervene_each(
 
     Every change is checked before the first is run. See `intervene`.
     """
-    sequence = read_timed_sequence(study.sequence)
+    sequence = study.read_words()
     for change in changes:
         check_change(study, change, sequence.words)
     generator = base_run(study, generator, progress)
@@ -118,7 +118,7 @@ def intervention_directory(study: Study, change: Change) -> Path:
     whoever asks for it, however the study spells it, and wherever the file with the words lies.
     Words are data and become no name. RunError if there is no base run yet.
     """
-    (directory,) = _directories(study, [change], read_sequence(study.sequence))
+    (directory,) = _directories(study, [change], study.read_words().words)
     return directory
 
 
@@ -145,7 +145,7 @@ def _intervene(
     _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
     run(
-        study.replace(output_dir=str(directory), sequence=str(directory / layout.SEQUENCE)),
+        study.replace(output_dir=str(directory)).with_sequence(directory / layout.SEQUENCE),
         generator,
         progress,
         reuse_from=base,

@@ -36,7 +36,7 @@ from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
 from flopslab.runs.reader import open_run
-from flopslab.words.sequence import Word, read_sequence
+from flopslab.words.sequence import Word
 
 Item = TypeVar("Item")
 
@@ -90,7 +90,7 @@ class Experiment:
     @cached_property
     def words(self) -> tuple[Word, ...]:
         """The sequence."""
-        return read_sequence(self.study.sequence)
+        return self.study.read_words().words
 
     @cached_property
     def generator(self) -> Generator:

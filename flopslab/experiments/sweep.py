@@ -30,7 +30,6 @@ from flopslab.errors import ParameterError
 from flopslab.passes import run
 from flopslab.progress import OverallBar
 from flopslab.runs.reader import finished_run, frozen_batch_size
-from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
 CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
@@ -260,4 +259,4 @@ def _costs(study: Study) -> list[float]:
 
 def _count(study: Study) -> int:
     """How many frames a pass has."""
-    return len(Windowing(study, len(read_sequence(study.sequence))).positions)
+    return len(Windowing(study, len(study.read_words().words)).positions)

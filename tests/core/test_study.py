@@ -15,7 +15,8 @@ SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those ar
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
-    "batch_size", "sequence", "output_dir", "passes", "context_diameter", "frame_interval",
+    "batch_size", "sequence", "unit", "tier", "offset_ms", "output_dir", "passes",
+    "context_diameter", "frame_interval",
     "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
@@ -170,7 +171,8 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
-    assert set(NAMES) - set(Study.of().pixel_parameters()) == {"output_dir", "limit", "passes"}
+    rest = {"output_dir", "limit", "passes", "unit", "tier", "offset_ms"}  # words are in the recipe
+    assert set(NAMES) - set(Study.of().pixel_parameters()) == rest
 
 
 def test_a_yaml_file_maps_names_to_values(tmp_path):
@@ -281,3 +283,15 @@ def test_a_list_of_strengths_gives_each_refinement_pass_its_own_and_the_last_hol
 def test_half_the_strength_is_half_the_steps():
     assert step_count(12, 0.5) == 6
     assert step_count(12, 0.05) == 0
+
+
+def test_a_study_reads_its_words_as_it_says(tmp_path):
+    path = tmp_path / "song.srt"
+    path.write_text("1\n00:00:01,000 --> 00:00:02,000\nfire and ice\n")
+    words = Study(sequence=str(path), unit="word", offset_ms=500).read_words().words
+    assert [(word.text, word.start_ms) for word in words][::2] == [("fire", 1500), ("ice", 2200)]
+
+
+def test_words_that_were_written_down_are_read_as_they_stand(tmp_path):
+    study = Study(unit="word", tier="phones", offset_ms=500).with_sequence(tmp_path / "own.json")
+    assert (study.unit, study.tier, study.offset_ms) == ("line", "", 0)
