@@ -59,6 +59,10 @@ class Generator(Protocol):
         """
         ...
 
+    def decode(self, latents: np.ndarray) -> Image.Image:
+        """The RGB image of latents [channels, height, width], to look at."""
+        ...
+
     def generate_with_latents(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
