@@ -17,7 +17,7 @@ ROOT = PACKAGE.parent
 
 # From the top down. Those on one line do not know each other.
 ORDER = [
-    ["errors", "progress", "digests"],
+    ["errors", "progress", "digests", "cache", "colour"],
     ["words"],
     ["core"],
     ["backends", "runs"],
