@@ -17,7 +17,8 @@ class PlainLoop:
 
         from flopslab.backends.diffusers import loading  # quietly, and the same weights
 
-        self._text, self._image = loading.load(model, torch.device("cpu"), torch.float32)
+        pipes: Any = loading.load(model, torch.device("cpu"), torch.float32)
+        self._text, self._image = pipes
         self._batch_size = batch_size
 
     def run(self, words: Sequence[str], radius: int, passes: int, directory: Path) -> None:
