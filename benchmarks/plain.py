@@ -6,6 +6,8 @@ from typing import Any
 
 from PIL import Image
 
+from flopslab.backends import hide_torchvision_notice
+
 STEPS, STRENGTH, GUIDANCE = 12, 0.5, 5.0
 
 
@@ -15,6 +17,7 @@ class PlainLoop:
     def __init__(self, model: Path, batch_size: int) -> None:
         import torch
 
+        hide_torchvision_notice()
         from flopslab.backends.diffusers import loading  # quietly, and the same weights
 
         pipes: Any = loading.load(model, torch.device("cpu"), torch.float32)
