@@ -232,7 +232,7 @@ def test_a_frame_is_scaled_once_for_all_that_look_at_it(monkeypatch):
 def test_memory_and_threads_change_no_pixel(method, monkeypatch):
     def start(refine: Refinement, position: int) -> bytes:
         inputs = [Input(p, p, 1 / 5) for p in range(position - 2, position + 3)]
-        return refine.context_of(FrameKey(2, position), inputs).init.tobytes()
+        return refine.context_of(FrameKey(3, position), inputs).init.tobytes()
 
     study, positions = Study(method=method), range(3, 40)
     expected = [start(Refinement(study, Frames()), position) for position in positions]
