@@ -12,10 +12,10 @@ from PIL import Image
 
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
-from flopslab.core import refinement
 from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest, Generator
 from flopslab.core.plan import Frame, plan_pass
+from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
@@ -79,6 +79,7 @@ def run(
         _closing(progress),
     ):
         generator = _prepare(study, sequence, generator, store, external_frames or {})
+        refinement = Refinement(study, store)
         passes, frames = [], []
         for number in range(1, study.passes + 1):
             start = time.perf_counter()
@@ -90,9 +91,9 @@ def run(
             missing = store.find_missing(frames)
             progress.begin(number, len(frames), kept=len(frames) - len(missing))
             for batch in _batches(missing, generator.settings["batch_size"]):
-                contexts = compose(study, batch, store)
+                contexts = compose(refinement, batch)
                 images, latents, seconds = generate(study, batch, contexts, generator, store)
-                images, latents = anchor_colours(study, batch, images, latents, store)
+                images, latents = anchor_colours(refinement, batch, images, latents)
                 store.commit(batch, images, latents, seconds)
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, missing, time.perf_counter() - start))
@@ -100,9 +101,9 @@ def run(
     return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
 
 
-def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
+def compose(refinement: Refinement, batch: Sequence[Frame]) -> list[Context]:
     """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-    return [refinement.context_of(study, store, frame.key, frame.inputs) for frame in batch]
+    return [refinement.context_of(frame.key, frame.inputs) for frame in batch]
 
 
 def generate(
@@ -133,20 +134,17 @@ def generate(
 
 
 def anchor_colours(
-    study: Study,
+    refinement: Refinement,
     batch: Sequence[Frame],
     images: Sequence[Image.Image],
     latents: Latents,
-    store: Store,
 ) -> tuple[Sequence[Image.Image], Latents]:
     """The pictures and latents with the colours of pass 1, as far as the study says.
 
     A frame that looks at no other, as in pass 1, stays as it is.
     """
     pairs = [
-        refinement.anchor_colours(study, store, frame.key.position, image, z)
-        if frame.inputs
-        else (image, z)
+        refinement.anchor_colours(frame.key.position, image, z) if frame.inputs else (image, z)
         for frame, image, z in zip(batch, images, latents, strict=True)
     ]
     return [image for image, _ in pairs], [z for _, z in pairs]

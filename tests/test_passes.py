@@ -68,7 +68,8 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
             if request.seed == frame_seed(0, FrameKey(number, 6))
         )
         seen = [found.image(FrameKey(number - 1, position)) for position in range(4, 9)]
-        expected = montage(seen).resize((12, 8), Image.Resampling.LANCZOS)
+        cells = [image.resize((4, 4), Image.Resampling.LANCZOS) for image in seen]
+        expected = montage(cells, (12, 8))
         assert request.context.init.tobytes() == expected.tobytes()
 
 

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flopslab.core import refinement
 from flopslab.core.compositing import Context
-from flopslab.core.refinement import Frames, Input
+from flopslab.core.refinement import Frames, Input, Refinement
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.runs.provenance import Recipe
@@ -57,4 +56,4 @@ def inspect_frame(study: Study, position: int, pass_number: int = 0) -> Inspecti
 
 def context_of(recipe: Recipe, frames: Frames) -> Context:
     """What a frame started from and looked at, composed again from the frames of its run."""
-    return refinement.context_of(recipe.study, frames, recipe.frame_key, recipe.inputs)
+    return Refinement(recipe.study, frames).context_of(recipe.frame_key, recipe.inputs)

@@ -23,7 +23,7 @@ from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
 FORMAT = 3  # of the record
-ALGORITHM = 1  # raise it when the same recipe would give other pixels
+ALGORITHM = 2  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
 

@@ -15,13 +15,13 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from flopslab.cache import FrameCache
 from flopslab.core.plan import Frame
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.runs import filesystem, layout, links, manifest
-from flopslab.runs.cache import FrameCache
 from flopslab.runs.frame_files import (
     decode_frame,
     decode_latents,

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from flopslab.cache import FrameCache
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.cache import FrameCache
 from flopslab.runs.frame_files import decode_frame
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import RunDirectory, open_run, unreadable_frame

@@ -39,6 +39,17 @@ def test_other_parameters_are_refused_and_change_nothing(paint, change):
     assert files(run.directory) == before
 
 
+def test_a_run_of_another_algorithm_is_refused_and_changes_nothing(paint, monkeypatch):
+    """The same recipe would give other pixels: a run does not mix them."""
+    with monkeypatch.context() as patch:
+        patch.setattr("flopslab.runs.provenance.ALGORITHM", 1)
+        run = paint(limit=6)
+    before = files(run.directory)
+    with pytest.raises(RunError, match=r"algorithm = 2.*\n.*algorithm = 1"):
+        paint()
+    assert files(run.directory) == before
+
+
 def test_another_sequence_or_model_is_refused_and_changes_nothing(paint, tmp_path):
     run = paint()
     before = files(run.directory)

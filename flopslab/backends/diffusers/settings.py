@@ -30,7 +30,7 @@ SCHEDULERS = {
 # bf16 has the range of fp32, so no VAE overflows in it; on Apple's GPUs fp16 would.
 DTYPES = {"cuda": torch.bfloat16, "mps": torch.float32, "cpu": torch.float32}
 
-_LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scikit-image")
+_LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scipy")
 
 
 def best_device() -> torch.device:

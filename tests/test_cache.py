@@ -1,12 +1,13 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from painted import PaintedGenerator, pixels
 from PIL import Image
 
+from flopslab.cache import FrameCache
 from flopslab.errors import RunError
 from flopslab.runs import reader
-from flopslab.runs.cache import FrameCache
 
 
 def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypatch):
@@ -37,6 +38,26 @@ def test_the_image_cache_keeps_what_was_used_last():
     assert cache.get("a") is images["a"]
     cache.put("c", images["c"])
     assert [cache.get(name) for name in "abc"] == [images["a"], None, images["c"]]
+
+
+def test_the_image_cache_makes_what_it_lacks_and_keeps_it():
+    cache, image = FrameCache(), Image.new("RGB", (2, 2))
+    assert cache.get_or_make("a", lambda: image) is image
+    assert cache.get_or_make("a", lambda: Image.new("RGB", (1, 1))) is image
+
+
+def test_the_image_cache_stays_within_its_bounds_whatever_threads_do():
+    cache = FrameCache(10 * 12)
+
+    def use(number: int) -> bool:
+        image = cache.get_or_make(
+            number % 20, lambda: Image.new("RGB", (2, 2), (number % 20, 0, 0))
+        )
+        return image.getpixel((0, 0)) == (number % 20, 0, 0)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(2000)))
+    assert sum(cache.get(number) is not None for number in range(20)) == 10
 
 
 def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, monkeypatch):
