@@ -57,6 +57,9 @@ class FreeGenerator:
         places = [request.seed % POOL for request in requests]
         return [self._images[p].copy() for p in places], [self._latents[p] for p in places]
 
+    def decode(self, latents: np.ndarray) -> Image.Image:
+        return self._images[0]
+
 
 class TimedGenerator:
     """Another generator, and the `seconds` on the clock that its networks took."""
@@ -65,6 +68,7 @@ class TimedGenerator:
         self._generator, self.seconds = generator, 0.0
         self.size, self.settings = generator.size, generator.settings
         self.tokens, self.nearest_colour = generator.tokens, generator.nearest_colour
+        self.decode = generator.decode
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
