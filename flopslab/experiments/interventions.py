@@ -210,7 +210,7 @@ def _is_complete(study: Study) -> bool:
     return parameters == study.model_dump(exclude={"output_dir"}, mode="json")
 
 
-class _ConeProgress:
+class _ConeProgress(NullProgress):
     """Many runs as one pass of another progress: it counts the frames of their cones."""
 
     def __init__(self, progress: Progress, cones: Sequence[Cone]) -> None:
@@ -228,8 +228,8 @@ class _ConeProgress:
     def advance(self, count: int, words: str) -> None:
         self._progress.advance(count, words)
 
-    def keep(self, count: int) -> None: ...
-    def end(self) -> None: ...
+    def step(self, number: int, total: int, frames: int) -> None:
+        self._progress.step(number, total, frames)
 
     def close(self) -> None:
         """The last run is over, or was interrupted."""
