@@ -62,16 +62,14 @@ def run(
     progress: Progress | None = None,
     *,
     last_only: bool = False,
-    reuse_from: str | Path | None = None,
     external_frames: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
     `generator`: by default the study's model is loaded. `progress`: by default a bar for each
     pass, or lines where there is no terminal, and a log in the run directory. `last_only`: make
-    only the last pass; those before it must be complete. `reuse_from`: another run's directory;
-    frames there with the right key are copied. `external_frames`: pictures from outside (RGB, of
-    the model's size) that are the first pass's at these positions.
+    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
@@ -82,7 +80,7 @@ def run(
     with (
         open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
-        Store(study.output_dir, reuse_from) as store,
+        Store(study.output_dir, study.reuse_from) as store,
         _closing(progress),
     ):
         generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
@@ -191,7 +189,7 @@ def _prepare(
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     if generator is None:
         progress.note(f"loading the model {study.model}")
-        generator = load_generator(study, frozen_batch_size(study, store.reuse_from))
+        generator = load_generator(study, frozen_batch_size(study))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)

@@ -90,19 +90,26 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
     """The names and values of a YAML file. ParameterError if it holds anything else."""
     expected, hint = f"parameters from {path}", "write one 'name: value' a line, as in params/"
     try:
-        text = decode(read_bytes(Path(path).expanduser(), LARGEST_FILE))
-        values = yaml.load(text, _Loader)
+        values = load_yaml(decode(read_bytes(Path(path).expanduser(), LARGEST_FILE)))
     except Fault as fault:
         actual, advice = fault.args
         advice = advice.replace("of a file", "of a YAML file")
         raise ParameterError(expected, actual, advice) from None
-    except Exception as error:  # constructors of YAML's own types fail in many ways
-        raise ParameterError(expected, _yaml_problem(error), hint) from None
+    except ValueError as error:
+        raise ParameterError(expected, str(error), hint) from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ParameterError(expected, f"no mapping of names, but {abbreviate(values)}", hint)
     return values
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a YAML text, read as `_Loader` says. ValueError that names the place."""
+    try:
+        return yaml.load(text, _Loader)
+    except Exception as error:  # constructors of YAML's own types fail in many ways
+        raise ValueError(_yaml_problem(error)) from None
 
 
 def describe_problem(
@@ -147,9 +154,11 @@ def _correction(name: str, names: list[str]) -> str:
 
 def _spelling(name: str, value: object, schema: Mapping[str, Any]) -> str:
     """How to write a text that is read as a number, or a list that is read as text."""
+    if "enum" in schema:
+        return ""
     kinds = {choice.get("type") for choice in schema.get("anyOf", [schema])}
     if isinstance(value, bool | int | float | None) and "string" in kinds and len(kinds) == 1:
-        return f" (text like {value}: in quotes, or with papermill's -r {name} {value})"
+        return f" (text: in quotes, or with papermill's -r {name} {abbreviate(value)})"
     if isinstance(value, str) and "array" in kinds and value.lstrip().startswith("["):
         return f" (a list: without quotes, or with papermill's -y '{name}: {value}' or -f FILE)"
     return ""

@@ -138,6 +138,10 @@ class Study(ModelParameters):
     limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
 
+    reuse_from: Annotated[Text, RUN] = ""
+    """The directory of another run; frames there that are also this run's, such as the same first
+    pass under another method, are copied. Empty: none."""
+
     def __init__(self, **parameters: Any) -> None:
         try:
             super().__init__(**parameters)

@@ -144,13 +144,10 @@ def _intervene(
     changed = replace(sequence, words=change.apply(words))
     _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
-    run(
-        study.replace(output_dir=str(directory), sequence=str(directory / layout.SEQUENCE)),
-        generator,
-        progress,
-        reuse_from=base,
-        external_frames=external_frames(change, generator.size),
-    )
+    places = {"output_dir": directory, "sequence": directory / layout.SEQUENCE, "reuse_from": base}
+    pictures = external_frames(change, generator.size)
+    study = study.replace(**{name: str(path) for name, path in places.items()})
+    run(study, generator, progress, external_frames=pictures)
     frames = Windowing(study, len(words)).positions
     computed = {number: _count_own(base, directory, number, frames) for number in cone}
     reused = {number: len(frames) - count for number, count in computed.items()}
@@ -207,7 +204,7 @@ def _is_complete(study: Study) -> bool:
         parameters = open_run(study.output_dir).manifest["parameters"]
     except RunError:
         return False
-    return parameters == study.model_dump(exclude={"output_dir"}, mode="json")
+    return parameters == study.model_dump(exclude={"output_dir", "reuse_from"}, mode="json")
 
 
 class _ConeProgress(NullProgress):
