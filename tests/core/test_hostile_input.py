@@ -182,6 +182,7 @@ def fuzz(cases: int, seed: int, folder) -> dict[str, int]:
     return refused
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::flopslab.errors.FlopslabWarning")
 def test_random_input_is_read_or_refused_in_three_parts(tmp_path):
     cases = 150
