@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,13 @@ from PIL import Image
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.generator import FrameRequest, Generator, watching_steps
 from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
-from flopslab.progress import PassBars, Progress
+from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
@@ -39,6 +40,10 @@ class Pass:
     copied: int  # from another run
     seconds: float
 
+    def __str__(self) -> str:
+        copied = f", {self.copied} copied" if self.copied else ""
+        return f"pass {self.number}: {self.made} made, {self.kept} kept{copied}"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -57,15 +62,14 @@ def run(
     progress: Progress | None = None,
     *,
     last_only: bool = False,
-    reuse_from: str | Path | None = None,
     external_frames: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
     `generator`: by default the study's model is loaded. `progress`: by default a bar for each
-    pass. `last_only`: make only the last pass; those before it must be complete. `reuse_from`:
-    another run's directory; frames there with the right key are copied. `external_frames`:
-    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
+    pass, or lines where there is no terminal, and a log in the run directory. `last_only`: make
+    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
@@ -74,11 +78,12 @@ def run(
     words = sequence.words
     progress = progress or _pass_bars(study, len(words))
     with (
+        open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
-        Store(study.output_dir, reuse_from) as store,
+        Store(study.output_dir, study.reuse_from) as store,
         _closing(progress),
     ):
-        generator = _prepare(study, sequence, generator, store, external_frames or {})
+        generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
         refinement = Refinement(study, store)
         passes, frames = [], []
         for number in range(1, study.passes + 1):
@@ -92,11 +97,13 @@ def run(
             progress.begin(number, len(frames), kept=len(frames) - len(missing))
             for batch in _batches(missing, generator.settings["batch_size"]):
                 contexts = compose(refinement, batch)
-                images, latents, seconds = generate(study, batch, contexts, generator, store)
+                with watching_steps(generator, partial(progress.step, frames=len(batch))):
+                    images, latents, seconds = generate(study, batch, contexts, generator, store)
                 images, latents = anchor_colours(refinement, batch, images, latents)
                 store.commit(batch, images, latents, seconds)
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, missing, time.perf_counter() - start))
+            progress.end(str(passes[-1]))
         manifest = store.finish(frames)
     return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
 
@@ -171,13 +178,16 @@ def _prepare(
     generator: Generator | None,
     store: Store,
     external_frames: Mapping[int, Image.Image],
+    progress: Progress,
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     length = len(sequence.words)
     if study.passes > 1:
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
-    generator = generator or load_generator(study, frozen_batch_size(study, store.reuse_from))
+    if generator is None:
+        progress.note(f"loading the model {study.model}")
+        generator = load_generator(study, frozen_batch_size(study))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
@@ -217,7 +227,7 @@ def _summary(
 def _pass_bars(study: Study, length: int) -> PassBars:
     frames = len(Windowing(study, length).positions)
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(study.passes, frames, costs)
+    return PassBars(study.passes, frames, costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

@@ -5,10 +5,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+LONGEST_TEXT = 10_000  # characters; a text encoder reads a few hundred, a path has at most 4,096
+LARGEST_SIDE = 8192  # pixels; Pillow takes a picture of twice as many pixels for an attack
+MOST_STEPS = 1000  # noise levels that diffusion models are trained with
+MOST_FRAMES = 1024  # in a batch, far more than the memory of any device holds
+MOST_GUIDANCE = 1000  # hundreds of times what is used; numbers overflow long before
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=LONGEST_TEXT)]
 Name = Annotated[Text, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(gt=0, le=1e6)]  # relative: a sum of them is finite
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,16 @@ class ModelParameters(BaseModel):
     model: Name = "tiny"
     """The diffusion model: tiny (embedded), a directory, or a hub id."""
 
-    width: int = Field(0, ge=0, multiple_of=8)
+    width: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Width of a frame in pixels; 0: the model's own."""
 
-    height: int = Field(0, ge=0, multiple_of=8)
+    height: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Height of a frame in pixels; 0: the model's own."""
 
-    steps: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0, le=MOST_STEPS)
     """Denoising steps of a whole generation; 0: what suits the model."""
 
-    guidance_scale: float | None = Field(None, ge=0)
+    guidance_scale: float | None = Field(None, ge=0, le=MOST_GUIDANCE)
     """Scale of classifier-free guidance; none: what suits the model."""
 
     guidance_stop: Share = 1.0
@@ -62,5 +68,5 @@ class ModelParameters(BaseModel):
     """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
     model's own."""
 
-    batch_size: int = Field(0, ge=0)
+    batch_size: int = Field(0, ge=0, le=MOST_FRAMES)
     """Frames computed together; 0: found once, then kept for the run."""

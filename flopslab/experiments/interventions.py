@@ -144,13 +144,10 @@ def _intervene(
     changed = replace(sequence, words=change.apply(words))
     _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
-    run(
-        study.replace(output_dir=str(directory)).with_sequence(directory / layout.SEQUENCE),
-        generator,
-        progress,
-        reuse_from=base,
-        external_frames=external_frames(change, generator.size),
-    )
+    pictures = external_frames(change, generator.size)
+    study = study.replace(output_dir=str(directory), reuse_from=str(base))
+    study = study.with_sequence(directory / layout.SEQUENCE)
+    run(study, generator, progress, external_frames=pictures)
     frames = Windowing(study, len(words)).positions
     computed = {number: _count_own(base, directory, number, frames) for number in cone}
     reused = {number: len(frames) - count for number, count in computed.items()}
@@ -207,10 +204,10 @@ def _is_complete(study: Study) -> bool:
         parameters = open_run(study.output_dir).manifest["parameters"]
     except RunError:
         return False
-    return parameters == study.model_dump(exclude={"output_dir"}, mode="json")
+    return parameters == study.model_dump(exclude={"output_dir", "reuse_from"}, mode="json")
 
 
-class _ConeProgress:
+class _ConeProgress(NullProgress):
     """Many runs as one pass of another progress: it counts the frames of their cones."""
 
     def __init__(self, progress: Progress, cones: Sequence[Cone]) -> None:
@@ -228,8 +225,8 @@ class _ConeProgress:
     def advance(self, count: int, words: str) -> None:
         self._progress.advance(count, words)
 
-    def keep(self, count: int) -> None: ...
-    def end(self) -> None: ...
+    def step(self, number: int, total: int, frames: int) -> None:
+        self._progress.step(number, total, frames)
 
     def close(self) -> None:
         """The last run is over, or was interrupted."""

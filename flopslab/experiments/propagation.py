@@ -140,7 +140,7 @@ class Experiment:
         """Some of the changes under a control, one of `CONTROLS`."""
         generator = generator or self.generator
         for study, base in zip(self.studies(control), self.studies(), strict=True):
-            run(study, generator, NullProgress(), reuse_from=base.output_dir)
+            run(study.replace(reuse_from=base.output_dir), generator, NullProgress())
         return self._intervene(control, self.planned(self.control_changes), generator)
 
     def run_controls(self, generator: Generator | None = None) -> dict[str, list[Intervention]]:

@@ -5,6 +5,7 @@
     <run>/final/frame_000001.png ...       links to the last pass
     <run>/visual-manifest.json             derived from the pictures
     <run>/quarantine/pass2.frame_000025.1.png   what could not be kept
+    <run>/run.log                          how the work went, for people; nothing reads it
     <run>/.lock                            held by the process that writes
 
 Derived runs lie beside it, each a run directory of its own:
@@ -23,6 +24,7 @@ from flopslab.core.windows import FrameKey
 MANIFEST = "visual-manifest.json"
 FINAL = "final"
 LOCK = ".lock"
+LOG = "run.log"
 INTERVENTION = "intervention.json"  # in the directory of an intervention
 SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
 

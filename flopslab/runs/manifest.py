@@ -45,7 +45,7 @@ def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dic
         "pass_directories": [layout.pass_name(number) for number in passes],
         "created": max(recipe.created for recipe in everything),
         "flopslab": FORMAT,
-        "parameters": study.model_dump(exclude={"output_dir"}),
+        "parameters": study.model_dump(exclude={"output_dir", "reuse_from"}),
         "settings": pixel_settings(context.settings),
         "made_by": _makers(everything),
         "sequence": [word.entry for word in context.sequence.words],

@@ -136,15 +136,15 @@ def common_parameters(directory: str | Path) -> dict[str, Any]:
     return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
 
 
-def frozen_batch_size(study: Study, reuse_from: str | Path | None = None) -> int:
+def frozen_batch_size(study: Study) -> int:
     """The batch size of a study's run: its own, else that of the pictures there, else 0.
 
     Where there are none yet, that of the run whose frames are reused. Arithmetic on another number
     of rows may differ in the last bit, so that a run keeps to one.
     """
     recorded = common_parameters(study.output_dir)
-    if not recorded and reuse_from:
-        recorded = common_parameters(reuse_from)
+    if not recorded and study.reuse_from:
+        recorded = common_parameters(study.reuse_from)
     return study.batch_size or recorded.get("batch_size", 0)
 
 

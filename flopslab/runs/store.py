@@ -17,7 +17,7 @@ from PIL import Image
 
 from flopslab.cache import FrameCache
 from flopslab.core.plan import Frame
-from flopslab.core.study import Study
+from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
@@ -30,7 +30,7 @@ from flopslab.runs.frame_files import (
     is_occupied,
     move_frame,
 )
-from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.provenance import ADAPTER, Recipe, RunContext
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
 from flopslab.words.sequence import TimedSequence
 
@@ -101,11 +101,16 @@ class Store:
         expected, actual = context.parameters(), self.parameters
         differences = [name for name in actual if actual[name] != expected.get(name)]
         if differences:
+            hint = (
+                "use the parameters that are there (the same words, model and kind of device "
+                "among them), or choose another output_dir"
+            )
+            if set(differences) <= {*refinement_names(), ADAPTER}:
+                hint += f"; with reuse_from = {str(self.directory)!r} it keeps the first pass"
             raise RunError(
                 f"the run directory {self.directory} with {_listed(expected, differences)}",
                 f"frames made with {_listed(actual, differences)}; they stay as they are",
-                "use the parameters that are there (the same words, model and kind of device "
-                "among them), or choose another output_dir",
+                hint,
             )
         self._bound = context
 

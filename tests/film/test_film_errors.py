@@ -60,7 +60,7 @@ class Counter(NullProgress):
         self.done += count
         self.words.append(words)
 
-    def end(self):
+    def end(self, summary=""):
         self.ended = True
 
 

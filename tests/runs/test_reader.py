@@ -74,7 +74,8 @@ def test_only_the_names_that_a_run_gives_are_frames(tmp_path):
 
 def test_the_batch_size_of_a_reused_run_is_kept(paint, study, tmp_path):
     first = paint(PaintedGenerator(batch_size=4), passes=1).directory
-    other = study.replace(output_dir=str(tmp_path / "other"))
-    assert frozen_batch_size(other, first) == 4
-    assert frozen_batch_size(other.replace(batch_size=3), first) == 3
-    assert frozen_batch_size(other) == 0
+    alone = study.replace(output_dir=str(tmp_path / "other"))
+    other = alone.replace(reuse_from=str(first))
+    assert frozen_batch_size(other) == 4
+    assert frozen_batch_size(other.replace(batch_size=3)) == 3
+    assert frozen_batch_size(alone) == 0

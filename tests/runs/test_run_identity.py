@@ -103,3 +103,20 @@ def test_the_batch_size_of_a_run_stays_what_it_was_first(paint, study):
     assert loaded.call_args.args == (study, 4)
     with pytest.raises(RunError, match=r"batch_size = 2.*\n.*batch_size = 4"):
         paint(PaintedGenerator(batch_size=2))
+
+
+def test_another_method_on_the_same_directory_is_answered_with_how_to_keep_the_first_pass(paint):
+    run = paint(method="grid")
+    with pytest.raises(RunError, match="reuse_from = ") as caught:
+        paint(method="blend")
+    assert repr(str(run.directory)) in caught.value.hint
+    with pytest.raises(RunError) as caught:
+        paint(seed=3)
+    assert "reuse_from" not in caught.value.hint
+
+
+def test_the_same_first_pass_is_copied_for_another_method(paint, tmp_path):
+    first = paint(method="grid")
+    other = paint(method="blend", output_dir=str(tmp_path / "b"), reuse_from=first.directory)
+    assert [(done.made, done.copied) for done in other.passes] == [(0, 12), (12, 0)]
+    assert str(other.passes[0]) == "pass 1: 0 made, 0 kept, 12 copied"
