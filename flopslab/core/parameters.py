@@ -231,7 +231,7 @@ class _Loader(yaml.SafeLoader):
     and `no` are text.
     """
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of YAML 1.1
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of YAML 1.1  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
