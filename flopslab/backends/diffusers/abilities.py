@@ -72,11 +72,8 @@ def _remedy(missing: Sequence[str], able: dict[str, bool]) -> str:
     methods = [name for name in METHODS if able[name]]
     parts = []
     if set(missing) & set(METHODS):
-        parts.append(
-            f"use method {' or '.join(methods)}"
-            if methods
-            else "set passes to 1 and method to grid"
-        )
+        instead = f"use method {' or '.join(methods)}"
+        parts.append(instead if methods else "set passes to 1 and method to grid")
     rest = [name for name in missing if name not in METHODS]
     if "guidance_rescale in refinement" in rest and able["guidance_rescale"]:
         parts.append("set passes to 1 or guidance_rescale to 0")
