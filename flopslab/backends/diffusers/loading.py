@@ -110,7 +110,7 @@ def load(
         text_to_image = _load_pipeline(expected, directory, dtype)
         text_to_image.to(device)
         check_finite(expected, _networks(text_to_image))
-        pipes = text_to_image, _image_to_image(text_to_image)
+        pipes = text_to_image, image_to_image(text_to_image)
     except ModelError:
         raise
     except Exception as error:  # diffusers, transformers, safetensors and CUDA share no base class
@@ -127,7 +127,7 @@ def load(
     return pipes
 
 
-def _image_to_image(pipe: DiffusionPipeline) -> DiffusionPipeline:
+def image_to_image(pipe: DiffusionPipeline) -> DiffusionPipeline:
     """The family's image-to-image pipeline on the same modules; `pipe` itself if it has none."""
     try:
         return AutoPipelineForImage2Image.from_pipe(pipe)

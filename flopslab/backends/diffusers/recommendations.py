@@ -28,6 +28,7 @@ class FewSteps:
     """A kind of distilled model, how its configuration shows it, and what it was made for."""
 
     kind: str
+    sign: str
     matches: Callable[[DiffusionPipeline], bool]
     steps: int
     guidance_scale: float
@@ -54,11 +55,11 @@ def _is_schnell(pipe: DiffusionPipeline) -> bool:
 FEW_STEPS = (
     # SimianLuo/LCM_Dreamshaper_v7, latent-consistency/lcm-sdxl: 4 steps, guidance 8; 8.5 is the
     # default of the pipeline that diffusers has for the former.
-    FewSteps("LCM", _is_lcm, 4, 8.5),
+    FewSteps("LCM", "the UNet has guidance as an input", _is_lcm, 4, 8.5),
     # stabilityai/sdxl-turbo: 1 to 4 steps, guidance 0, Euler ancestral with trailing timesteps.
-    FewSteps("SDXL-Turbo", _is_turbo, 4, 0.0),
+    FewSteps("SDXL-Turbo", "Euler ancestral, trailing timesteps", _is_turbo, 4, 0.0),
     # black-forest-labs/FLUX.1-schnell: 1 to 4 steps, guidance 0.
-    FewSteps("Flux schnell", _is_schnell, 4, 0.0),
+    FewSteps("Flux schnell", "Flux without guidance as an input", _is_schnell, 4, 0.0),
 )
 
 
