@@ -5,22 +5,20 @@ Run `python docs/make_model_tables.py`; a test compares.
 
 import inspect
 import re
-import sys
+import runpy
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-DOCS = Path(__file__).parent
-PAGES = [DOCS / "settings.md", DOCS / "families.md"]
-
-sys.path.insert(0, str(DOCS.parent / "tests"))
-
-import models
+from types import SimpleNamespace
 
 from flopslab.backends.diffusers.abilities import abilities
 from flopslab.backends.diffusers.loading import image_to_image
 from flopslab.backends.diffusers.recommendations import FEW_STEPS
 from flopslab.interop.samplers import SAMPLERS, SPACINGS, Options
 
+DOCS = Path(__file__).parent
+PAGES = [DOCS / "settings.md", DOCS / "families.md"]
+
+models = SimpleNamespace(**runpy.run_path(str(DOCS.parent / "tests" / "models.py")))
 FAMILIES = {
     "Stable Diffusion 1.x": models.stable_diffusion,
     "Stable Diffusion 2.x": models.stable_diffusion_2,
@@ -48,7 +46,7 @@ def page(path: Path) -> str:
 
 def families() -> str:
     """What each family can do, asked of a tiny model of it."""
-    rows = []
+    rows, able = [], {}
     for name, build in FAMILIES.items():
         pipe = build()
         able = abilities((pipe, image_to_image(pipe)))

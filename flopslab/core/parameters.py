@@ -135,6 +135,8 @@ def _allowed(schema: dict[str, Any]) -> str:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
         return f"a list of one or more, each {_allowed(schema['items'])}"
+    if schema["type"] == "object":
+        return "a mapping of names to values"
     kinds = {"integer": "a whole number", "number": "a number", "null": "none"}
     limits = {
         "minLength": "that is not empty",

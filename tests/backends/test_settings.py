@@ -7,7 +7,7 @@ import generators
 import models
 import pytest
 import torch
-from generators import BATCH, STEPS, explains, nearly_same, picture, request_of, same
+from generators import BATCH, STEPS, explains, nearly_same, picture, request_of
 
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers.settings import find_batch_size
@@ -24,7 +24,8 @@ def test_settings_are_json_and_complete(generator):
     assert json.loads(json.dumps(generator.settings)) == generator.settings
     assert set(generator.settings) == {
         "model", "model_digest", "width", "height", "steps", "guidance_scale", "guidance_stop",
-        "guidance_rescale", "scheduler", "scheduler_options", "clip_skip", "negative_prompt", "batch_size", "device", "dtype", "versions",
+        "guidance_rescale", "scheduler", "scheduler_options", "clip_skip", "negative_prompt",
+        "batch_size", "device", "dtype", "versions",
     }  # fmt: skip
     assert generator.size == (32, 32)
 

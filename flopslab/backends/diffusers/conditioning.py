@@ -155,7 +155,9 @@ class PlainEncoder:
         self._limit = min(limits) - 2  # start and end
 
     def tokens(self, prompt: Prompt) -> int:
-        return len(self._tokenizer(prompt.text, add_special_tokens=False).input_ids)
+        """See `PromptEncoder`. Raises ParameterError as `arguments` does: before any frame."""
+        self._check(prompt)
+        return self._count(prompt)
 
     def length(self, prompt: Prompt) -> int:
         return 0
@@ -181,14 +183,17 @@ class PlainEncoder:
         _check_layer(clip_skip, [pipe.text_encoder, pipe.text_encoder_2])
         return {"clip_skip": clip_skip - 2}
 
+    def _count(self, prompt: Prompt) -> int:
+        return len(self._tokenizer(prompt.text, add_special_tokens=False).input_ids)
+
     def _check(self, prompt: Prompt) -> None:
         expected = f"the prompt {prompt.written[:80]!r}"
         if len({weight for _, weight in prompt.fragments}) > 1:
             actual = f"{self._family}, which has no word weights here"
             hint = "use prompt_style simple or themed with this model"
             raise ParameterError(expected, actual, hint)
-        if self.tokens(prompt) > self._limit:
-            actual = f"{self.tokens(prompt)} tokens, but {self._family} reads {self._limit}"
+        if self._count(prompt) > self._limit:
+            actual = f"{self._count(prompt)} tokens, but {self._family} reads {self._limit}"
             raise ParameterError(expected, actual, "use a smaller context_diameter")
 
 
