@@ -3,6 +3,7 @@
 import io
 
 import pytest
+from painted import PaintedGenerator
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
@@ -94,9 +95,11 @@ def test_a_text_without_settings_gives_none_that_are_wrong(text):
 
 
 def test_a_public_reader_finds_the_settings_in_a_frame(paint):
-    run = paint(negative_prompt="fog")
+    run = paint(PaintedGenerator(negative_prompt="fog"))
     path = frames(run)[-1]
-    [sampler] = ParserManager().parse(path).samplers
+    information = ParserManager().parse(path)
+    assert information is not None
+    [sampler] = information.samplers
     assert sampler.parameters["steps"] == "4"
     assert sampler.negative_prompts[0].value == "fog"
 
@@ -118,7 +121,7 @@ def test_a_frame_gives_its_study_back(paint):
     for path in frames(run):
         study = study_of_picture(path, output_dir=run.study.output_dir)
         assert study == run.study
-    assert study_of_picture(path).output_dir == Study().output_dir
+    assert study_of_picture(frames(run)[0]).output_dir == Study().output_dir
 
 
 def test_a_picture_of_another_program_is_refused_with_what_could_be_taken_over(tmp_path):

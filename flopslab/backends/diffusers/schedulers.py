@@ -38,7 +38,7 @@ _REASONS = {
 }
 
 
-def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = "") -> ConfigMixin:
+def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = "") -> Any:
     """The scheduler of this name and with these options, made for the model of `default`.
 
     `name` is one of `flopslab.interop.samplers` or a class of diffusers; "" is the class of
@@ -57,12 +57,10 @@ def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = 
     if not any(values.get(flag) for flag in replaced):
         replaced = {}
     try:
-        scheduler = cls.from_config(default.config, **training | replaced | values)
+        return cls.from_config(default.config, **training | replaced | values)
     except Exception as error:  # each class checks its values in its own way
         hint = "change scheduler_options; the documentation of diffusers lists what goes together"
         raise ParameterError(f"{expected} with {values}", _first_line(error), hint) from error
-    assert isinstance(scheduler, ConfigMixin)  # a pair only if it should return unused values too
-    return scheduler
 
 
 def parse_options(options: SchedulerOptions) -> dict[str, Any]:
