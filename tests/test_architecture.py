@@ -20,6 +20,7 @@ ORDER = [
     ["errors", "progress", "digests", "cache", "colour"],
     ["words"],
     ["core"],
+    ["interop"],
     ["backends", "runs"],
     ["validation", "commands"],
     ["passes"],

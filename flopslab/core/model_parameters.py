@@ -15,6 +15,7 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=LONGEST_TEXT)]
 Name = Annotated[Text, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(gt=0, le=1e6)]  # relative: a sum of them is finite
+SchedulerOptions = Text | list[Text] | dict[Text, bool | int | float | Text]
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,21 @@ class ModelParameters(BaseModel):
     """Share of the steps that are guided, from the first; those after it run without guidance, at
     half the cost."""
 
+    guidance_rescale: float = Field(0.0, ge=0, le=1)
+    """How far guidance is rescaled to the contrast of the image without it, for models of zero
+    terminal signal-to-noise ratio; 0: not at all."""
+
     scheduler: Text = ""
-    """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
-    model's own."""
+    """The sampler: a name of docs/settings.md or of a diffusers scheduler class (ddim, euler_a,
+    DPM++ 2M Karras, ...); empty: the model's own."""
+
+    scheduler_options: SchedulerOptions = ""
+    """Options of the scheduler's class, as a mapping, a list or text of name=value
+    (use_karras_sigmas=true, timestep_spacing=trailing); empty: those of the model."""
+
+    clip_skip: int = Field(1, ge=1)
+    """The layer of CLIP whose output conditions the model, counted from the last; 1: the model's
+    own."""
 
     batch_size: int = Field(0, ge=0, le=MOST_FRAMES)
     """Frames computed together; 0: found once, then kept for the run."""

@@ -173,6 +173,8 @@ def _allowed(schema: dict[str, Any]) -> str:
     if schema["type"] == "array":
         most = f", and at most {schema['maxItems']} of them" if "maxItems" in schema else ""
         return f"a list of one or more, each {_allowed(schema['items'])}{most}"
+    if schema["type"] == "object":
+        return "a mapping of names to values"
     kinds = {"integer": "a whole number", "number": "a number", "null": "none"}
     limits = {
         "minLength": "that is not empty",

@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import load, save
 
 from flopslab.digests import array_digest, json_digest, pixel_digest
+from flopslab.interop import a1111
 from flopslab.runs import filesystem, layout
 from flopslab.runs.provenance import FORMAT, Recipe
 
@@ -35,11 +36,16 @@ class FormatError(ValueError):
 
 
 def encode_frame(image: Image.Image, recipe: Recipe) -> bytes:
-    """The PNG file of an RGB image, its recipe inside."""
+    """The PNG file of an RGB image, its recipe inside.
+
+    A second text chunk has the settings as AUTOMATIC1111 writes them, for other programs. It is
+    derived from the recipe and outside of its seal: to edit it changes nothing.
+    """
     record = {"flopslab": FORMAT, "key": recipe.key, **asdict(recipe)}
     record["seal"] = json_digest(record)  # an edit anywhere in the recipe is noticed
     info = PngInfo()
     info.add_itxt(CHUNK, json.dumps(record, ensure_ascii=False, allow_nan=False))
+    info.add_text(a1111.CHUNK, _describe_settings(recipe))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1, pnginfo=info)
     return buffer.getvalue()
@@ -105,6 +111,14 @@ def move_frame(path: Path, target: Path) -> list[Path]:
     for source, goal in pairs:
         filesystem.move(source, goal)
     return [goal for _, goal in pairs]
+
+
+def _describe_settings(recipe: Recipe) -> str:
+    pixels = recipe.pixels
+    strength = pixels.get("refinement", {}).get("denoising_strength")
+    return a1111.write_parameters(
+        pixels["prompt"], pixels["settings"], pixels["seed"], recipe.model, strength
+    )
 
 
 def _read_record(record: dict[str, Any]) -> Recipe:

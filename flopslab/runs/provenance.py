@@ -43,6 +43,7 @@ class Recipe:
     tokens: int  # of the prompt, as the text encoder counts them
     sources: list[int]  # positions of the frames that pixels["inputs"] are, in the same order
     parameters: dict[str, Any]  # see `RunContext.parameters`
+    study_parameters: dict[str, Any]  # see `RunContext.study_parameters`
     model: str
     device: str
     versions: dict[str, str]
@@ -101,6 +102,11 @@ class RunContext:
     def keeps_latents(self) -> bool:
         """Whether each picture has its latents beside it, for the next pass to read."""
         return METHODS[self.study.method].takes_latents
+
+    @property
+    def study_parameters(self) -> dict[str, Any]:
+        """The study's parameters as they were given, without the place of the run, JSON-ready."""
+        return self.study.model_dump(exclude={"output_dir"})
 
     def parameters(self, pass_number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to this pass, with resolved values.
@@ -162,6 +168,7 @@ class RunContext:
             tokens=frame.tokens,
             sources=[source.position for source in frame.sources],
             parameters=self.parameters(frame.key.pass_number),
+            study_parameters=self.study_parameters,
             **{name: self.settings[name] for name in NOT_PIXELS},
             **times,
         )

@@ -264,7 +264,8 @@ class Store:
     def _adopt(self, key: FrameKey) -> Picture:
         """The picture of another run with the recipe that it has in this one."""
         parameters = self._context.parameters(key.pass_number)
-        recipe = replace(self._recipes[key], parameters=parameters)
+        study = self._context.study_parameters
+        recipe = replace(self._recipes[key], parameters=parameters, study_parameters=study)
         latents = self.latents(key) if self.keeps_latents else None
         return Picture(key, self.image(key), latents, recipe)
 

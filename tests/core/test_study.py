@@ -14,10 +14,10 @@ SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
 SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
-    "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
-    "batch_size", "sequence", "unit", "tier", "offset_ms", "output_dir", "passes",
-    "context_diameter", "frame_interval",
-    "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
+    "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "guidance_rescale",
+    "scheduler", "scheduler_options", "clip_skip", "batch_size", "sequence", "unit", "tier",
+    "offset_ms", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
+    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
     "control", "limit", "reuse_from",
@@ -95,6 +95,9 @@ def test_several_problems_come_in_one_message():
         ("colour_match", "lab", "one of reinhard, histogram"),
         ("detail", -0.1, "at least 0"),
         ("guidance_stop", 0, "above 0"),
+        ("guidance_rescale", 1.1, "at most 1"),
+        ("clip_skip", 0, "at least 1"),
+        ("scheduler_options", 3, "or a mapping of names to values"),
         ("seed_policy", "same", "one of per_pass, fixed"),
         ("image_context_multiplier", -1, "at least 0"),
         ("image_weight", 1.01, "at least 0 and at most 1"),
