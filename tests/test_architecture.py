@@ -19,6 +19,7 @@ ROOT = PACKAGE.parent
 ORDER = [
     ["errors", "progress", "digests"],
     ["words"],
+    ["storage"],
     ["core"],
     ["backends", "runs"],
     ["validation", "commands"],

@@ -32,8 +32,9 @@ from flopslab.experiments.changes import (
 )
 from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
+from flopslab.storage import filesystem
 from flopslab.words.sequence import TimedSequence, read_sequence, read_timed_sequence
 
 __all__ = [

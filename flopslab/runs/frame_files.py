@@ -19,8 +19,9 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import load, save
 
 from flopslab.digests import array_digest, json_digest, pixel_digest
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
 TENSOR = "latents"  # name of the latents file's only tensor

@@ -15,9 +15,10 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
 from flopslab.errors import RunError
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
 from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.storage import filesystem
 
 
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:

@@ -20,8 +20,7 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
-from flopslab.runs import filesystem, layout, links, manifest
-from flopslab.runs.cache import FrameCache
+from flopslab.runs import layout, links, manifest
 from flopslab.runs.frame_files import (
     decode_frame,
     decode_latents,
@@ -32,6 +31,8 @@ from flopslab.runs.frame_files import (
 )
 from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
+from flopslab.storage import filesystem
+from flopslab.storage.cache import FrameCache
 from flopslab.words.sequence import TimedSequence
 
 COPIES = 32  # frames of another run that are written together

@@ -15,7 +15,7 @@ from PIL import Image
 from flopslab.core.windows import FrameKey
 from flopslab.digests import pixel_digest
 from flopslab.errors import FlopslabError, RunError
-from flopslab.runs import filesystem
+from flopslab.storage import filesystem
 from flopslab.viewer import html, images, map_image
 from flopslab.viewer.html import NeighbourView
 from flopslab.viewer.panels import BASE, DIFFERENCE, VARIANT

@@ -15,10 +15,10 @@ from PIL import Image
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.cache import FrameCache
 from flopslab.runs.frame_files import decode_frame
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import RunDirectory, open_run, unreadable_frame
+from flopslab.storage.cache import FrameCache
 from flopslab.viewer.images import shrink
 from flopslab.words.sequence import Word
 

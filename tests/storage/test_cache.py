@@ -6,7 +6,7 @@ from PIL import Image
 
 from flopslab.errors import RunError
 from flopslab.runs import reader
-from flopslab.runs.cache import FrameCache
+from flopslab.storage.cache import FrameCache
 
 
 def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypatch):

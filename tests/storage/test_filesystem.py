@@ -17,8 +17,8 @@ from torn import TEARS, Crash, Disk
 
 from flopslab.core.study import Study
 from flopslab.errors import RunError
-from flopslab.runs import filesystem
 from flopslab.runs.reader import read_frame
+from flopslab.storage import filesystem
 
 
 @pytest.fixture
