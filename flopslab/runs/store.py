@@ -33,6 +33,7 @@ from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
 from flopslab.storage import filesystem
 from flopslab.storage.cache import FrameCache
+from flopslab.storage.lock import Lock
 from flopslab.words.sequence import TimedSequence
 
 COPIES = 32  # frames of another run that are written together
@@ -60,7 +61,7 @@ class Store:
         self.reuse_from = Path(reuse_from) if reuse_from else None
         self.copied: list[FrameKey] = []  # from `reuse_from`
         self.quarantined: list[Path] = []  # where files are now that could not be kept
-        self._lock = filesystem.Lock(self.directory / layout.LOCK)
+        self._lock = Lock(self.directory / layout.LOCK)
         self._recipes: dict[FrameKey, Recipe] = {}  # of the verified pictures
         self._images: FrameCache[Image.Image] = FrameCache()
         self._latents: FrameCache[np.ndarray] = FrameCache()
