@@ -34,6 +34,7 @@ MethodName = Literal["grid", "blend", "latent", "ip_adapter"]
 WeightShape = Literal["flat", "triangle", "gaussian"]
 ColourMatch = Literal["reinhard", "histogram"]
 SeedPolicy = Literal["per_pass", "fixed"]
+ProofKind = Literal["full", "fast"]
 Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
 
 
@@ -131,6 +132,10 @@ class Study(ModelParameters):
 
     limit: Annotated[int, RUN] = Field(0, ge=0)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
+
+    proof: Annotated[ProofKind, RUN] = "full"
+    """How frames of an earlier run are verified: every pixel (full), or by the size, time and inode
+    of files that were verified before (fast), which damage on the disk itself does not change."""
 
     def __init__(self, **parameters: Any) -> None:
         try:

@@ -6,6 +6,7 @@
     <run>/visual-manifest.json             derived from the pictures
     <run>/quarantine/pass2.frame_000025.1.png   what could not be kept
     <run>/.lock                            held by the process that writes
+    <run>/.proof                           a cache, with `proof: fast`
 
 Derived runs lie beside it, each a run directory of its own:
 
@@ -23,6 +24,7 @@ from flopslab.core.windows import FrameKey
 MANIFEST = "visual-manifest.json"
 FINAL = "final"
 LOCK = ".lock"
+PROOF = ".proof"
 INTERVENTION = "intervention.json"  # in the directory of an intervention
 SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
 

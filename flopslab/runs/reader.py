@@ -17,7 +17,7 @@ from flopslab.digests import canonical_json
 from flopslab.errors import RunError
 from flopslab.runs import layout
 from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
-from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.runs.provenance import FORMAT, Recipe, Record
 from flopslab.storage import filesystem
 
 
@@ -37,7 +37,7 @@ def unreadable_frame(path: str | Path, error: Exception) -> RunError:
     return RunError(f"a picture with its recipe from {path}", str(error), hint)
 
 
-def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
+def read_latents(path: str | Path, recipe: Recipe | Record) -> np.ndarray:
     """The latents beside the picture at `path`, float32 [channels, height, width].
 
     RunError if they are not there or not those that the recipe names.

@@ -19,7 +19,7 @@ NAMES = [
     "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
-    "control", "limit",
+    "control", "limit", "proof",
 ]  # fmt: skip
 
 
@@ -170,7 +170,9 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
-    assert set(NAMES) - set(Study.of().pixel_parameters()) == {"output_dir", "limit", "passes"}
+    assert set(NAMES) - set(Study.of().pixel_parameters()) == {
+        "output_dir", "limit", "passes", "proof",
+    }  # fmt: skip
 
 
 def test_a_yaml_file_maps_names_to_values(tmp_path):

@@ -24,7 +24,7 @@ def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypa
 
 
 def test_with_little_memory_frames_come_from_the_disk(paint, undisturbed, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: FrameCache(3 * 8 * 12 * 3))
+    monkeypatch.setattr("flopslab.runs.records.FrameCache", lambda: FrameCache(3 * 8 * 12 * 3))
     assert pixels(paint().directory) == undisturbed
 
 
@@ -40,7 +40,7 @@ def test_the_image_cache_keeps_what_was_used_last():
 
 
 def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: FrameCache(0))
+    monkeypatch.setattr("flopslab.runs.records.FrameCache", lambda: FrameCache(0))
 
     class Meddler(PaintedGenerator):
         def generate(self, requests, strength=1.0):
