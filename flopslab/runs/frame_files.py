@@ -24,6 +24,7 @@ from flopslab.runs.provenance import FORMAT, Recipe
 from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
+HEAD = 2**16  # bytes of a file that hold a recipe of usual length
 TENSOR = "latents"  # name of the latents file's only tensor
 
 
@@ -76,6 +77,19 @@ def decode_recipe(data: bytes) -> Recipe:
         raise
     except Exception as error:
         raise ValueError(f"no recipe of flopslab ({error!r})") from error
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of the picture at `path`, read from the head of its file; see `decode_recipe`."""
+    head = filesystem.read(path, HEAD) or b""
+    try:
+        return decode_recipe(head)
+    except FormatError:
+        raise
+    except ValueError:  # or it is longer
+        if len(head) < HEAD:
+            raise
+        return decode_recipe(filesystem.read(path) or b"")
 
 
 def encode_latents(latents: np.ndarray) -> bytes:

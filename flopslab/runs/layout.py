@@ -59,6 +59,13 @@ def frame_keys(directory: Path) -> list[FrameKey]:
     return sorted(key for key in keys if key is not None)
 
 
+def sample_keys(directory: Path, most: int = 200) -> list[FrameKey]:
+    """The keys of pictures that stand for all: at most so many of each pass, evenly spread."""
+    keys = frame_keys(directory)
+    passes = [list(group) for _, group in itertools.groupby(keys, lambda key: key.pass_number)]
+    return [key for row in passes for key in row[:: -(-len(row) // most)]]
+
+
 def final_frames(directory: Path) -> list[Path]:
     """What stands in a run's final/ under the name of a frame, in order."""
     return sorted((directory / FINAL).glob("frame_*.png"))

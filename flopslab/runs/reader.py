@@ -16,7 +16,13 @@ from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
+from flopslab.runs.frame_files import (
+    FormatError,
+    decode_frame,
+    decode_latents,
+    decode_recipe,
+    read_recipe,
+)
 from flopslab.runs.provenance import FORMAT, Recipe, Record
 from flopslab.storage import filesystem
 
@@ -127,6 +133,7 @@ def finished_run(directory: str | Path) -> RunDirectory:
 def common_parameters(directory: str | Path) -> dict[str, Any]:
     """The parameters that most pictures of a run have, one by one; empty if there are none.
 
+    A sample of each pass answers for a long run.
     RunError if the pictures have a record format that this version does not read.
     """
     counts = Counter(canonical_json(recipe.parameters) for recipe in _recipes(Path(directory)))
@@ -156,11 +163,10 @@ _FORMAT_HINT = (
 
 
 def _recipes(directory: Path) -> Iterator[Recipe]:
-    """The recipes of all pictures that can be read, their pixels not verified."""
-    for key in layout.frame_keys(directory):
-        data = filesystem.read(layout.frame_path(directory, key))
+    """Recipes of pictures that stand for all, their pixels not verified."""
+    for key in layout.sample_keys(directory):
         try:
-            yield decode_recipe(data or b"")
+            yield read_recipe(layout.frame_path(directory, key))
         except FormatError as error:
             expected = f"the run in {directory}"
             raise RunError(expected, f"pictures of {error}", _FORMAT_HINT) from None

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from stat import S_ISREG
 
@@ -38,9 +39,9 @@ class Picture:
     @property
     def key(self) -> str:
         """What verifies it, see `Recipe`."""
-        return self.recipe.key
+        return self.record.key
 
-    @property
+    @cached_property
     def record(self) -> Record:
         """What is remembered of it."""
         return self.recipe.record
