@@ -23,7 +23,13 @@ from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.validation import check_external_frames, check_refinement, warnings_for
+from flopslab.validation import (
+    check_external_frames,
+    check_output_dir,
+    check_refinement,
+    check_space,
+    warnings_for,
+)
 from flopslab.words.sequence import TimedSequence, read_timed_sequence
 
 Latents = Sequence[np.ndarray | None]
@@ -72,6 +78,7 @@ def run(
     """
     sequence = read_timed_sequence(study.sequence)
     words = sequence.words
+    check_output_dir(study, len(words))
     progress = progress or _pass_bars(study, len(words))
     with (
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
@@ -184,6 +191,7 @@ def _prepare(
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)
+    check_space(study, frames, generator.size)
     return generator
 
 

@@ -1,12 +1,14 @@
 """The parameters of the model and its hardware; the types and marks of all parameters."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1)]
+Home = AfterValidator(os.path.expanduser)  # of a path, where it begins with ~
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 
@@ -39,7 +41,7 @@ class ModelParameters(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    model: Name = "tiny"
+    model: Annotated[Name, Home] = "tiny"
     """The diffusion model: tiny (embedded), a directory, or a hub id."""
 
     width: int = Field(0, ge=0, multiple_of=8)

@@ -14,6 +14,7 @@ from flopslab.core.model_parameters import (
     REFINEMENT,
     RUN,
     ActsOn,
+    Home,
     ModelParameters,
     Name,
     Positive,
@@ -45,11 +46,11 @@ class Study(ModelParameters):
     that is not known.
     """
 
-    sequence: Name = "demo"
+    sequence: Annotated[Name, Home] = "demo"
     """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
     words."""
 
-    output_dir: Annotated[Name, RUN] = "output/demo"
+    output_dir: Annotated[Name, Home, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
 
     passes: Annotated[int, RUN] = Field(3, ge=1)
@@ -98,7 +99,7 @@ class Study(ModelParameters):
     """Weight of images against words, all neighbours together, in ip_adapter; the other methods
     have none."""
 
-    ip_adapter: Text = ""
+    ip_adapter: Annotated[Text, Home] = ""
     """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
     hub; empty: the one that comes with the model."""
 

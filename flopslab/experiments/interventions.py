@@ -173,7 +173,8 @@ def _directories(
     parent = layout.interventions_directory(base)
     names = [json_digest([_record(change, words), parameters])[:16] for change in changes]
     paths = directories or [None] * len(changes)
-    return [Path(path or parent / name) for path, name in zip(paths, names, strict=True)]
+    pairs = zip(paths, names, strict=True)
+    return [Path(path or parent / name).expanduser() for path, name in pairs]
 
 
 def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:

@@ -107,7 +107,7 @@ class RunDirectory:
 
 def open_run(directory: str | Path) -> RunDirectory:
     """The run in `directory`, for reading. RunError if there is none."""
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     keys = layout.frame_keys(directory)
     if not keys:
         hint = "give the output_dir of a run"
@@ -136,7 +136,8 @@ def common_parameters(directory: str | Path) -> dict[str, Any]:
     A sample of each pass answers for a long run.
     RunError if the pictures have a record format that this version does not read.
     """
-    counts = Counter(canonical_json(recipe.parameters) for recipe in _recipes(Path(directory)))
+    recipes = _recipes(Path(directory).expanduser())
+    counts = Counter(canonical_json(recipe.parameters) for recipe in recipes)
     votes: dict[str, Counter[bytes]] = {}
     for parameters, count in counts.items():
         for name, value in json.loads(parameters).items():

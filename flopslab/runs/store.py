@@ -49,8 +49,8 @@ class Store:
     """
 
     def __init__(self, directory: str | Path, reuse_from: str | Path | None = None) -> None:
-        self.directory = Path(directory)
-        self.reuse_from = Path(reuse_from) if reuse_from else None
+        self.directory = Path(directory).expanduser()
+        self.reuse_from = Path(reuse_from).expanduser() if reuse_from else None
         self.copied: list[FrameKey] = []  # from `reuse_from`
         self.quarantined: list[Path] = []  # where files are now that could not be kept
         self._lock = Lock(self.directory / layout.LOCK)

@@ -7,15 +7,24 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-CAPACITY = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
+from flopslab.storage.space import available_memory
+
+MOST = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
+SHARE = 1 / 8  # of the memory that is available when a cache is made, if that is less
+OVERHEAD = 1024  # bytes of an entry beside its pixels
 
 Pixels = TypeVar("Pixels", Image.Image, np.ndarray)
 
 
 class FrameCache(Generic[Pixels]):
-    """The images (or latents) used last: as many as fit into `capacity` bytes, one at least."""
+    """The images (or latents) used last: as many as fit into `capacity` bytes, one at least.
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    By default the capacity is a share of the memory that is available.
+    """
+
+    def __init__(self, capacity: int | None = None) -> None:
+        if capacity is None:
+            capacity = min(MOST, int(SHARE * available_memory()))
         self._entries: OrderedDict[Hashable, Pixels] = OrderedDict()
         self._capacity, self._size = capacity, 0
 
@@ -41,5 +50,5 @@ class FrameCache(Generic[Pixels]):
 
 def _bytes(pixels: Image.Image | np.ndarray) -> int:
     if isinstance(pixels, np.ndarray):
-        return pixels.nbytes
-    return pixels.width * pixels.height * len(pixels.getbands())
+        return OVERHEAD + pixels.nbytes
+    return OVERHEAD + pixels.width * pixels.height * len(pixels.getbands())

@@ -42,7 +42,7 @@ class RunSnapshot:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self.directory = Path(directory).expanduser()
         self.keys: tuple[FrameKey, ...] = ()  # of every picture that is there, in order
         self.manifest: dict[str, Any] | None = None  # None until the run is finished
         self.is_complete = False  # whether the manifest names what is there
