@@ -52,13 +52,13 @@ def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:
 
     Raises ValueError for anything else: cut, flipped, edited, or from another program.
     """
-    recipe = decode_recipe(data)
-    try:
-        _check_chunks(data)
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+    with _open(data) as file:
+        recipe = _recipe_of(file)
+        try:
+            _check_chunks(data)
             image = file.convert(file.mode)
-    except Exception as error:  # Pillow raises whatever its parser stumbles over
-        raise ValueError(f"not a whole picture ({error!r})") from error
+        except Exception as error:  # Pillow raises whatever its parser stumbles over
+            raise ValueError(f"not a whole picture ({error!r})") from error
     if pixel_digest(image) != recipe.digest:
         raise ValueError("its pixels are not those that its recipe records")
     return image, recipe
@@ -69,14 +69,8 @@ def decode_recipe(data: bytes) -> Recipe:
 
     Raises ValueError, which is FormatError for a recipe of another version.
     """
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-            record = json.loads(file.info[CHUNK])  # its `text` would decode all pixels
-        return _read_record(record)
-    except FormatError:
-        raise
-    except Exception as error:
-        raise ValueError(f"no recipe of flopslab ({error!r})") from error
+    with _open(data) as file:
+        return _recipe_of(file)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -120,6 +114,22 @@ def move_frame(path: Path, target: Path) -> list[Path]:
     for source, goal in pairs:
         filesystem.move(source, goal)
     return [goal for _, goal in pairs]
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=["PNG"])
+    except Exception as error:
+        raise ValueError(f"no picture ({error!r})") from error
+
+
+def _recipe_of(file: Image.Image) -> Recipe:
+    try:
+        return _read_record(json.loads(file.info[CHUNK]))  # its `text` would decode all pixels
+    except FormatError:
+        raise
+    except Exception as error:
+        raise ValueError(f"no recipe of flopslab ({error!r})") from error
 
 
 def _read_record(record: dict[str, Any]) -> Recipe:

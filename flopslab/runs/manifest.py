@@ -8,6 +8,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from flopslab.core.plan import Frame
@@ -65,12 +66,12 @@ class Entries(list[Any]):
 
 def encode(manifest: Mapping[str, Any]) -> bytes:
     """The manifest's file: JSON in UTF-8, without NaN."""
-    buffer = io.BytesIO()
-    with io.TextIOWrapper(buffer, encoding="utf-8", newline="\n") as file:
-        json.dump(manifest, file, ensure_ascii=False, allow_nan=False, indent=2)
-        file.write("\n")
-        file.flush()
-        return buffer.getvalue()
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
+    tokens, buffer = encoder.iterencode(manifest), io.BytesIO()
+    while part := "".join(islice(tokens, 10_000)):  # all tokens at once would fill memory
+        buffer.write(part.encode())
+    buffer.write(b"\n")
+    return buffer.getvalue()
 
 
 def schema() -> dict[str, Any]:

@@ -26,14 +26,14 @@ class FrameCache(Generic[Pixels]):
         if capacity is None:
             capacity = min(MOST, int(SHARE * available_memory()))
         self._entries: OrderedDict[Hashable, Pixels] = OrderedDict()
-        self._capacity, self._size = capacity, 0
+        self.capacity, self._size = capacity, 0
 
     def put(self, key: Hashable, pixels: Pixels) -> None:
         """Keep it; the least recently used ones are dropped to make room."""
         self.drop(key)
         self._entries[key] = pixels
         self._size += _bytes(pixels)
-        while self._size > self._capacity and len(self._entries) > 1:
+        while self._size > self.capacity and len(self._entries) > 1:
             self.drop(next(iter(self._entries)))
 
     def get(self, key: Hashable) -> Pixels | None:

@@ -6,7 +6,8 @@ from PIL import Image
 
 from flopslab.errors import RunError
 from flopslab.runs import reader
-from flopslab.storage.cache import FrameCache
+from flopslab.storage import cache
+from flopslab.storage.cache import MOST, OVERHEAD, SHARE, FrameCache
 
 
 def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypatch):
@@ -24,19 +25,21 @@ def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypa
 
 
 def test_with_little_memory_frames_come_from_the_disk(paint, undisturbed, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.records.FrameCache", lambda: FrameCache(3 * 8 * 12 * 3))
+    monkeypatch.setattr(
+        "flopslab.runs.records.FrameCache", lambda: FrameCache(3 * (8 * 12 * 3 + OVERHEAD))
+    )
     assert pixels(paint().directory) == undisturbed
 
 
 def test_the_image_cache_keeps_what_was_used_last():
-    cache = FrameCache(2 * 12)
+    entries = FrameCache(2 * (12 + OVERHEAD))
     images = {name: Image.new("RGB", (2, 2), (ord(name), 0, 0)) for name in "abc"}
-    cache.put("a", images["a"])
-    cache.put("b", images["b"])
-    cache.put("b", images["b"])
-    assert cache.get("a") is images["a"]
-    cache.put("c", images["c"])
-    assert [cache.get(name) for name in "abc"] == [images["a"], None, images["c"]]
+    entries.put("a", images["a"])
+    entries.put("b", images["b"])
+    entries.put("b", images["b"])
+    assert entries.get("a") is images["a"]
+    entries.put("c", images["c"])
+    assert [entries.get(name) for name in "abc"] == [images["a"], None, images["c"]]
 
 
 def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, monkeypatch):
@@ -53,3 +56,11 @@ def test_a_frame_that_another_changes_during_the_run_is_noticed(paint, study, mo
 
     with pytest.raises(RunError, match="another picture"):
         paint(Meddler())
+
+
+@pytest.mark.parametrize(("free", "capacity"), [(80 * 2**30, MOST), (2**30, SHARE * 2**30)])
+def test_a_cache_takes_no_more_than_its_share_of_the_memory_that_is_available(
+    monkeypatch, free, capacity
+):
+    monkeypatch.setattr(cache, "available_memory", lambda: free)
+    assert FrameCache().capacity == capacity
