@@ -24,7 +24,13 @@ from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.validation import check_external_frames, check_refinement, warnings_for
+from flopslab.validation import (
+    check_external_frames,
+    check_output_dir,
+    check_refinement,
+    check_space,
+    warnings_for,
+)
 from flopslab.words.sequence import TimedSequence
 
 Latents = Sequence[np.ndarray | None]
@@ -76,6 +82,7 @@ def run(
     """
     sequence = study.read_words()
     words = sequence.words
+    check_output_dir(study, len(words))
     progress = progress or _pass_bars(study, len(words))
     with (
         open_stderr(),
@@ -87,7 +94,7 @@ def run(
         refinement = Refinement(study, store)
         passes, frames = [], []
         for number in range(1, study.passes + 1):
-            start = time.perf_counter()
+            start, frames = time.perf_counter(), []  # one plan at a time: it takes 5 kB a frame
             frames = plan_pass(study, words, number, generator, external_frames)
             if last_only and number < study.passes:
                 store.verify(frames)
@@ -192,6 +199,7 @@ def _prepare(
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)
+    check_space(study, frames, generator.size)
     return generator
 
 

@@ -17,8 +17,9 @@ ROOT = PACKAGE.parent
 
 # From the top down. Those on one line do not know each other.
 ORDER = [
-    ["errors", "progress", "digests", "cache", "colour"],
+    ["errors", "progress", "digests", "colour"],
     ["words"],
+    ["storage"],
     ["core"],
     ["interop"],
     ["backends", "runs"],

@@ -1,9 +1,10 @@
 """The parameters of the model and its hardware; the types and marks of all parameters."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 LONGEST_TEXT = 10_000  # characters; a text encoder reads a few hundred, a path has at most 4,096
 LARGEST_SIDE = 8192  # pixels; Pillow takes a picture of twice as many pixels for an attack
@@ -13,6 +14,7 @@ MOST_GUIDANCE = 1000  # hundreds of times what is used; numbers overflow long be
 
 Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=LONGEST_TEXT)]
 Name = Annotated[Text, Field(min_length=1)]
+Home = AfterValidator(os.path.expanduser)  # of a path, where it begins with ~
 Share = Annotated[float, Field(gt=0, le=1)]
 Weight = Annotated[float, Field(gt=0, le=1e6)]  # relative: a sum of them is finite
 SchedulerOptions = Text | list[Text] | dict[Text, bool | int | float | Text]
@@ -46,7 +48,7 @@ class ModelParameters(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    model: Name = "tiny"
+    model: Annotated[Name, Home] = "tiny"
     """The diffusion model: tiny (embedded), a directory, or a hub id."""
 
     width: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)

@@ -14,6 +14,7 @@ from flopslab.core.model_parameters import (
     REFINEMENT,
     RUN,
     ActsOn,
+    Home,
     ModelParameters,
     Name,
     Share,
@@ -36,6 +37,7 @@ MethodName = Literal["grid", "blend", "latent", "ip_adapter"]
 WeightShape = Literal["flat", "triangle", "gaussian"]
 ColourMatch = Literal["reinhard", "histogram"]
 SeedPolicy = Literal["per_pass", "fixed"]
+ProofKind = Literal["full", "fast"]
 Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
 
 MOST_PASSES = 1000  # a hundred times what changes a picture visibly; each is planned beforehand
@@ -50,7 +52,7 @@ class Study(ModelParameters):
     that is not known.
     """
 
-    sequence: Name = "demo"
+    sequence: Annotated[Name, Home] = "demo"
     """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
     words."""
 
@@ -64,7 +66,7 @@ class Study(ModelParameters):
     offset_ms: Annotated[int, RUN] = Field(0, ge=-LONGEST_MS, le=LONGEST_MS)
     """Milliseconds to add to every time of the sequence."""
 
-    output_dir: Annotated[Name, RUN] = "output/demo"
+    output_dir: Annotated[Name, Home, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
 
     passes: Annotated[int, RUN] = Field(3, ge=1, le=MOST_PASSES)
@@ -114,7 +116,7 @@ class Study(ModelParameters):
     """Weight of images against words, all neighbours together, in ip_adapter; the other methods
     have none."""
 
-    ip_adapter: Text = ""
+    ip_adapter: Annotated[Text, Home] = ""
     """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
     hub; empty: the one that comes with the model."""
 
@@ -149,9 +151,13 @@ class Study(ModelParameters):
     limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
 
-    reuse_from: Annotated[Text, RUN] = ""
+    reuse_from: Annotated[Text, Home, RUN] = ""
     """The directory of another run; frames there that are also this run's, such as the same first
     pass under another method, are copied. Empty: none."""
+
+    proof: Annotated[ProofKind, RUN] = "full"
+    """How frames of an earlier run are verified: every pixel (full), or by the size, time and inode
+    of files that were verified before (fast), which damage on the disk itself does not change."""
 
     def __init__(self, **parameters: Any) -> None:
         try:

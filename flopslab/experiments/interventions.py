@@ -32,8 +32,9 @@ from flopslab.experiments.changes import (
 )
 from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
+from flopslab.storage import filesystem
 from flopslab.words.sequence import TimedSequence
 
 __all__ = [
@@ -169,7 +170,8 @@ def _directories(
     parent = layout.interventions_directory(base)
     names = [json_digest([_record(change, words), parameters])[:16] for change in changes]
     paths = directories or [None] * len(changes)
-    return [Path(path or parent / name) for path, name in zip(paths, names, strict=True)]
+    pairs = zip(paths, names, strict=True)
+    return [Path(path or parent / name).expanduser() for path, name in pairs]
 
 
 def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:

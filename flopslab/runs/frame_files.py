@@ -20,10 +20,12 @@ from safetensors.numpy import load, save
 
 from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.interop import a1111
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
+HEAD = 2**16  # bytes of a file that hold a recipe of usual length
 TENSOR = "latents"  # name of the latents file's only tensor
 
 
@@ -56,13 +58,13 @@ def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:
 
     Raises ValueError for anything else: cut, flipped, edited, or from another program.
     """
-    recipe = decode_recipe(data)
-    try:
-        _check_chunks(data)
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+    with _open(data) as file:
+        recipe = _recipe_of(file)
+        try:
+            _check_chunks(data)
             image = file.convert(file.mode)
-    except Exception as error:  # Pillow raises whatever its parser stumbles over
-        raise ValueError(f"not a whole picture ({error!r})") from error
+        except Exception as error:  # Pillow raises whatever its parser stumbles over
+            raise ValueError(f"not a whole picture ({error!r})") from error
     if pixel_digest(image) != recipe.digest:
         raise ValueError("its pixels are not those that its recipe records")
     return image, recipe
@@ -73,14 +75,21 @@ def decode_recipe(data: bytes) -> Recipe:
 
     Raises ValueError, which is FormatError for a recipe of another version.
     """
+    with _open(data) as file:
+        return _recipe_of(file)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of the picture at `path`, read from the head of its file; see `decode_recipe`."""
+    head = filesystem.read(path, HEAD) or b""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-            record = json.loads(file.info[CHUNK])  # its `text` would decode all pixels
-        return _read_record(record)
+        return decode_recipe(head)
     except FormatError:
         raise
-    except Exception as error:
-        raise ValueError(f"no recipe of flopslab ({error!r})") from error
+    except ValueError:  # or it is longer
+        if len(head) < HEAD:
+            raise
+        return decode_recipe(filesystem.read(path) or b"")
 
 
 def encode_latents(latents: np.ndarray) -> bytes:
@@ -119,6 +128,22 @@ def _describe_settings(recipe: Recipe) -> str:
     return a1111.write_parameters(
         pixels["prompt"], pixels["settings"], pixels["seed"], recipe.model, strength
     )
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=["PNG"])
+    except Exception as error:
+        raise ValueError(f"no picture ({error!r})") from error
+
+
+def _recipe_of(file: Image.Image) -> Recipe:
+    try:
+        return _read_record(json.loads(file.info[CHUNK]))  # its `text` would decode all pixels
+    except FormatError:
+        raise
+    except Exception as error:
+        raise ValueError(f"no recipe of flopslab ({error!r})") from error
 
 
 def _read_record(record: dict[str, Any]) -> Recipe:

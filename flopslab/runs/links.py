@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
+from flopslab.storage import filesystem
 
 
 def link_final(

@@ -15,9 +15,16 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
 from flopslab.errors import RunError
-from flopslab.runs import filesystem, layout
-from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
-from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.runs import layout
+from flopslab.runs.frame_files import (
+    FormatError,
+    decode_frame,
+    decode_latents,
+    decode_recipe,
+    read_recipe,
+)
+from flopslab.runs.provenance import FORMAT, Recipe, Record
+from flopslab.storage import filesystem
 
 
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
@@ -36,7 +43,7 @@ def unreadable_frame(path: str | Path, error: Exception) -> RunError:
     return RunError(f"a picture with its recipe from {path}", str(error), hint)
 
 
-def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
+def read_latents(path: str | Path, recipe: Recipe | Record) -> np.ndarray:
     """The latents beside the picture at `path`, float32 [channels, height, width].
 
     RunError if they are not there or not those that the recipe names.
@@ -100,7 +107,7 @@ class RunDirectory:
 
 def open_run(directory: str | Path) -> RunDirectory:
     """The run in `directory`, for reading. RunError if there is none."""
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     keys = layout.frame_keys(directory)
     if not keys:
         hint = "give the output_dir of a run"
@@ -126,9 +133,11 @@ def finished_run(directory: str | Path) -> RunDirectory:
 def common_parameters(directory: str | Path) -> dict[str, Any]:
     """The parameters that most pictures of a run have, one by one; empty if there are none.
 
+    A sample of each pass answers for a long run.
     RunError if the pictures have a record format that this version does not read.
     """
-    counts = Counter(canonical_json(recipe.parameters) for recipe in _recipes(Path(directory)))
+    recipes = _recipes(Path(directory).expanduser())
+    counts = Counter(canonical_json(recipe.parameters) for recipe in recipes)
     votes: dict[str, Counter[bytes]] = {}
     for parameters, count in counts.items():
         for name, value in json.loads(parameters).items():
@@ -155,11 +164,10 @@ _FORMAT_HINT = (
 
 
 def _recipes(directory: Path) -> Iterator[Recipe]:
-    """The recipes of all pictures that can be read, their pixels not verified."""
-    for key in layout.frame_keys(directory):
-        data = filesystem.read(layout.frame_path(directory, key))
+    """Recipes of pictures that stand for all, their pixels not verified."""
+    for key in layout.sample_keys(directory):
         try:
-            yield decode_recipe(data or b"")
+            yield read_recipe(layout.frame_path(directory, key))
         except FormatError as error:
             expected = f"the run in {directory}"
             raise RunError(expected, f"pictures of {error}", _FORMAT_HINT) from None

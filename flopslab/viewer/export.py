@@ -15,7 +15,7 @@ from PIL import Image
 from flopslab.core.windows import FrameKey
 from flopslab.digests import pixel_digest
 from flopslab.errors import FlopslabError, RunError
-from flopslab.runs import filesystem
+from flopslab.storage import filesystem
 from flopslab.viewer import html, images, map_image
 from flopslab.viewer.html import NeighbourView
 from flopslab.viewer.panels import BASE, DIFFERENCE, VARIANT
@@ -43,7 +43,7 @@ def export_html(
     runs = {BASE: RunSnapshot(directory)} | ({VARIANT: RunSnapshot(against)} if against else {})
     if not runs[BASE].keys:
         raise RunError(f"the run in {directory}", "no frames", "give the output_dir of a run")
-    page, path = _page(runs, side, most_megabytes * 1e6), Path(path)
+    page, path = _page(runs, side, most_megabytes * 1e6), Path(path).expanduser()
     with filesystem.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from flopslab.cache import FrameCache
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
 from flopslab.runs.frame_files import decode_frame
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import RunDirectory, open_run, unreadable_frame
+from flopslab.storage.cache import FrameCache
 from flopslab.viewer.images import shrink
 from flopslab.words.sequence import Word
 
@@ -42,7 +42,7 @@ class RunSnapshot:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self.directory = Path(directory).expanduser()
         self.keys: tuple[FrameKey, ...] = ()  # of every picture that is there, in order
         self.manifest: dict[str, Any] | None = None  # None until the run is finished
         self.is_complete = False  # whether the manifest names what is there
