@@ -21,6 +21,7 @@ from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
 from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
+from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import check_external_frames, check_refinement, warnings_for
@@ -38,6 +39,14 @@ class Pass:
     kept: int  # verified in the directory
     copied: int  # from another run
     seconds: float
+    quarantine: tuple[QuarantineEntry, ...] = ()  # what stood in the place of its frames
+
+    def __str__(self) -> str:
+        """`pass 2: 34 made, 62 kept, 3 set aside (2 damaged, 1 outdated) in quarantine/`."""
+        counts = {"made": self.made, "kept": self.kept, "copied": self.copied}
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        parts += filter(None, [describe_entries(self.quarantine)])
+        return f"pass {self.number}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,13 @@ class Run:
     study: Study
     directory: Path
     passes: tuple[Pass, ...]
-    quarantined: tuple[Path, ...]  # where files are now that could not be kept
+    quarantine: tuple[QuarantineEntry, ...]  # what could not be kept, why, and where it is now
     manifest: Path
+
+    @property
+    def quarantined(self) -> tuple[Path, ...]:
+        """Where the files are now that could not be kept."""
+        return tuple(path for entry in self.quarantine for path in entry.paths)
 
 
 def run(
@@ -97,7 +111,7 @@ def run(
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, missing, time.perf_counter() - start))
         manifest = store.finish(frames)
-    return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
+    return Run(study, store.directory, tuple(passes), tuple(store.quarantine.entries), manifest)
 
 
 def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
@@ -213,7 +227,8 @@ def _summary(
     number = frames[0].key.pass_number
     copied = sum(key.pass_number == number for key in store.copied)
     kept = len(frames) - len(missing) - copied
-    return Pass(number, len(missing), kept, copied, seconds)
+    entries = store.quarantine.entries_of(number)
+    return Pass(number, len(missing), kept, copied, seconds, entries)
 
 
 def _pass_bars(study: Study, length: int) -> PassBars:

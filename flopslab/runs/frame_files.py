@@ -9,9 +9,10 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_origin
 
 import numpy as np
 from PIL import Image
@@ -78,6 +79,15 @@ def decode_recipe(data: bytes) -> Recipe:
         raise ValueError(f"no recipe of flopslab ({error!r})") from error
 
 
+def is_foreign(data: bytes) -> bool:
+    """Whether it is a picture of another program: whole at its head, and without a recipe."""
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            return CHUNK not in file.info
+    except Exception:  # Pillow raises whatever its parser stumbles over
+        return False
+
+
 def encode_latents(latents: np.ndarray) -> bytes:
     """The safetensors file of the latents."""
     return save({TENSOR: np.ascontiguousarray(latents)})
@@ -115,7 +125,30 @@ def _read_record(record: dict[str, Any]) -> Recipe:
     if seal != json_digest(record):
         raise ValueError("edited")
     del record["flopslab"], record["key"]
-    return Recipe(**record)
+    recipe = Recipe(**record)
+    _check_types(recipe)
+    return recipe
+
+
+def _type(kind: Any) -> Any:
+    """What `isinstance` takes for an annotation."""
+    return kind if isinstance(kind, UnionType) else get_origin(kind) or kind
+
+
+_TYPES = {field.name: _type(field.type) for field in fields(Recipe)}
+_TYPES["generation_time_s"] = (int, float)
+
+
+def _check_types(recipe: Recipe) -> None:
+    """Raise for values that no run writes: the seal is a checksum, which anybody can forge."""
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(recipe, name), kind):
+            raise ValueError(f"{name} = {getattr(recipe, name)!r}")
+    sources = [entry.source for entry in recipe.inputs]
+    if not all(isinstance(number, int) for number in [*sources, *recipe.word_window]):
+        raise ValueError("positions that are no numbers")
+    if not (isinstance(recipe.pixels["seed"], int) and dict(recipe.pixels["prompt"])):
+        raise ValueError("no seed or no prompt")
 
 
 def _check_chunks(data: bytes) -> None:

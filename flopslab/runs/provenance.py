@@ -7,9 +7,9 @@ times, the rest of the run) stands beside it, outside the key.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -88,6 +88,68 @@ class Recipe:
 Recipes = Mapping[FrameKey, Recipe]
 
 
+class InputFrame(Protocol):
+    """What counts of a frame that others are made from: a recipe has it."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def latents(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that determines pixels, as it is needed and as a recipe has it."""
+
+    field: str
+    expected: Any
+    actual: Any
+
+    def __str__(self) -> str:
+        return f"{self.field}: {brief(self.actual)}, needed {brief(self.expected)}"
+
+
+def differences(expected: Mapping[str, Any], actual: Mapping[str, Any]) -> list[Difference]:
+    """How two values of `RunContext.pixels` differ, field by field; empty if the keys are equal.
+
+    Nested fields are written `settings.steps`. Where the same places of the image window show other
+    pictures, the field is `input at +2`, and so on.
+    """
+    changes = []
+    for name in sorted({*expected, *actual}):
+        one, other = expected.get(name), actual.get(name)
+        if one == other:
+            continue
+        if isinstance(one, dict) and isinstance(other, dict):
+            changes += [replace(c, field=f"{name}.{c.field}") for c in differences(one, other)]
+        elif name == "inputs" and one and other and _places(one) == _places(other):
+            pairs = zip(one, other, strict=True)
+            changes += [_input_change(*pair) for pair in pairs if pair[0] != pair[1]]
+        elif name == "inputs":
+            changes.append(Difference("input places", _places(one), _places(other)))
+        else:
+            changes.append(Difference(name, one, other))
+    return changes
+
+
+def brief(value: Any) -> str:
+    """A value for people: digests are cut to what tells them apart."""
+    if isinstance(value, str) and len(value) == 64:
+        return value[:12]
+    return "none" if value is None else repr(value)
+
+
+def _places(inputs: Any) -> list[tuple[int, float]]:
+    """(offset, weight) of each input."""
+    return [(entry["offset"], entry["weight"]) for entry in inputs or []]
+
+
+def _input_change(expected: dict[str, Any], actual: dict[str, Any]) -> Difference:
+    name = "digest" if expected["digest"] != actual["digest"] else "latents"
+    place = f"input at {expected['offset']:+d}"
+    return Difference(place, expected.get(name), actual.get(name))
+
+
 @dataclass(frozen=True)
 class RunContext:
     """What all frames of a run have in common, and the recipes that follow from it."""
@@ -116,7 +178,7 @@ class RunContext:
         }
         return values if pass_number == 1 else values | self._refinement()
 
-    def pixels(self, frame: Frame, recipes: Recipes) -> dict[str, Any]:
+    def pixels(self, frame: Frame, recipes: Mapping[FrameKey, InputFrame]) -> dict[str, Any]:
         """What determines the frame's pixels; `recipes`: of the frames that it may look at."""
         part: dict[str, Any] = {
             "algorithm": ALGORITHM,
@@ -146,7 +208,7 @@ class RunContext:
         frame: Frame,
         image: Image.Image,
         latents: np.ndarray | None,
-        recipes: Recipes,
+        recipes: Mapping[FrameKey, InputFrame],
         **times: Any,
     ) -> Recipe:
         """The recipe of the frame's picture; `times`: generation_time_s and created."""
@@ -166,7 +228,7 @@ class RunContext:
             **times,
         )
 
-    def _digests(self, recipe: Recipe) -> dict[str, Any]:
+    def _digests(self, recipe: InputFrame) -> dict[str, Any]:
         """The digests of an input frame: its pixels', and its latents' if they count."""
         latents = {"latents": recipe.latents} if self.keeps_latents else {}
         return {"digest": recipe.digest} | latents

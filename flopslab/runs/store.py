@@ -7,8 +7,6 @@ The pictures are the database: final/ and the manifest can be rebuilt from them 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,15 +19,16 @@ from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.runs import layout, links, manifest
+from flopslab.runs.forecast import check_identity
 from flopslab.runs.frame_files import (
     decode_frame,
     decode_latents,
     encode_frame,
     encode_latents,
     is_occupied,
-    move_frame,
 )
 from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.quarantine import Quarantine, diagnose
 from flopslab.runs.reader import common_parameters, read_frame, read_latents
 from flopslab.storage import filesystem
 from flopslab.storage.cache import FrameCache
@@ -59,12 +58,13 @@ class Store:
         self.directory = Path(directory)
         self.reuse_from = Path(reuse_from) if reuse_from else None
         self.copied: list[FrameKey] = []  # from `reuse_from`
-        self.quarantined: list[Path] = []  # where files are now that could not be kept
+        self.quarantine = Quarantine(self.directory, self._announce)
         self._lock = filesystem.Lock(self.directory / layout.LOCK)
         self._recipes: dict[FrameKey, Recipe] = {}  # of the verified pictures
         self._images: FrameCache[Image.Image] = FrameCache()
         self._latents: FrameCache[np.ndarray] = FrameCache()
         self._bound: RunContext | None = None
+        self._announced = False  # whether the manifest says that the run is at work
 
     def __enter__(self) -> Self:
         with filesystem.explained(self.directory):
@@ -75,12 +75,6 @@ class Store:
     def __exit__(self, *error: object) -> None:
         self._bound = None
         self._lock.release()
-
-    @cached_property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that most of the pictures there have; empty in a new run."""
-        with filesystem.explained(self.directory):
-            return common_parameters(self.directory)
 
     def bind(
         self,
@@ -99,15 +93,8 @@ class Store:
             hint = "give the output_dir of a run, or leave reuse_from out"
             raise RunError(f"a run to reuse in {self.reuse_from}", "no pictures", hint)
         context = RunContext(study, settings, sequence, external_frames or {})
-        expected, actual = context.parameters(), self.parameters
-        differences = [name for name in actual if actual[name] != expected.get(name)]
-        if differences:
-            raise RunError(
-                f"the run directory {self.directory} with {_listed(expected, differences)}",
-                f"frames made with {_listed(actual, differences)}; they stay as they are",
-                "use the parameters that are there (the same words, model and kind of device "
-                "among them), or choose another output_dir",
-            )
+        with filesystem.explained(self.directory):
+            check_identity(self.directory, context)
         self._bound = context
 
     def find_missing(self, frames: Sequence[Frame]) -> list[Frame]:
@@ -181,10 +168,22 @@ class Store:
         data = manifest.encode(manifest.build(self._context, frames, self._recipes))
         with filesystem.explained(self.directory):
             pictures = [layout.frame_path(self.directory, frame.key) for frame in frames]
-            links.link_final(self.directory, pictures, self._quarantine)
-            if filesystem.read(path) != data:
+            linked = links.is_linked(self.directory, pictures)
+            if not linked or filesystem.read(path) != data:
+                self._announce()
+                links.link_final(self.directory, pictures, self._quarantine_link)
                 filesystem.replace({path: data})
         return path
+
+    def _announce(self) -> None:
+        """Before the first change the manifest says that the run is at work."""
+        if not self._announced:
+            path = self.directory / layout.MANIFEST
+            data = manifest.encode(manifest.announce(self._context))
+            filesystem.make_directory(self.directory / layout.FINAL)
+            if filesystem.read(path) != data:
+                filesystem.replace({path: data})
+            self._announced = True
 
     @property
     def _context(self) -> RunContext:
@@ -202,11 +201,14 @@ class Store:
     def _keep(self, frame: Frame) -> bool:
         """Whether the frame is verified now: where it stands, or from quarantine/."""
         path = layout.frame_path(self.directory, frame.key)
+        if not path.parent.is_dir():
+            self._announce()
         filesystem.make_directory(path.parent)
         if self._verify(frame, path):
             return True
         if is_occupied(path):
-            self._quarantine(path)
+            expected = self._context.pixels(frame, self._recipes)
+            self.quarantine.put(path, *diagnose(filesystem.read(path), expected))
         return self._take_back(frame, path)
 
     def _verify(self, frame: Frame, path: Path) -> bool:
@@ -233,17 +235,14 @@ class Store:
             return None
         return decode_latents(filesystem.read(layout.latents_path(path)), recipe.latents)
 
-    def _quarantine(self, path: Path) -> None:
-        names = layout.quarantine_paths(self.directory, path)
-        target = next(name for name in names if not is_occupied(name))
-        filesystem.make_directory(target.parent)
-        self.quarantined += move_frame(path, target)
+    def _quarantine_link(self, path: Path) -> None:
+        self.quarantine.put(path, "foreign", "not a link of this run")
 
     def _take_back(self, frame: Frame, path: Path) -> bool:
         """Whether the frame was in quarantine, where another `limit` may have put it."""
-        for candidate in takewhile(is_occupied, layout.quarantine_paths(self.directory, path)):
+        for candidate in self.quarantine.candidates(path):
             if self._verify(frame, candidate):
-                move_frame(candidate, path)
+                self.quarantine.take_back(candidate, path)
                 return True
         return False
 
@@ -272,6 +271,7 @@ class Store:
                 files[layout.latents_path(path)] = encode_latents(picture.latents)
             files[path] = encode_frame(picture.image, picture.recipe)
         with filesystem.explained(self.directory):
+            self._announce()
             filesystem.replace(files)
         for picture in pictures:
             self._remember(picture)
@@ -285,12 +285,3 @@ class Store:
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
     return RunError(f"the store of {directory}, ready for use", actual, hint)
-
-
-def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """`name = value` for each name; digests cut to what tells them apart."""
-    pairs = ((name, values.get(name)) for name in names)
-    return ", ".join(
-        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else repr(value)}"
-        for name, value in pairs
-    )
