@@ -13,9 +13,9 @@ from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.runs import layout
 from flopslab.runs.frame_files import decode_frame, decode_latents
-from flopslab.runs.provenance import Difference, Recipe, RunContext, brief, differences
+from flopslab.runs.provenance import Difference, Digests, Recipe, RunContext, brief, differences
 from flopslab.runs.reader import common_parameters, read_manifest
-from flopslab.runs.verification import Digests, read_recipe
+from flopslab.runs.verification import read_recipe
 from flopslab.storage import filesystem
 
 UNKNOWN = "not known without the model"

@@ -144,8 +144,9 @@ def _check_types(recipe: Recipe) -> None:
     for name, kind in _TYPES.items():
         if not isinstance(getattr(recipe, name), kind):
             raise ValueError(f"{name} = {getattr(recipe, name)!r}")
-    sources = [entry.source for entry in recipe.inputs]
-    if not all(isinstance(number, int) for number in [*sources, *recipe.word_window]):
+    positions = [source.position for source, _ in recipe.needs]
+    positions += [entry.source for entry in recipe.inputs] + recipe.word_window
+    if not all(isinstance(position, int) for position in positions):
         raise ValueError("positions that are no numbers")
     if not (isinstance(recipe.pixels["seed"], int) and dict(recipe.pixels["prompt"])):
         raise ValueError("no seed or no prompt")

@@ -9,7 +9,7 @@ times, the rest of the run) stands beside it, outside the key.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -26,6 +26,13 @@ FORMAT = 3  # of the record
 ALGORITHM = 1  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
+
+
+class Digests(NamedTuple):
+    """What counts of a frame for those made from it: its pixels', and its latents' if kept."""
+
+    digest: str
+    latents: str | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,17 @@ class Recipe:
             Input(self.position + entry["offset"], source, entry["weight"])
             for entry, source in zip(entries, self.sources, strict=True)
         )
+
+    @property
+    def needs(self) -> list[tuple[FrameKey, Digests]]:
+        """The frames that this one was made from, and the digests that they had then."""
+        keys = [FrameKey(self.pass_number - 1, position) for position in self.sources]
+        entries = list(self.pixels.get("inputs", []))
+        if anchor := self.pixels.get("anchor"):
+            keys.append(FrameKey(1, self.position))
+            entries.append(anchor)
+        digests = [Digests(entry["digest"], entry.get("latents")) for entry in entries]
+        return list(zip(keys, digests, strict=True))
 
     @property
     def study(self) -> Study:

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from flopslab.commands import describe_positions
 from flopslab.core.windows import FrameKey
 from flopslab.runs import layout, links
 from flopslab.runs.frame_files import FormatError, decode_recipe
-from flopslab.runs.provenance import Recipe
+from flopslab.runs.provenance import Digests, Recipe
 from flopslab.storage import filesystem
 
 _HEAD = 2**16  # bytes, in which a recipe ends as a rule
@@ -32,13 +32,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
-
-
-class Digests(NamedTuple):
-    """Of a frame: its pixels' and its latents', if it keeps them."""
-
-    digest: str
-    latents: str | None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -119,22 +112,12 @@ def _contradiction(
         return "not the seed that the manifest names"
     if recipe.pixels["settings"] != manifest["settings"]:
         return "not the settings that the manifest names"
-    for source, expected in _sources(recipe):
+    for source, expected in recipe.needs:
         present = digests.get(source)
         if present and expected not in (present, Digests(present.digest, None)):
             where = f"position {source.position} in pass {source.pass_number}"
             return f"made from another picture than the one now at {where}"
     return ""
-
-
-def _sources(recipe: Recipe) -> Iterator[tuple[FrameKey, Digests]]:
-    """The frames that one was made from, and the digests that they had."""
-    entries = zip(recipe.sources, recipe.pixels.get("inputs", []), strict=True)
-    for position, entry in entries:
-        key = FrameKey(recipe.pass_number - 1, position)
-        yield key, Digests(entry["digest"], entry.get("latents"))
-    if anchor := recipe.pixels.get("anchor"):
-        yield FrameKey(1, recipe.position), Digests(anchor["digest"], anchor.get("latents"))
 
 
 def _final_faults(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fault]:
