@@ -10,10 +10,15 @@ import typer
 
 from flopslab import __version__
 from flopslab.cli.film import film
+from flopslab.cli.notebooks import notebooks
+from flopslab.cli.runs import runs
+from flopslab.cli.status import status
+from flopslab.cli.verify import verify
+from flopslab.cli.why import why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
-COMMANDS = (film, words)
+COMMANDS = (film, notebooks, runs, status, verify, why, words)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

@@ -112,12 +112,27 @@ def _contradiction(
         return "not the seed that the manifest names"
     if recipe.pixels["settings"] != manifest["settings"]:
         return "not the settings that the manifest names"
+    if key.pass_number == manifest["final_pass"] and (name := _edited(recipe, frame, manifest)):
+        return f"not the {name} that the manifest names"
     for source, expected in recipe.needs:
         present = digests.get(source)
         if present and expected not in (present, Digests(present.digest, None)):
             where = f"position {source.position} in pass {source.pass_number}"
             return f"made from another picture than the one now at {where}"
     return ""
+
+
+def _edited(recipe: Recipe, frame: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """The first field of a frame in the manifest that its recipe contradicts; empty if none."""
+    expected = {
+        "center_word": manifest["sequence"][recipe.position - 1]["word"],
+        "context_words": recipe.prompt_words,
+        "prompt": recipe.prompt,
+        "tokens": recipe.tokens,
+        "image_file": layout.frame_name(recipe.position),
+        "generation_time_s": recipe.generation_time_s,
+    }
+    return next((name for name, value in expected.items() if frame[name] != value), "")
 
 
 def _final_faults(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Fault]:
