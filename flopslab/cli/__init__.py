@@ -14,7 +14,7 @@ from flopslab.cli.notebooks import notebooks
 from flopslab.cli.runs import runs
 from flopslab.cli.status import status
 from flopslab.cli.verify import verify
-from flopslab.cli.why import why
+from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with `--json` it goes to stdout as {"error": text}.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = join_pairs(arguments) if arguments[:1] == ["why"] else arguments
     with warnings.catch_warnings():
         warnings.showwarning = _print_warning
         try:

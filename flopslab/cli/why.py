@@ -1,5 +1,6 @@
 """`flopslab why`: why a frame would be made again."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def why(
     pass_number: Annotated[int, typer.Argument(metavar="PASS", min=1)],
     position: Annotated[int, typer.Argument(metavar="POSITION", min=1)],
     parameter: Annotated[
-        list[tuple[str, str]] | None,
+        list[str] | None,
         typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A changed parameter."),
     ] = None,
     file: Annotated[
@@ -28,9 +29,23 @@ def why(
 ) -> None:
     """The field that differs, the input frame that changed, or the damage; no model is loaded."""
     parameters = read_parameters(file) if file else {}
-    parameters |= {name: _value(name, text) for name, text in parameter or []}
+    pairs = (text.partition("=") for text in parameter or [])
+    parameters |= {name: _value(name, text) for name, _, text in pairs}
     explanation = explain_frame(run, FrameKey(pass_number, position), parameters)
     print_result(explanation.as_json, str(explanation), as_json)
+
+
+def join_pairs(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `-p NAME VALUE`, as papermill writes it, as the `-p NAME=VALUE` of typer.
+
+    typer has no option that is repeated and takes two values.
+    """
+    joined, rest = [], list(arguments)
+    while rest:
+        joined.append(rest.pop(0))
+        if joined[-1] in ("-p", "--parameter") and len(rest) > 1 and "=" not in rest[0]:
+            joined.append(f"{rest.pop(0)}={rest.pop(0)}")
+    return joined
 
 
 def _value(name: str, text: str) -> object:
