@@ -10,6 +10,7 @@ from typing import Any
 from flopslab.errors import RunError
 from flopslab.reports.state import run_state
 from flopslab.runs import layout
+from flopslab.runs.frame_files import FormatError
 from flopslab.runs.reader import common_parameters, read_manifest
 
 
@@ -71,7 +72,14 @@ def format_table(rows: Sequence[RunRow], folder: str | Path) -> str:
 
 
 def _row(directory: Path) -> RunRow:
-    state = run_state(directory)
+    try:
+        state = run_state(directory)
+    except RunError as error:
+        if not isinstance(error.__cause__, FormatError):
+            raise
+        keys = layout.frame_keys(directory)
+        passes = len({key.pass_number for key in keys})
+        return RunRow(directory, "other format", len(keys), passes, _date(directory), {})
     parameters: dict[str, Any] = {}
     with suppress(RunError):
         parameters = read_manifest(directory)["parameters"]

@@ -15,6 +15,7 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.runs import layout
+from flopslab.runs.frame_files import FormatError
 from flopslab.runs.manifest import RUNNING
 from flopslab.runs.reader import finished_run, read_manifest, recorded_study
 from flopslab.runs.verification import read_recipe
@@ -86,6 +87,8 @@ def run_state(directory: str | Path) -> RunState:
     try:
         manifest = finished_run(directory).manifest
     except RunError as error:
+        if isinstance(error.__cause__, FormatError):
+            raise
         problem = error.actual
     with suppress(RunError):
         manifest = manifest or read_manifest(directory)

@@ -112,7 +112,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or "flopslab" not in manifest:
         raise RunError(expected, "a file that no run has written", hint)
     if manifest["flopslab"] != FORMAT:
-        raise RunError(expected, str(FormatError(manifest["flopslab"])), _FORMAT_HINT)
+        error = FormatError(manifest["flopslab"])
+        raise RunError(expected, str(error), _FORMAT_HINT) from error
     if manifest.get("status") not in (RUNNING, COMPLETE):
         raise RunError(expected, f"status {manifest.get('status')!r}", hint)
     return manifest
@@ -222,6 +223,6 @@ def _recipes(directory: Path) -> Iterator[Recipe]:
             yield decode_recipe(data or b"")
         except FormatError as error:
             hint = f"{_FORMAT_HINT}; another output_dir makes all {len(keys)} frames again"
-            raise RunError(f"the run in {directory}", f"pictures of {error}", hint) from None
+            raise RunError(f"the run in {directory}", f"pictures of {error}", hint) from error
         except ValueError:  # without a recipe it says nothing about the run
             continue

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ class Trial:
         return Study.of(**fixed, **limits | parameters)
 
 
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch):
+    """Frames hold times; without them two crashes can leave the same bytes."""
+
+    class Noon(datetime):
+        @classmethod
+        def now(cls, zone):
+            return cls(2030, 1, 1, 12, tzinfo=zone)
+
+    monkeypatch.setattr("flopslab.runs.store.datetime", Noon)
+    monkeypatch.setattr("time.perf_counter", lambda: 0.0)
+
+
 def _crash() -> None:
     raise Crash
 
@@ -141,16 +155,16 @@ def check(trial: Trial) -> bool:
 def outcomes(trial: Trial, tears: Callable[[int], Iterator[tuple[str, bool]]]) -> list[bool]:
     """Whether the directory was complete, crash by crash, over every operation."""
     complete, at, crashed = [], 0, trial.directory.with_name("crashed")
+    known: dict[str, bool] = {}  # by the bytes that the crash left
     while disk := trial.crash(at):
         shutil.rmtree(crashed, ignore_errors=True)
         if trial.directory.exists():
             trial.directory.rename(crashed)
-        known: dict[str, bool] = {}
         for tear, undo in tears(at):
             trial.reset(crashed)
             disk.power_off(TEARS[tear], undo)
             fingerprint = repr({name: entry[0] for name, entry in files(trial.directory).items()})
-            if fingerprint not in known:  # the tear made no difference: the same bytes
+            if fingerprint not in known:  # the same bytes have the same future
                 known[fingerprint] = check(trial)
             complete.append(known[fingerprint])
         at += 1
