@@ -199,6 +199,15 @@ def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
     assert files(directory) == before and generator.calls == 0
 
 
+def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
+    directory = paint(passes=1).directory
+    (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
+    before = files(directory)
+    with pytest.raises(RunError, match="1 of 12 frames of pass 1"):
+        paint(last_only=True)
+    assert files(directory) == before
+
+
 def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):
     paint(passes=1)
     run = paint(last_only=True)
