@@ -22,6 +22,7 @@ from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
 from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
+from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import (
@@ -45,10 +46,14 @@ class Pass:
     kept: int  # verified in the directory
     copied: int  # from another run
     seconds: float
+    quarantine: tuple[QuarantineEntry, ...] = ()  # what stood in the place of its frames
 
     def __str__(self) -> str:
-        copied = f", {self.copied} copied" if self.copied else ""
-        return f"pass {self.number}: {self.made} made, {self.kept} kept{copied}"
+        """`pass 2: 34 made, 62 kept, 3 set aside (2 damaged, 1 outdated) in quarantine/`."""
+        counts = {"made": self.made, "kept": self.kept, "copied": self.copied}
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        parts += filter(None, [describe_entries(self.quarantine)])
+        return f"pass {self.number}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -58,8 +63,13 @@ class Run:
     study: Study
     directory: Path
     passes: tuple[Pass, ...]
-    quarantined: tuple[Path, ...]  # where files are now that could not be kept
+    quarantine: tuple[QuarantineEntry, ...]  # what could not be kept, why, and where it is now
     manifest: Path
+
+    @property
+    def quarantined(self) -> tuple[Path, ...]:
+        """Where the files are now that could not be kept."""
+        return tuple(path for entry in self.quarantine for path in entry.paths)
 
 
 def run(
@@ -112,7 +122,7 @@ def run(
             passes.append(_summary(store, frames, missing, time.perf_counter() - start))
             progress.end(str(passes[-1]))
         manifest = store.finish(frames)
-    return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
+    return Run(study, store.directory, tuple(passes), tuple(store.quarantine.entries), manifest)
 
 
 def compose(refinement: Refinement, batch: Sequence[Frame]) -> list[Context]:
@@ -229,7 +239,8 @@ def _summary(
     number = frames[0].key.pass_number
     copied = sum(key.pass_number == number for key in store.copied)
     kept = len(frames) - len(missing) - copied
-    return Pass(number, len(missing), kept, copied, seconds)
+    entries = store.quarantine.entries_of(number)
+    return Pass(number, len(missing), kept, copied, seconds, entries)
 
 
 def _pass_bars(study: Study, length: int) -> PassBars:

@@ -270,7 +270,7 @@ def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path, model):
         "output_dir": str(tmp_path / "run"),
         "passes": 1,
     }
-    for number, line in enumerate(["pass 1: 1 made, 0 kept", "pass 1: 0 made, 1 kept"]):
+    for number, line in enumerate(["pass 1: 1 made", "pass 1: 1 kept"]):
         copy = tmp_path / f"out{number}.ipynb"
         papermill.execute_notebook(RUN, copy, names, progress_bar=False)
         assert text_of(copy).count(line) == 2  # the bar's last state, and the result

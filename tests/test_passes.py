@@ -167,9 +167,9 @@ def test_progress_hears_of_every_pass_and_frame(study):
 
 LINES = [
     "pass 1/2: 0/12 frames",
-    "pass 1: 12 made, 0 kept, in 00:00",
+    "pass 1: 12 made, in 00:00",
     "pass 2/2: 0/12 frames",
-    "pass 2: 12 made, 0 kept, in 00:00",
+    "pass 2: 12 made, in 00:00",
 ]
 
 
@@ -262,6 +262,15 @@ def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
     assert "-p passes 1" in caught.value.hint
     assert f"-p output_dir {directory}" in caught.value.hint
     assert files(directory) == before and generator.calls == 0
+
+
+def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
+    directory = paint(passes=1).directory
+    (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
+    before = files(directory)
+    with pytest.raises(RunError, match="1 of 12 frames of pass 1"):
+        paint(last_only=True)
+    assert files(directory) == before
 
 
 def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):

@@ -33,7 +33,7 @@ from flopslab.experiments.changes import (
 from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
 from flopslab.runs import layout
-from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
+from flopslab.runs.reader import RunDirectory, common_parameters, finished_run, frozen_batch_size
 from flopslab.storage import filesystem
 from flopslab.words.sequence import TimedSequence
 
@@ -150,7 +150,8 @@ def _intervene(
     study = study.with_sequence(directory / layout.SEQUENCE)
     run(study, generator, progress, external_frames=pictures)
     frames = Windowing(study, len(words)).positions
-    computed = {number: _count_own(base, directory, number, frames) for number in cone}
+    before, after = finished_run(base), finished_run(directory)
+    computed = {number: _count_own(before, after, number, frames) for number in cone}
     reused = {number: len(frames) - count for number, count in computed.items()}
     return Intervention(change, base, directory, computed, reused, cone)
 
@@ -174,9 +175,8 @@ def _directories(
     return [Path(path or parent / name).expanduser() for path, name in pairs]
 
 
-def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:
+def _count_own(before: RunDirectory, after: RunDirectory, pass_number: int, frames: range) -> int:
     """How many pictures of a pass are not the base run's."""
-    before, after = open_run(base), open_run(directory)
     keys = [FrameKey(pass_number, position) for position in frames]
     return sum(before.recipe(key).key != after.recipe(key).key for key in keys)
 
@@ -201,9 +201,9 @@ def _write_record(directory: Path, record: dict[str, Any], sequence: TimedSequen
 
 
 def _is_complete(study: Study) -> bool:
-    """Whether the study's directory has the manifest of the finished run."""
+    """Whether the study's directory holds the finished run."""
     try:
-        parameters = open_run(study.output_dir).manifest["parameters"]
+        parameters = finished_run(study.output_dir).manifest["parameters"]
     except RunError:
         return False
     return parameters == study.model_dump(exclude={"output_dir", "reuse_from"}, mode="json")

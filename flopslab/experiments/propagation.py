@@ -35,7 +35,7 @@ from flopslab.experiments.summary import Estimate, inside_outside_front, transpo
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
-from flopslab.runs.reader import open_run
+from flopslab.runs.reader import finished_run
 from flopslab.words.sequence import Word
 
 Item = TypeVar("Item")
@@ -208,7 +208,8 @@ class Experiment:
     def last_pass_similarity(self, directory: str | Path, embedder: Embedder) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
         keys = [FrameKey(self.study.passes, p) for p in self.windowing.positions]
-        images = [open_run(directory).image(key) for key in keys]
+        run = finished_run(directory)
+        images = [run.image(key) for key in keys]
         return centre_similarity(word_similarity(images, self.words, embedder))
 
     def _variant(self, control: str, seed: int) -> Study:

@@ -9,9 +9,10 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_origin
 
 import numpy as np
 from PIL import Image
@@ -92,6 +93,15 @@ def read_recipe(path: Path) -> Recipe:
         return decode_recipe(filesystem.read(path) or b"")
 
 
+def is_foreign(data: bytes) -> bool:
+    """Whether it is a picture of another program: whole at its head, and without a recipe."""
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            return CHUNK not in file.info
+    except Exception:  # Pillow raises whatever its parser stumbles over
+        return False
+
+
 def encode_latents(latents: np.ndarray) -> bytes:
     """The safetensors file of the latents."""
     return save({TENSOR: np.ascontiguousarray(latents)})
@@ -153,7 +163,31 @@ def _read_record(record: dict[str, Any]) -> Recipe:
     if seal != json_digest(record):
         raise ValueError("edited")
     del record["flopslab"], record["key"]
-    return Recipe(**record)
+    recipe = Recipe(**record)
+    _check_types(recipe)
+    return recipe
+
+
+def _type(kind: Any) -> Any:
+    """What `isinstance` takes for an annotation."""
+    return kind if isinstance(kind, UnionType) else get_origin(kind) or kind
+
+
+_TYPES = {field.name: _type(field.type) for field in fields(Recipe)}
+_TYPES["generation_time_s"] = (int, float)
+
+
+def _check_types(recipe: Recipe) -> None:
+    """Raise for values that no run writes: the seal is a checksum, which anybody can forge."""
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(recipe, name), kind):
+            raise ValueError(f"{name} = {getattr(recipe, name)!r}")
+    positions = [source.position for source, _ in recipe.needs]
+    positions += [entry.source for entry in recipe.inputs] + recipe.word_window
+    if not all(isinstance(position, int) for position in positions):
+        raise ValueError("positions that are no numbers")
+    if not (isinstance(recipe.pixels["seed"], int) and dict(recipe.pixels["prompt"])):
+        raise ValueError("no seed or no prompt")
 
 
 def _check_chunks(data: bytes) -> None:

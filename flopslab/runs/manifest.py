@@ -1,7 +1,8 @@
 """visual-manifest.json: what a video assembler reads, and what makes any frame again.
 
 Everything in it comes from the study, the sequence and the pictures' recipes, so that it can be
-written again, byte for byte, at any time.
+written again, byte for byte, at any time. Its `status` is `running` from before a run's first
+change until everything that it names is in place: then it is written again, as `complete`.
 """
 
 import io
@@ -17,6 +18,8 @@ from flopslab.digests import canonical_json
 from flopslab.runs import layout
 from flopslab.runs.provenance import FORMAT, Record, Records, RunContext, pixel_settings
 
+RUNNING, COMPLETE = "running", "complete"  # values of `status`
+
 
 def build(context: RunContext, frames: Sequence[Frame], records: Records) -> dict[str, Any]:
     """The manifest of a complete run; `frames`: those of the last pass."""
@@ -27,8 +30,6 @@ def build(context: RunContext, frames: Sequence[Frame], records: Records) -> dic
     return {
         "frames": Entries(_frame, frames, *by_pass.values()),
         "total_frames": len(frames),
-        "total_duration_ms": context.sequence.total_duration_ms,
-        "inter_word_silence_ms": context.sequence.inter_word_silence_ms,
         "context_diameter": study.context_diameter,
         "frame_interval": study.frame_interval,
         "prompt_style": study.prompt_style,
@@ -45,12 +46,13 @@ def build(context: RunContext, frames: Sequence[Frame], records: Records) -> dic
         "final_pass": study.passes,
         "pass_directories": [layout.pass_name(number) for number in passes],
         "created": max(record.created for record in everything),
-        "flopslab": FORMAT,
-        "parameters": study.model_dump(exclude={"output_dir", "reuse_from"}),
-        "settings": pixel_settings(context.settings),
         "made_by": _makers(everything),
-        "sequence": [word.entry for word in context.sequence.words],
-    }
+    } | _plan(context, COMPLETE)
+
+
+def announce(context: RunContext) -> dict[str, Any]:
+    """The manifest of a run at work: what it is to be, and nothing about frames."""
+    return _plan(context, RUNNING)
 
 
 class Entries(list[Any]):
@@ -77,6 +79,19 @@ def encode(manifest: Mapping[str, Any]) -> bytes:
 def schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the manifest."""
     return json.loads(files("flopslab.runs").joinpath("visual-manifest.schema.json").read_bytes())
+
+
+def _plan(context: RunContext, status: str) -> dict[str, Any]:
+    """What is known before the first frame."""
+    return {
+        "status": status,
+        "flopslab": FORMAT,
+        "parameters": context.study.model_dump(exclude={"output_dir", "reuse_from"}),
+        "settings": pixel_settings(context.settings),
+        "total_duration_ms": context.sequence.total_duration_ms,
+        "inter_word_silence_ms": context.sequence.inter_word_silence_ms,
+        "sequence": [word.entry for word in context.sequence.words],
+    }
 
 
 def _frame(frame: Frame, records: Sequence[Record]) -> dict[str, Any]:

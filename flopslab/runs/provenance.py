@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -24,7 +24,7 @@ from flopslab.core.windows import FrameKey
 from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
-FORMAT = 3  # of the record
+FORMAT = 4  # of the record
 ALGORITHM = 2  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
@@ -57,6 +57,13 @@ class Record:
 
 
 Records = Mapping[FrameKey, Record]
+
+
+class Digests(NamedTuple):
+    """What counts of a frame for those made from it: its pixels', and its latents' if kept."""
+
+    digest: str
+    latents: str | None
 
 
 @dataclass(frozen=True)
@@ -125,10 +132,30 @@ class Recipe:
         )
 
     @property
+    def needs(self) -> list[tuple[FrameKey, Digests]]:
+        """The frames that this one was made from, and the digests that they had then."""
+        keys = [FrameKey(self.pass_number - 1, position) for position in self.sources]
+        entries = list(self.pixels.get("inputs", []))
+        if anchor := self.pixels.get("anchor"):
+            keys.append(FrameKey(1, self.position))
+            entries.append(anchor)
+        digests = [Digests(entry["digest"], entry.get("latents")) for entry in entries]
+        return list(zip(keys, digests, strict=True))
+
+    @property
     def study(self) -> Study:
         """A study that refines as this frame was refined; all else has its default."""
         names = [name for name in refinement_names() if name in self.parameters]
         return Study(**{name: self.parameters[name] for name in names})
+
+
+class InputFrame(Protocol):
+    """What counts of a frame that others are made from: a recipe has it."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def latents(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -164,7 +191,7 @@ class RunContext:
         }
         return values if pass_number == 1 else values | self._refinement()
 
-    def pixels(self, frame: Frame, records: Records) -> dict[str, Any]:
+    def pixels(self, frame: Frame, records: Mapping[FrameKey, InputFrame]) -> dict[str, Any]:
         """What determines the frame's pixels; `records`: of the frames that it may look at."""
         part: dict[str, Any] = {
             "algorithm": ALGORITHM,
@@ -194,7 +221,7 @@ class RunContext:
         frame: Frame,
         image: Image.Image,
         latents: np.ndarray | None,
-        records: Records,
+        records: Mapping[FrameKey, InputFrame],
         **times: Any,
     ) -> Recipe:
         """The recipe of the frame's picture; `times`: generation_time_s and created."""
@@ -215,7 +242,7 @@ class RunContext:
             **times,
         )
 
-    def _digests(self, record: Record) -> dict[str, Any]:
+    def _digests(self, record: InputFrame) -> dict[str, Any]:
         """The digests of an input frame: its pixels', and its latents' if they count."""
         latents = {"latents": record.latents} if self.keeps_latents else {}
         return {"digest": record.digest} | latents

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,9 @@ from PIL import Image
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
-from flopslab.errors import RunError
+from flopslab.errors import ParameterError, RunError
 from flopslab.runs import layout
+from flopslab.runs.checks.verification import describe_faults, find_faults
 from flopslab.runs.frame_files import (
     FormatError,
     decode_frame,
@@ -23,6 +24,7 @@ from flopslab.runs.frame_files import (
     decode_recipe,
     read_recipe,
 )
+from flopslab.runs.manifest import COMPLETE, RUNNING
 from flopslab.runs.provenance import FORMAT, Recipe, Record
 from flopslab.storage import filesystem
 
@@ -91,18 +93,49 @@ class RunDirectory:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest; RunError if the run is not finished, or has another record format."""
-        expected = f"the manifest of {self.directory}"
-        hint = "run the study to its end: the manifest is written last"
-        try:
-            manifest = json.loads((self.directory / layout.MANIFEST).read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(expected, str(error), hint) from error
-        if not isinstance(manifest, dict) or "flopslab" not in manifest:
-            raise RunError(expected, "a file that no run has written", hint)
-        if manifest["flopslab"] != FORMAT:
-            raise RunError(expected, str(FormatError(manifest["flopslab"])), _FORMAT_HINT)
+        """The manifest, not held against the frames.
+
+        RunError if the run is not finished, or has another record format.
+        """
+        manifest = read_manifest(self.directory)
+        if manifest["status"] != COMPLETE:
+            raise _unfinished(self.directory)
         return manifest
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run, whether it is complete or running.
+
+    RunError if there is none, or one that no run of this version has written.
+    """
+    expected = f"the manifest of {directory}"
+    hint = "run the study again: frames that are whole are kept, and the manifest is written last"
+    try:
+        manifest = json.loads((directory / layout.MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(expected, reason, hint) from error
+    if not isinstance(manifest, dict) or "flopslab" not in manifest:
+        raise RunError(expected, "a file that no run has written", hint)
+    if manifest["flopslab"] != FORMAT:
+        error = FormatError(manifest["flopslab"])
+        raise RunError(expected, str(error), _FORMAT_HINT) from error
+    if manifest.get("status") not in (RUNNING, COMPLETE):
+        raise RunError(expected, f"status {manifest.get('status')!r}", hint)
+    return manifest
+
+
+def recorded_study(directory: Path, manifest: Mapping[str, Any]) -> Study:
+    """The study of a run by its manifest, with the directory where it lies now.
+
+    RunError for a manifest that was edited.
+    """
+    try:
+        parameters = manifest["parameters"] | {"output_dir": str(directory)}
+        return Study.from_mapping(parameters, f"parameters from the manifest of {directory}")
+    except (ParameterError, KeyError, TypeError) as error:
+        hint = "run the study again: the manifest is written anew"
+        raise RunError(f"the manifest of {directory}", f"edited ({error})", hint) from error
 
 
 def open_run(directory: str | Path) -> RunDirectory:
@@ -121,13 +154,39 @@ def finished_run(directory: str | Path) -> RunDirectory:
     """The run in `directory` as its manifest describes it, for reading.
 
     Frames of a longer run or of further passes that lie there have no part in it. RunError if
-    there is no run, or it is not finished.
+    there is no run, it is not finished, or its manifest is not true of what lies there.
     """
     run = open_run(directory)
+    check_manifest(run.directory, run.manifest)
     passes = tuple(range(1, run.manifest["final_pass"] + 1))
     positions = tuple(frame["position"] for frame in run.manifest["frames"])
     keys = tuple(FrameKey(number, position) for number in passes for position in positions)
     return replace(run, passes=passes, positions=positions, frames=keys)
+
+
+def check_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """RunError, which says what does not fit, if a manifest is not true of what lies there.
+
+    This is the check that every reader of a finished run makes. It reads recipes, not pixels.
+    """
+    expected = f"the run in {directory} as its manifest describes it"
+    try:
+        faults = list(find_faults(directory, manifest))
+        text = describe_faults(faults, manifest["frame_interval"])
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        faults, text = [error], f"a manifest that was edited ({error!r})"
+    if faults and read_manifest(directory) != manifest:
+        raise _unfinished(directory)  # a run has begun in the meantime
+    if faults:
+        hint = "run the study again, which makes again what does not fit; "
+        hint += f"`flopslab verify {directory}` lists it all"
+        raise RunError(expected, text, hint)
+
+
+def _unfinished(directory: Path) -> RunError:
+    hint = "wait for it, or run the study again: it goes on from there"
+    actual = "a run that is being made, or was interrupted"
+    return RunError(f"a finished run in {directory}", actual, hint)
 
 
 def common_parameters(directory: str | Path) -> dict[str, Any]:
@@ -169,7 +228,8 @@ def _recipes(directory: Path) -> Iterator[Recipe]:
         try:
             yield read_recipe(layout.frame_path(directory, key))
         except FormatError as error:
-            expected = f"the run in {directory}"
-            raise RunError(expected, f"pictures of {error}", _FORMAT_HINT) from None
+            count = len(layout.frame_keys(directory))
+            hint = f"{_FORMAT_HINT}; another output_dir makes all {count} frames again"
+            raise RunError(f"the run in {directory}", f"pictures of {error}", hint) from error
         except ValueError:  # without a recipe it says nothing about the run
             continue

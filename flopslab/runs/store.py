@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,20 +15,21 @@ import numpy as np
 from PIL import Image
 
 from flopslab.core.plan import Frame
-from flopslab.core.study import Study, refinement_names
+from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.runs import layout, links, manifest
+from flopslab.runs.checks.forecast import check_identity
 from flopslab.runs.frame_files import (
     decode_frame,
     decode_latents,
     encode_frame,
     encode_latents,
     is_occupied,
-    move_frame,
 )
-from flopslab.runs.provenance import ADAPTER, Recipe, RunContext
+from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.quarantine import Quarantine, diagnose
 from flopslab.runs.reader import common_parameters
 from flopslab.runs.records import Evidence, Picture, Proof, VerifiedPictures
 from flopslab.storage import filesystem
@@ -52,10 +51,11 @@ class Store:
         self.directory = Path(directory).expanduser()
         self.reuse_from = Path(reuse_from).expanduser() if reuse_from else None
         self.copied: list[FrameKey] = []  # from `reuse_from`
-        self.quarantined: list[Path] = []  # where files are now that could not be kept
+        self.quarantine = Quarantine(self.directory, self._announce)
         self._lock = Lock(self.directory / layout.LOCK)
         self._verified = VerifiedPictures(self.directory)
         self._bound: RunContext | None = None
+        self._announced = False  # whether the manifest says that the run is at work
 
     def __enter__(self) -> Self:
         with filesystem.explained(self.directory):
@@ -71,12 +71,6 @@ class Store:
                     self._verified.proof.save()
         finally:
             self._lock.release()
-
-    @cached_property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that most of the pictures there have; empty in a new run."""
-        with filesystem.explained(self.directory):
-            return common_parameters(self.directory)
 
     def bind(
         self,
@@ -95,20 +89,8 @@ class Store:
             hint = "give the output_dir of a run, or leave reuse_from out"
             raise RunError(f"a run to reuse in {self.reuse_from}", "no pictures", hint)
         context = RunContext(study, settings, sequence, external_frames or {})
-        expected, actual = context.parameters(), self.parameters
-        differences = [name for name in actual if actual[name] != expected.get(name)]
-        if differences:
-            hint = (
-                "use the parameters that are there (the same words, model and kind of device "
-                "among them), or choose another output_dir"
-            )
-            if set(differences) <= {*refinement_names(), ADAPTER}:
-                hint += f"; with reuse_from = {str(self.directory)!r} it keeps the first pass"
-            raise RunError(
-                f"the run directory {self.directory} with {_listed(expected, differences)}",
-                f"frames made with {_listed(actual, differences)}; they stay as they are",
-                hint,
-            )
+        with filesystem.explained(self.directory):
+            check_identity(self.directory, context)
         self._bound = context
         self._verified.proof = Proof(self.directory) if study.proof == "fast" else None
 
@@ -120,6 +102,8 @@ class Store:
         """
         with filesystem.explained(self.directory):
             for directory in {layout.frame_path(self.directory, f.key).parent for f in frames}:
+                if not directory.is_dir():
+                    self._announce()
                 filesystem.make_directory(directory)
             pairs = self._examine(frames, self.directory)
             missing = [frame for frame, evidence in pairs if not self._keep(frame, evidence)]
@@ -174,10 +158,22 @@ class Store:
         data = manifest.encode(manifest.build(self._context, frames, self._verified))
         with filesystem.explained(self.directory):
             pictures = [layout.frame_path(self.directory, frame.key) for frame in frames]
-            links.link_final(self.directory, pictures, self._quarantine)
-            if filesystem.read(path) != data:
+            linked = links.is_linked(self.directory, pictures)
+            if not linked or filesystem.read(path) != data:
+                self._announce()
+                links.link_final(self.directory, pictures, self._quarantine_link)
                 filesystem.replace({path: data})
         return path
+
+    def _announce(self) -> None:
+        """Before the first change the manifest says that the run is at work."""
+        if not self._announced:
+            path = self.directory / layout.MANIFEST
+            data = manifest.encode(manifest.announce(self._context))
+            filesystem.make_directory(self.directory / layout.FINAL)
+            if filesystem.read(path) != data:
+                filesystem.replace({path: data})
+            self._announced = True
 
     @property
     def _context(self) -> RunContext:
@@ -233,20 +229,18 @@ class Store:
         if self._accept(frame, evidence, path):
             return True
         if is_occupied(path):
-            self._quarantine(path)
+            expected = self._context.pixels(frame, self._verified)
+            self.quarantine.put(path, *diagnose(filesystem.read(path), expected))
         return self._take_back(frame, path)
 
-    def _quarantine(self, path: Path) -> None:
-        names = layout.quarantine_paths(self.directory, path)
-        target = next(name for name in names if not is_occupied(name))
-        filesystem.make_directory(target.parent)
-        self.quarantined += move_frame(path, target)
+    def _quarantine_link(self, path: Path) -> None:
+        self.quarantine.put(path, "foreign", "not a link of this run")
 
     def _take_back(self, frame: Frame, path: Path) -> bool:
         """Whether the frame was in quarantine, where another `limit` may have put it."""
-        for candidate in takewhile(is_occupied, layout.quarantine_paths(self.directory, path)):
+        for candidate in self.quarantine.candidates(path):
             if self._accept(frame, self._read(frame, candidate), candidate):
-                move_frame(candidate, path)
+                self.quarantine.take_back(candidate, path)
                 return True
         return False
 
@@ -277,6 +271,7 @@ class Store:
                 files[layout.latents_path(path)] = encode_latents(picture.latents)
             files[path] = encode_frame(picture.image, picture.recipe)
         with filesystem.explained(self.directory):
+            self._announce()
             filesystem.replace(files)
         for picture in pictures:
             path = layout.frame_path(self.directory, picture.frame)
@@ -285,12 +280,3 @@ class Store:
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
     return RunError(f"the store of {directory}, ready for use", actual, hint)
-
-
-def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """`name = value` for each name; digests cut to what tells them apart."""
-    pairs = ((name, values.get(name)) for name in names)
-    return ", ".join(
-        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else repr(value)}"
-        for name, value in pairs
-    )

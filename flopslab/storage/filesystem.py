@@ -107,6 +107,16 @@ def read_bytes(path: Path, most: int = -1) -> bytes:
         return file.read(most)
 
 
+def read_ends(path: Path, head: int, tail: int) -> tuple[bytes, bytes]:
+    """The first and last bytes of a regular file, at most so many; OSError for anything else."""
+    if not S_ISREG(path.lstat().st_mode) or path.parent.is_symlink():
+        raise OSError(errno.EINVAL, "No regular file of the run", str(path))
+    with path.open("rb") as file:
+        start = file.read(head)
+        file.seek(-min(tail, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return start, file.read(tail)
+
+
 def create(path: Path, data: bytes) -> None:
     """Write a new file, all of it, down to the disk."""
     with open(path, "xb") as file:

@@ -17,7 +17,7 @@ from flopslab.experiments import influence, interventions
 from flopslab.experiments.interventions import Replace
 from flopslab.passes import run
 from flopslab.progress import NullProgress
-from flopslab.runs.inspection import inspect_frame
+from flopslab.reports.inspection import inspect_frame
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import read_sequence
 

@@ -12,8 +12,8 @@ from flopslab.core.study import Study
 from flopslab.errors import RunError
 from flopslab.interop.a1111 import CHUNK, read_parameters, write_parameters
 from flopslab.interop.samplers import find_sampler
+from flopslab.reports.inspection import study_of_picture
 from flopslab.runs.frame_files import decode_frame
-from flopslab.runs.inspection import study_of_picture
 
 SETTINGS = {
     "steps": 20,

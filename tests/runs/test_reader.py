@@ -36,7 +36,7 @@ def test_open_run_reads_a_run_that_is_not_finished(paint, study):
         paint(Stopping())
     found = open_run(study.output_dir)
     assert found.positions == (1, 2, 3, 4)
-    with pytest.raises(RunError, match="manifest"):
+    with pytest.raises(RunError, match="being made, or was interrupted"):
         _ = found.manifest
 
 

@@ -327,7 +327,7 @@ def test_a_file_that_another_program_has_open_for_a_moment_is_waited_for(tmp_pat
 
 def test_a_file_that_stays_open_is_named_with_what_to_do(paint, tmp_path, monkeypatch):
     files = OpenFiles(10**6, monkeypatch)
-    with pytest.raises(RunError, match=r"frame_000001\.png") as caught:
+    with pytest.raises(RunError, match=r"\.visual-manifest\.json") as caught:
         paint()
     assert "close every program" in caught.value.hint and sum(files.pauses) < 1
 

@@ -45,11 +45,16 @@ class Inspection:
 def inspect_frame(study: Study, position: int, pass_number: int = 0) -> Inspection:
     """What made the frame at `position` in this pass (0: the study's last) of a study's run.
 
-    Needs no model. RunError if the frame, or one that it looked at, is not there.
+    Needs no model. RunError if the frame is not there, or one that it looked at is not there any
+    more as it was then.
     """
     run = open_run(study.output_dir)
     key = FrameKey(pass_number or study.passes, position)
     _, recipe = run.frame(key)
+    for source, digests in recipe.needs:
+        if run.recipe(source).digest != digests.digest:
+            expected = f"the picture that {run.path(key)} was made from in {run.path(source)}"
+            raise RunError(expected, "another one", "run the study again: it makes the frame again")
     return Inspection(
         key=key,
         words=tuple((text, weight) for text, weight in recipe.pixels["prompt"]),
