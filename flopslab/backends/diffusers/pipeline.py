@@ -55,20 +55,25 @@ class DiffusersGenerator:
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        directory = loading.find(study.model)
         device = best_device()
-        pipes = loading.load(directory, device, DTYPES[device.type])
+        dtype, additions = DTYPES[device.type], loading.Additions.of(study)
+        directory = loading.find(study.model, dtype)
+        pipes = loading.load(directory, device, dtype, additions)
         for pipe in pipes:
             pipe.scheduler = make_scheduler(study.scheduler, pipe.scheduler)
         recommendations = loading.read_recommendations(directory)
         settings = resolve_settings(study, pipes[0], recommendations, batch_size)
-        settings |= {"model_digest": loading.digest(directory)}
+        settings |= {"model_digest": loading.digest(directory, additions)}
+        settings |= additions.settings()
         _require_unet(study, pipes[0])
-        if not METHODS[study.method].weighs_images:
-            return cls(*pipes, settings)
-        files = ip_adapter.find(study.ip_adapter, directory)
-        settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
-        return cls(*pipes, settings, ip_adapter.load(files, pipes))
+        adapter = None
+        if METHODS[study.method].weighs_images:
+            files = ip_adapter.find(study.ip_adapter, directory)
+            settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
+            adapter = ip_adapter.load(files, pipes)
+        generator = cls(*pipes, settings, adapter)
+        loading.try_out(generator, study)
+        return generator
 
     @property
     def size(self) -> tuple[int, int]:
