@@ -32,6 +32,10 @@ from flopslab.core.prompts import BASIC_COLOURS, Prompt
 from flopslab.core.study import Study, step_count
 from flopslab.errors import ModelError, ParameterError
 
+# Frames of exactly the size that is asked for, and prompts as they are: whether diffusers would
+# rewrite them depends on the packages that are installed.
+CALL_OPTIONS = {"use_resolution_binning": False, "clean_caption": False}
+
 
 class DiffusersGenerator:
     """A `Generator` (see there) that runs a diffusers text-to-image pipeline.
@@ -65,7 +69,7 @@ class DiffusersGenerator:
         settings = resolve_settings(study, pipes[0], recommendations, batch_size)
         settings |= {"model_digest": loading.digest(directory, additions)}
         settings |= additions.settings()
-        _require_unet(study, pipes[0])
+        _require_abilities(study, pipes)
         adapter = None
         if METHODS[study.method].weighs_images:
             files = ip_adapter.find(study.ip_adapter, directory)
@@ -109,7 +113,7 @@ class DiffusersGenerator:
         return [image for image, _ in frames_in_order], [latents for _, latents in frames_in_order]
 
     def decode(self, latents: np.ndarray) -> Image.Image:
-        """The image of latents [4, height / scale, width / scale], to look at."""
+        """The image of latents [channels, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
         batch = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
         shift = vae.config.get("shift_factor") or 0
@@ -157,7 +161,7 @@ class DiffusersGenerator:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
-        arguments = conditioning | cutoff.arguments(pipe)
+        arguments = conditioning | cutoff.arguments(pipe) | CALL_OPTIONS
         names = inspect.signature(pipe.__call__).parameters
         pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
             **start,
@@ -211,13 +215,14 @@ class DiffusersGenerator:
         return start | {name: value for name, value in size.items() if name in names}
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, 4, height / scale, width / scale] of RGB images, without noise.
+        """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.
 
-        diffusers would encode one by one. It takes only latents of 4 channels; for a VAE with
-        others, or with a normalisation of its own, it gets the images.
+        diffusers would encode one by one. A pipeline that takes no latents, or whose VAE has a
+        normalisation of its own, gets the images.
         """
         pipe, vae = self._image_to_image, self._image_to_image.vae
-        if vae.config.latent_channels != 4 or vae.config.get("latents_mean") is not None:
+        takes_latents = loading.takes_latents((self._text_to_image, pipe))
+        if not takes_latents or vae.config.get("latents_mean") is not None:
             return images
         pixels = pipe.image_processor.preprocess(images).to(vae.device, vae.dtype)
         output = vae.encode(pixels)
@@ -231,15 +236,17 @@ def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _require_unet(study: Study, pipe: DiffusionPipeline) -> None:
-    """ParameterError if the study asks for what only a UNet on latents of 4 channels can do."""
-    method = METHODS[study.method]
+def _require_abilities(study: Study, pipes: Sequence[DiffusionPipeline]) -> None:
+    """ParameterError if the study asks for what only a UNet, or unpacked latents, can do."""
+    method, pipe = METHODS[study.method], pipes[0]
+    has_unet = hasattr(pipe, "unet")
     needs = {
-        f"method {study.method}": method.takes_latents or method.weighs_images,
-        f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1,
+        f"method {study.method}": (method.takes_latents and not loading.takes_latents(pipes))
+        or (method.weighs_images and not has_unet),
+        f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1 and not has_unet,
     }
-    features = " and ".join(name for name, needs_unet in needs.items() if needs_unet)
-    if features and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
+    features = " and ".join(name for name, is_missing in needs.items() if is_missing)
+    if features:
         actual = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
         hint = f"use Stable Diffusion 1.5, 2 or XL, or leave out {features}"
         raise ParameterError(features, actual, hint)

@@ -8,7 +8,7 @@ from flopslab.backends.diffusers.loading.digests import digest as _digest
 from flopslab.backends.diffusers.loading.directory import find, read_recommendations
 from flopslab.backends.diffusers.loading.files import list_files
 from flopslab.backends.diffusers.loading.libraries import first_line, quiet_libraries
-from flopslab.backends.diffusers.loading.pipelines import load
+from flopslab.backends.diffusers.loading.pipelines import load, takes_latents
 from flopslab.backends.diffusers.loading.trial import try_out
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "load",
     "quiet_libraries",
     "read_recommendations",
+    "takes_latents",
     "try_out",
 ]
 

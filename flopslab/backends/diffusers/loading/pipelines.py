@@ -1,7 +1,7 @@
 """A model's pipelines, loaded from the listed files, complete and finite."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,17 @@ def load(
         for name in {"unet", "vae"} & text_to_image.components.keys():
             getattr(text_to_image, name).to(memory_format=torch.channels_last)
     return pipes
+
+
+def takes_latents(pipes: Sequence[DiffusionPipeline]) -> bool:
+    """Whether image to image can start from the latents that text to image ends with.
+
+    It tells latents from an image by their number of channels. Flux packs them in another shape.
+    """
+    processor = getattr(pipes[1], "image_processor", None)
+    channels = processor.config.get("vae_latent_channels") if processor else None
+    is_packed = hasattr(pipes[0], "_pack_latents")
+    return not is_packed and channels == pipes[0].vae.config.latent_channels
 
 
 def _load_directory(

@@ -23,7 +23,12 @@ from safetensors import safe_open
 from flopslab.backends.diffusers.loading.additions import Additions
 from flopslab.backends.diffusers.loading.digest_cache import cached_digests
 from flopslab.backends.diffusers.loading.digests import combine, config_digests, network_digests
-from flopslab.backends.diffusers.loading.files import INDEX, ModelFiles, list_configs
+from flopslab.backends.diffusers.loading.files import (
+    INDEX,
+    ModelFiles,
+    list_configs,
+    options_without_extras,
+)
 from flopslab.backends.diffusers.loading.libraries import first_line, quiet_libraries
 from flopslab.backends.diffusers.loading.networks import check_complete, check_files
 from flopslab.digests import json_digest
@@ -54,6 +59,7 @@ def load(expected: str, path: Path, dtype: torch.dtype, additions: Additions) ->
             config=str(directory),
             dtype=dtype,
             local_files_only=True,
+            **options_without_extras(configs.index),
             **additions.load_vae(dtype, configs.directory),
             **({"add_watermarker": False} if name == _PIPELINES["xl_base"] else {}),
         )
