@@ -14,6 +14,8 @@ from generators import explains, request_of, same
 from painted import write_words
 
 from flopslab.backends import load_generator
+from flopslab.backends.diffusers import loading
+from flopslab.backends.diffusers.loading import trial
 from flopslab.core.study import Study
 from flopslab.errors import ModelError, ParameterError
 from flopslab.passes import run
@@ -135,35 +137,30 @@ def test_pndm_with_too_few_steps_for_its_own_start_is_refused(model):
 
 
 @pytest.mark.parametrize("family", models.ALL)
-def test_the_trial_makes_one_step_of_each_kind_and_changes_no_frame(family, monkeypatch):
+def test_the_trial_makes_one_step_of_each_kind_and_changes_no_frame(family):
     generator = generators.load(family, steps=10)
     denoiser = getattr(generator._text_to_image, "unet", None)
     denoiser = denoiser or generator._text_to_image.transformer
-    before = generator.generate([request_of()])
     calls = []
     denoiser.register_forward_hook(lambda *_: calls.append(1))
-    from flopslab.backends.diffusers import loading
-
+    before, count = generator.generate([request_of()]), len(calls)
+    calls.clear()
     loading.try_out(generator, Study(model="x", steps=10))
     assert len(calls) == 2, "one from words, one from an image"
     calls.clear()
     assert same(before[0], generator.generate([request_of()])[0])
-    assert len(calls) == 10, "and all steps are run again"
+    assert len(calls) == count >= 10, "and all steps are run again"
 
 
 def test_the_trial_of_references_is_one_frame_where_all_start_from_noise():
     generator = generators.load("embedded", method="ip_adapter")
     calls = []
     generator._text_to_image.unet.register_forward_hook(lambda *_: calls.append(1))
-    from flopslab.backends.diffusers import loading
-
     loading.try_out(generator, Study(method="ip_adapter", denoising_strength=1.0))
     assert len(calls) == 1
 
 
 def test_a_small_frame_that_fails_is_tried_in_the_size_of_the_study(monkeypatch):
-    from flopslab.backends.diffusers.loading import trial
-
     sizes = []
 
     def fail_when_small(generator, study):
@@ -176,11 +173,9 @@ def test_a_small_frame_that_fails_is_tried_in_the_size_of_the_study(monkeypatch)
     assert sizes == [(16, 16), (64, 64)]
 
 
-def test_numbers_that_overflow_after_one_step_are_left_to_the_frames(monkeypatch):
+def test_numbers_that_overflow_after_one_step_are_left_to_the_frames():
     generator = generators.load("sd")
     generator._text_to_image.vae.decoder.conv_out.bias.data.fill_(torch.nan)
-    from flopslab.backends.diffusers import loading
-
     loading.try_out(generator, Study(model="x"))
     with pytest.raises(ModelError, match="not finite"):
         generator.generate([request_of()])

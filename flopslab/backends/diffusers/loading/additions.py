@@ -2,6 +2,8 @@
 
 import json
 import math
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -91,8 +93,10 @@ class Additions:
     def install(self, pipe: DiffusionPipeline) -> None:
         """Add the LoRAs to the pipeline's weights. Raises ModelError if one does not fit."""
         names = [f"lora{index}" for index in range(len(self.loras))]
-        for name, lora in zip(names, self.loras, strict=True):
-            _load_lora(pipe, name, lora)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several are meant
+            for name, lora in zip(names, self.loras, strict=True):
+                _load_lora(pipe, name, lora)
         if names:
             pipe.set_adapters(names, [lora.weight for lora in self.loras])
             pipe.fuse_lora(adapter_names=names)  # as fast as without
@@ -136,7 +140,8 @@ def _load_lora(pipe: DiffusionPipeline, name: str, lora: Lora) -> None:
         raise ModelError(expected, actual, "fetch or copy this file again")
 
 
-def _lora_parameters(pipe: DiffusionPipeline, name: str):
+def _lora_parameters(pipe: DiffusionPipeline, name: str) -> Iterator[torch.Tensor]:
+    """The matrices that the pipeline's networks have from the LoRA of this name."""
     for network in pipe.components.values():
         if isinstance(network, torch.nn.Module):
             for key, value in network.named_parameters():

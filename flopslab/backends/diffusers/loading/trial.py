@@ -83,10 +83,9 @@ def _resize(generator: "DiffusersGenerator", size: tuple[int, int]) -> "Diffuser
     small = copy.copy(generator)
     small.settings = generator.settings | {"width": size[0], "height": size[1], "batch_size": 1}
     small._check_finite = lambda pixels: None
-    if not all(
-        hasattr(pipe, "interrupt") for pipe in (small._text_to_image, small._image_to_image)
-    ):
-        small.settings |= {"steps": 1}
+    pipes = small._text_to_image, small._image_to_image
+    if not all(hasattr(type(pipe), "interrupt") for pipe in pipes):  # they would run all steps
+        small.settings |= {"steps": min(small.settings["steps"], 2)}  # PixArt: 1 is a special case
     return small
 
 
@@ -131,7 +130,7 @@ def _explain(error: Exception, generator: "DiffusersGenerator", study: Study) ->
     while traceback is not None:
         modules.append(traceback.tb_frame.f_globals.get("__name__", ""))
         traceback = traceback.tb_next
-    about_scheduler = "schedul" in text or any(".schedulers." in name for name in modules)
+    about_scheduler = "schedul" in text.lower() or any(".schedulers." in name for name in modules)
     if about_scheduler:
         expected = f"a first frame of {settings['steps']} steps with {scheduler}"
         kind = ParameterError if study.scheduler or study.steps else ModelError
