@@ -133,7 +133,8 @@ def _explain(error: Exception, generator: "DiffusersGenerator", study: Study) ->
     about_scheduler = "schedul" in text.lower() or any(".schedulers." in name for name in modules)
     if about_scheduler:
         expected = f"a first frame of {settings['steps']} steps with {scheduler}"
-        kind = ParameterError if study.scheduler or study.steps else ModelError
+        is_of_model = isinstance(error, AttributeError) or not study.steps
+        kind = ModelError if is_of_model and not study.scheduler else ParameterError
         hint = "set scheduler to ddim, euler or dpm++, or steps to fewer or more"
         return kind(expected, text, hint)
     expected = f"a first frame from {settings['model']}"
