@@ -8,7 +8,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
@@ -21,9 +21,7 @@ from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study, step_count
 from flopslab.errors import FlopslabError, ModelError, ParameterError
 
-if TYPE_CHECKING:
-    from flopslab.backends.diffusers.pipeline import DiffusersGenerator
-
+Loaded = Any  # a DiffusersGenerator, whose module imports this one
 _PROMPT = Prompt((("sea", 1.0),))
 _INPUT_ERRORS = (
     "shapes cannot be multiplied",
@@ -34,7 +32,7 @@ _INPUT_ERRORS = (
 )
 
 
-def try_out(generator: "DiffusersGenerator", study: Study) -> None:
+def try_out(generator: Loaded, study: Study) -> None:
     """Make one small frame of each kind that the study needs; nothing of it is kept.
 
     Small is the least size that the networks' halvings allow; if that fails, the study's own size
@@ -58,7 +56,7 @@ def try_out(generator: "DiffusersGenerator", study: Study) -> None:
                 raise _explain(error, generator, study) from error
 
 
-def _make_frames(generator: "DiffusersGenerator", study: Study) -> None:
+def _make_frames(generator: Loaded, study: Study) -> None:
     """A frame of pass 1 and, if the study refines, one of pass 2."""
     method, strength = METHODS[study.method], study.strength(2)
     picture = Image.new("RGB", generator.size, (128, 96, 64))
@@ -75,7 +73,7 @@ def _make_frames(generator: "DiffusersGenerator", study: Study) -> None:
     generator.generate([FrameRequest(_PROMPT, 0, second)], strength if runs else 1.0)
 
 
-def _resize(generator: "DiffusersGenerator", size: tuple[int, int]) -> "DiffusersGenerator":
+def _resize(generator: Loaded, size: tuple[int, int]) -> Loaded:
     """The generator with frames of this size, one in a batch; it shares all networks.
 
     The latents after one step may overflow a decoder, those at the end do not: let them.
@@ -122,7 +120,7 @@ def _first_step_only(pipes: Sequence[DiffusionPipeline]) -> Iterator[None]:
             del scheduler.step  # the class has its own
 
 
-def _explain(error: Exception, generator: "DiffusersGenerator", study: Study) -> FlopslabError:
+def _explain(error: Exception, generator: Loaded, study: Study) -> FlopslabError:
     """What the trial's error means: of the schedule, of the networks' inputs, or unknown."""
     settings, text = generator.settings, f"{type(error).__name__}: {first_line(error)}"
     scheduler, traceback = settings["scheduler"], error.__traceback__
