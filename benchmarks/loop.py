@@ -69,7 +69,7 @@ def with_ratios(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def model_ways(options: argparse.Namespace) -> dict[str, Way]:
     """The three ways on the embedded model, loaded before anything is timed."""
-    from flopslab.backends.diffusers.loading import TINY_MODEL
+    from flopslab.backends.diffusers.loading.directory import TINY_MODEL
 
     study = study_of(options).replace(
         batch_size=options.batch, steps=STEPS, guidance_scale=GUIDANCE, prompt_style="simple"

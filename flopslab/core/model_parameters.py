@@ -49,7 +49,21 @@ class ModelParameters(BaseModel):
     )
 
     model: Annotated[Name, Home] = "tiny"
-    """The diffusion model: tiny (embedded), a directory, or a hub id."""
+    """The diffusion model: tiny (embedded), a directory, a hub id, or a safetensors file (Stable
+    Diffusion 1.5 or XL)."""
+
+    model_configs: Annotated[Text, Home] = ""
+    """A directory with the configs for a model in one file, as diffusers lays them out; empty:
+    those on the hub."""
+
+    vae: Annotated[Text, Home] = ""
+    """Another VAE than the model's: a directory, a safetensors file, or a hub id; empty: the
+    model's own."""
+
+    lora: Text | list[Name] = ""
+    """A LoRA to add to the model, or a list of several: each a safetensors file, or
+    owner/name/file on the hub, with a weight after a colon if it is not 1
+    (style.safetensors:0.8)."""
 
     width: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Width of a frame in pixels; 0: the model's own."""

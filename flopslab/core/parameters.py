@@ -38,6 +38,8 @@ _SYNONYMS = {
     "negative": "negative_prompt",
     "checkpoint": "model",
     "ckpt": "model",
+    "model_config": "model_configs",
+    "loras": "lora",
     "words": "sequence",
     "n_iter": "passes",
     "output": "output_dir",

@@ -27,6 +27,7 @@ from flopslab.words.sequence import TimedSequence
 FORMAT = 4  # of the record
 ALGORITHM = 2  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
+NAMES = ("model", "model_configs", "ip_adapter")  # parameters that only say where something lies
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
 
 
@@ -183,7 +184,7 @@ class RunContext:
         Model and sequence stand there by their content, a digest. Pass 1 knows no refinement.
         """
         values = self.study.pixel_parameters() | pixel_settings(self.settings)
-        for name in ("model", "ip_adapter", *refinement_names()):  # names: the digests tell
+        for name in (*NAMES, *refinement_names()):  # the digests tell
             del values[name]
         values |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
         values |= {

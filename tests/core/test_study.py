@@ -14,9 +14,10 @@ SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
 SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
-    "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "guidance_rescale",
-    "scheduler", "scheduler_options", "clip_skip", "batch_size", "sequence", "unit", "tier",
-    "offset_ms", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
+    "model", "model_configs", "vae", "lora", "width", "height", "steps", "guidance_scale",
+    "guidance_stop", "guidance_rescale", "scheduler", "scheduler_options", "clip_skip",
+    "batch_size", "sequence", "unit", "tier", "offset_ms", "output_dir", "passes",
+    "context_diameter", "frame_interval", "boundary",
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
@@ -252,7 +253,7 @@ def test_a_name_of_another_tool_or_a_misspelt_one_is_answered_with_the_right_one
 
 @mark.parametrize("name", ["gamma", "fps", "foo"])
 def test_where_nothing_is_near_nothing_is_offered(name):
-    with raises(ParameterError, match=f"drop {name}; there are model, width, "):
+    with raises(ParameterError, match=f"drop {name}; there are model, model_configs, "):
         Study(**{name: 1})
 
 

@@ -7,6 +7,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
 from flopslab.backends.diffusers.conditioning import has_embedded_guidance, takes_negative_prompt
+from flopslab.backends.diffusers.loading import takes_latents
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
@@ -19,19 +20,20 @@ def abilities(pipes: Sequence[DiffusionPipeline]) -> dict[str, bool]:
     former.
     """
     pipe, refines = pipes[0], pipes[0] is not pipes[1]
-    latents = hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4
+    has_unet, latents = hasattr(pipe, "unet"), takes_latents(pipes)
     calls = [inspect.signature(p.__call__).parameters for p in pipes]
     clip = isinstance(getattr(pipe, "text_encoder", None), CLIPTextModel)
     ways = {
         name: (refines or method.weighs_images)
-        and (latents or not (method.takes_latents or method.weighs_images))
+        and (latents or not method.takes_latents)
+        and (has_unet or not method.weighs_images)
         for name, method in METHODS.items()
     }
     return ways | {
-        "word weights": clip and hasattr(pipe, "unet"),
+        "word weights": clip and has_unet,
         "negative_prompt": takes_negative_prompt(pipe),
-        "clip_skip": (clip and hasattr(pipe, "unet")) or "clip_skip" in calls[0],
-        "guidance_stop": latents and not has_embedded_guidance(pipe),
+        "clip_skip": (clip and has_unet) or "clip_skip" in calls[0],
+        "guidance_stop": has_unet and not has_embedded_guidance(pipe),
         "guidance_rescale": "guidance_rescale" in calls[0],
         "guidance_rescale in refinement": refines and "guidance_rescale" in calls[1],
     }

@@ -59,9 +59,10 @@ class DiffusersGenerator:
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        directory = loading.find(study.model)
         device = best_device()
-        pipes = loading.load(directory, device, DTYPES[device.type])
+        dtype, additions = DTYPES[device.type], loading.Additions.of(study)
+        directory = loading.find(study.model, dtype)
+        pipes = loading.load(directory, device, dtype, additions)
         check_abilities(study, pipes)
         recommendations = recommend(study, pipes[0], directory)
         for pipe in pipes:
@@ -69,12 +70,16 @@ class DiffusersGenerator:
                 study.scheduler, pipe.scheduler, study.scheduler_options
             )
         settings = resolve_settings(study, pipes[0], recommendations, batch_size)
-        settings |= {"model_digest": loading.digest(directory)}
-        if not METHODS[study.method].weighs_images:
-            return cls(*pipes, settings)
-        files = ip_adapter.find(study.ip_adapter, directory)
-        settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
-        return cls(*pipes, settings, ip_adapter.load(files, pipes))
+        settings |= {"model_digest": loading.digest(directory, additions)}
+        settings |= additions.settings()
+        adapter = None
+        if METHODS[study.method].weighs_images:
+            files = ip_adapter.find(study.ip_adapter, directory)
+            settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
+            adapter = ip_adapter.load(files, pipes)
+        generator = cls(*pipes, settings, adapter)
+        loading.try_out(generator, study)
+        return generator
 
     @property
     def size(self) -> tuple[int, int]:
@@ -110,7 +115,7 @@ class DiffusersGenerator:
         return [image for image, _ in frames_in_order], [latents for _, latents in frames_in_order]
 
     def decode(self, latents: np.ndarray) -> Image.Image:
-        """The image of latents [4, height / scale, width / scale], to look at."""
+        """The image of latents [channels, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
         batch = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
         shift = vae.config.get("shift_factor") or 0
@@ -213,13 +218,14 @@ class DiffusersGenerator:
         return start | {name: value for name, value in size.items() if name in names}
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, 4, height / scale, width / scale] of RGB images, without noise.
+        """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.
 
-        diffusers would encode one by one. It takes only latents of 4 channels; for a VAE with
-        others, or with a normalisation of its own, it gets the images.
+        diffusers would encode one by one. A pipeline that takes no latents, or whose VAE has a
+        normalisation of its own, gets the images.
         """
         pipe, vae = self._image_to_image, self._image_to_image.vae
-        if vae.config.latent_channels != 4 or vae.config.get("latents_mean") is not None:
+        takes_latents = loading.takes_latents((self._text_to_image, pipe))
+        if not takes_latents or vae.config.get("latents_mean") is not None:
             return images
         pixels = pipe.image_processor.preprocess(images).to(vae.device, vae.dtype)
         output = vae.encode(pixels)
