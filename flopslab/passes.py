@@ -13,7 +13,7 @@ from PIL import Image
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.generator import FrameRequest, Generator, capabilities_of
 from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
@@ -23,7 +23,12 @@ from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.validation import check_external_frames, check_refinement, warnings_for
+from flopslab.validation import (
+    check_capabilities,
+    check_external_frames,
+    check_refinement,
+    warnings_for,
+)
 from flopslab.words.sequence import TimedSequence
 
 Latents = Sequence[np.ndarray | None]
@@ -178,6 +183,7 @@ def _prepare(
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     generator = generator or load_generator(study, frozen_batch_size(study, store.reuse_from))
+    check_capabilities(study, capabilities_of(generator))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)

@@ -25,7 +25,7 @@ class Frame:
     words: tuple[Word, ...]  # the words at these positions
     prompt: Prompt
     seed: int  # 63 bits
-    tokens: int  # of the prompt, as the text encoder counts them
+    tokens: int | None  # of the prompt, if the generator counts them
     inputs: tuple[Input, ...] = ()  # the frames of the pass before that it looks at, in order
     external: Image.Image | None = None  # a picture from outside that is this frame
 
