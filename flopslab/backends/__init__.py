@@ -10,8 +10,8 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     """The study's model as a generator: loaded, checked and ready.
 
     `batch_size` is the one that a run has recorded. 0 takes the study's; if that is 0 too, the
-    device decides. A model that is the address of a server needs no torch. Raises ModelError if the model cannot be found, trusted or loaded,
-    ParameterError if a parameter does not fit it.
+    device decides; a server makes one at a time. Raises ModelError if the model cannot be found,
+    trusted or loaded, ParameterError if a parameter does not fit it.
 
     The number of threads is the caller's choice (`torch.set_num_threads`). It changes the last bit
     of pixels, so keep it constant within a run.

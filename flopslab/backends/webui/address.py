@@ -77,6 +77,6 @@ def find_credentials(host: str) -> tuple[str, str] | None:
     except OSError:
         return None
     except netrc.NetrcParseError as error:  # whose text may hold a password
-        expected, actual = f"credentials in {path}", f"line {error.lineno} cannot be read"
-        raise ParameterError(expected, actual, "correct that line") from None
+        expected, actual = f"credentials in {path}", f"a line near {error.lineno} cannot be read"
+        raise ParameterError(expected, actual, "correct it") from None
     return (entry[0], entry[2] or "") if entry else None

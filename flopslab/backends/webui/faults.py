@@ -17,7 +17,7 @@ def explain(address: Address, path: str, status: int, data: bytes) -> ModelError
     return ModelError(
         f"an answer from {address.url}{path}",
         f"status {status}: {_words(data)}",
-        _hint(status, _words(data)),
+        _hint(status, data),
     )
 
 
@@ -37,7 +37,7 @@ def is_out_of_memory(status: int, data: bytes) -> bool:
     return status == 500 and ("OutOfMemory" in words or "out of memory" in words)
 
 
-def _hint(status: int, words: str) -> str:
+def _hint(status: int, data: bytes) -> str:
     if 300 <= status < 400:
         return "give the address that it leads to; redirects are not followed"
     if status in (401, 403):
@@ -46,9 +46,9 @@ def _hint(status: int, words: str) -> str:
         return "start the server with --api"
     if status == 422:
         return "the server, or an extension of it, is of a version that has no such field"
-    if "NansException" in words:
+    if "NansException" in _words(data):
         return "set another VAE on the server, or start it with --no-half-vae or --no-half"
-    if is_out_of_memory(status, words.encode()):
+    if is_out_of_memory(status, data):
         return f"set a smaller width and height, or free memory there; then {_GO_ON}"
     return f"look at the server's own messages; then {_GO_ON}"
 

@@ -1,10 +1,11 @@
 """Prompts as servers read them: every word arrives as it is, with its weight.
 
-Servers read syntax in a prompt: `(word:1.4)`, `[a:b:0.5]`, `AND`, `BREAK`, `<lora:x:1>`, a backslash
-before a bracket. Which of it can be escaped, and how, differs between the two dialects.
+Servers read syntax in a prompt: `(word:1.4)`, `[a:b:0.5]`, `AND`, `BREAK`, `<lora:x:1>`, a
+backslash before a bracket. Which of it can be escaped, and how, differs between the two dialects.
 """
 
 import re
+
 from flopslab.core.prompts import Prompt
 
 

@@ -48,12 +48,12 @@ class Server:
 
     def sampler(self, name: str) -> tuple[str, str]:
         """(sampler, schedule) of a name such as `DPM++ 2M Karras`; "" is Euler. ParameterError."""
-        for schedule in ("", *(label for item in self.schedules for label in _labels(item))):
-            if not _plain(name or "Euler").endswith(_plain(schedule)):
-                continue
-            rest = _plain(name or "Euler").removesuffix(_plain(schedule))
+        whole = _plain(name or "Euler")
+        schedules = [item.get("label") or item["name"] for item in self.schedules]
+        for schedule in ("", *schedules):
             for item in self.samplers:
-                if rest in map(_plain, _labels(item)):
+                names = item["name"], *item.get("aliases", [])
+                if whole in [_plain(n) + _plain(schedule) for n in names]:
                     return item["name"], schedule
         names = ", ".join(item["name"] for item in self.samplers)
         raise ParameterError(f"scheduler {name!r} on the server", "no such name", f"use: {names}")
@@ -110,10 +110,6 @@ def _choose(
     titles = ", ".join(item["title"] for item in checkpoints) or "none"
     expected = f"the model {address.sha256[:12] or name!r} at {address.url}"
     raise ModelError(expected, "no such model there", f"after #, write one of: {titles}")
-
-
-def _labels(item: Mapping[str, Any]) -> list[str]:
-    return [item[key] for key in ("name", "label") if item.get(key)] + list(item.get("aliases", []))
 
 
 def _plain(name: str) -> str:
