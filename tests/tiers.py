@@ -24,7 +24,7 @@ BROWSER = re.compile(r"^(?:import|from) playwright\b", re.M)
 def tiers(path: Path) -> list[str]:
     """The marks that a whole test file gets."""
     source = path.read_text(encoding="utf-8")
-    heavy = TESTS / "backends" == path.parent or TORCH.search(source)
+    heavy = path.parent == TESTS / "backends" or TORCH.search(source)
     return ["torch"] * bool(heavy) + ["browser"] * bool(BROWSER.search(source))
 
 

@@ -10,27 +10,27 @@ NUMBER = r"[+-]?[.\d]+"
 Weighted = list[tuple[str, float]]  # each character and its weight
 
 
-class SyntaxRead(Exception):
+class SyntaxReadError(Exception):
     """The parser was told to do something that no word may tell it."""
 
 
 def parse_automatic(prompt: str) -> Weighted:
-    """As AUTOMATIC1111 reads it; SyntaxRead for networks, several prompts, schedules, chunks."""
+    """As AUTOMATIC1111 reads it. SyntaxReadError for networks, schedules, several prompts."""
     if re.search(r"<\w+:[^>]+>", prompt):
-        raise SyntaxRead("an extra network")
+        raise SyntaxReadError("an extra network")
     if re.search(r"\bAND\b", prompt):
-        raise SyntaxRead("several prompts")
-    if re.search(rf":\s*[-+]?(\d+\.?|\d*\.\d+)\s*\Z", prompt):
-        raise SyntaxRead("a weight of the whole prompt")
+        raise SyntaxReadError("several prompts")
+    if re.search(r":\s*[-+]?(\d+\.?|\d*\.\d+)\s*\Z", prompt):
+        raise SyntaxReadError("a weight of the whole prompt")
     return _Reader(prompt, automatic=True).read()
 
 
 def parse_plain(prompt: str) -> Weighted:
-    """As stable-diffusion.cpp reads it; SyntaxRead for its own arguments, chunks, lost text."""
+    """As stable-diffusion.cpp reads it. SyntaxReadError for arguments and lost text."""
     if "<sd_cpp_extra_args>" in prompt:
-        raise SyntaxRead("arguments")
+        raise SyntaxReadError("arguments")
     if not prompt:
-        raise SyntaxRead("prompt required")
+        raise SyntaxReadError("prompt required")
     return _Reader(prompt, automatic=False).read()
 
 
@@ -44,7 +44,7 @@ class _Reader:
         while self._rest:
             self._step()
         if self._open:
-            raise SyntaxRead("an open bracket")
+            raise SyntaxReadError("an open bracket")
         return [(character, round(weight, 4)) for character, weight in self._characters]
 
     def _step(self) -> None:
@@ -58,14 +58,14 @@ class _Reader:
             self._rest = rest[1:]
         elif weight:
             if not self._open:
-                raise SyntaxRead("a weight without a bracket")
+                raise SyntaxReadError("a weight without a bracket")
             self._close(float(weight[1]), weight.end())
         elif rest[0] == ")" and self._open:
             self._close(1.1, 1)
         elif rest[0] == "[" or (rest[0] == "]" and self._automatic):
-            raise SyntaxRead("a square bracket")
+            raise SyntaxReadError("a square bracket")
         elif re.match(r"BREAK\b", rest) and self._at_a_word():
-            raise SyntaxRead("a chunk")
+            raise SyntaxReadError("a chunk")
         else:
             self._say(rest[0], 1)
 

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from prompt_parsers import SyntaxRead, parse_automatic, parse_plain
+from prompt_parsers import SyntaxReadError, parse_automatic, parse_plain
 
 from flopslab.backends.webui.prompt_syntax import write_plain_prompt, write_prompt
 from flopslab.core.prompts import Prompt
@@ -55,7 +55,7 @@ def test_the_plain_dialect_keeps_all_but_spaces_case_and_some_brackets(fragments
     "text", ["<lora:x:1>", "a AND b", "a BREAK b", "[a]", "(a", "a:2", "a(b:2"]
 )
 def test_the_parser_of_these_tests_reads_syntax(text):
-    with pytest.raises(SyntaxRead):
+    with pytest.raises(SyntaxReadError):
         parse_automatic(text)
 
 
