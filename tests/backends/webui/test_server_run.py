@@ -123,13 +123,13 @@ def test_a_fault_that_stays_ends_the_run_after_31_seconds(ask, server, pauses):
     assert pauses == [1, 2, 4, 8, 16]
 
 
-def test_out_of_memory_is_tried_once_more_with_the_model_loaded_again(ask, server):
+def test_out_of_memory_is_tried_once_more_with_the_model_loaded_again(ask, server, tmp_path):
     server.faults = [out_of_memory]
     assert [done.made for done in ask().passes] == [4, 4]
     assert "POST /sdapi/v1/unload-checkpoint" in server.log
     server.faults = [out_of_memory] * 2
     with pytest.raises(ModelError, match="smaller width and height"):
-        ask(seed=1, output_dir="unused")
+        ask(output_dir=str(tmp_path / "two"))
 
 
 LASTING = {
