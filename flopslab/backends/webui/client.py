@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from flopslab.backends.webui.address import Address
-from flopslab.backends.webui.faults import explain, is_out_of_memory, unreachable
+from flopslab.backends.webui.faults import GO_ON, explain, is_out_of_memory, unreachable
 from flopslab.errors import ModelError
 
 PAUSES = (1, 2, 4, 8, 16)  # seconds before each next try
@@ -37,6 +37,7 @@ class Client:
             base_url=address.url,
             auth=credentials,
             timeout=TIMEOUT,
+            limits=httpx2.Limits(max_keepalive_connections=0),  # a server closes idle ones
             follow_redirects=False,  # credentials stay with the host that the user named
             trust_env=not address.is_local,  # no proxy between here and here
         )
@@ -79,24 +80,22 @@ class Client:
         return self._read(path, status, data)
 
     def _persist(self, path: str, body: Any, limit: int, stop: Event) -> tuple[int, bytes]:
-        for seconds in PAUSES:
+        for seconds in (*PAUSES, 0):
+            last = not seconds
             try:
                 status, data = self._send("POST", path, body, limit)
-                if status not in BUSY:
+                if status not in BUSY or last:
                     return status, data
                 fault = f"status {status}"
-            except _PASSING as error:
-                fault = type(error).__name__
             except httpx2.HTTPError as error:
-                raise unreachable(self._address, error) from None
-            if stop.is_set():
-                break
+                if last or not isinstance(error, _PASSING):
+                    raise unreachable(self._address, error) from None
+                fault = type(error).__name__
             _LOG.warning("%s: %s; again in %d s", self._address.url, fault, seconds)
             self._pause(stop, seconds)
-        try:
-            return self._send("POST", path, body, limit)
-        except httpx2.HTTPError as error:
-            raise unreachable(self._address, error) from None
+            if stop.is_set():
+                break
+        raise ModelError("a frame from the server", "an interrupt", GO_ON)
 
     def _send(self, method: str, path: str, body: Any, limit: int) -> tuple[int, bytes]:
         data = bytearray()

@@ -9,7 +9,7 @@ from flopslab.backends.webui.address import PASSWORD, USER, Address
 from flopslab.errors import ModelError
 
 _LONGEST = 300  # characters of a server's own words
-_GO_ON = "run the study again: it goes on where it stopped"
+GO_ON = "run the study again: it goes on where it stopped"
 
 
 def explain(address: Address, path: str, status: int, data: bytes) -> ModelError:
@@ -24,10 +24,10 @@ def explain(address: Address, path: str, status: int, data: bytes) -> ModelError
 def unreachable(address: Address, error: Exception) -> ModelError:
     """The error for a server that does not answer, or breaks off."""
     if isinstance(error, httpx2.ReadTimeout):
-        actual, hint = "none in ten minutes", f"look at what the server does; then {_GO_ON}"
+        actual, hint = "none in ten minutes", f"look at what the server does; then {GO_ON}"
     else:
         actual = f"{type(error).__name__}: {str(error)[:_LONGEST]}"
-        hint = f"start it with --api and check the address; then {_GO_ON}"
+        hint = f"start it with --api and check the address; then {GO_ON}"
     return ModelError(f"an answer from {address.url}", actual, hint)
 
 
@@ -49,8 +49,8 @@ def _hint(status: int, data: bytes) -> str:
     if "NansException" in _words(data):
         return "set another VAE on the server, or start it with --no-half-vae or --no-half"
     if is_out_of_memory(status, data):
-        return f"set a smaller width and height, or free memory there; then {_GO_ON}"
-    return f"look at the server's own messages; then {_GO_ON}"
+        return f"set a smaller width and height, or free memory there; then {GO_ON}"
+    return f"look at the server's own messages; then {GO_ON}"
 
 
 def _words(data: bytes) -> str:

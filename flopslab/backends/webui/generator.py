@@ -15,6 +15,7 @@ from flopslab.backends.webui.address import Address, find_credentials
 from flopslab.backends.webui.answer import answer_limit, read_answer
 from flopslab.backends.webui.client import Client, Pause
 from flopslab.backends.webui.controlnet import LOSS, Adapter, adapter_arguments, find_adapter
+from flopslab.backends.webui.faults import GO_ON
 from flopslab.backends.webui.prompt_syntax import write_plain_prompt, write_prompt
 from flopslab.backends.webui.server import API, Server, check_parameters, inspect_server
 from flopslab.core.compositing import METHODS, Context
@@ -25,7 +26,7 @@ from flopslab.digests import json_digest
 from flopslab.errors import FlopslabWarning, ModelError
 
 SIZE, STEPS, GUIDANCE = 512, 20, 7.0  # where the study leaves them open
-SEEDS = 2**32  # a server's; a frame's own has 63 bits, and what is sent is its remainder
+SEEDS = 2**31  # sent is a frame's seed modulo this; sd-server draws others at random
 PROBE = 64  # width and height in pixels of the first picture, which tells what the server uses
 
 # What an answer says about its picture, and must say in every later one.
@@ -68,7 +69,8 @@ class WebuiGenerator:
             settings |= {"ip_adapter_digest": adapter.name}
             warnings.warn(LOSS, FlopslabWarning, stacklevel=2)
         identity = cls(client, server, settings | {"width": PROBE, "height": PROBE}, {})._probe()
-        settings |= _proof(address, inspect_server(client, address), identity)
+        server = inspect_server(client, address)  # a hash may be computed by now
+        settings |= _proof(address, server, identity)
         return cls(client, server, settings, identity, adapter)
 
     @property
@@ -178,8 +180,7 @@ class WebuiGenerator:
             answer = self._client.find(f"{API}/progress?skip_current_image=true")
             state = (answer or {}).get("state", {})
         if stop.is_set() or state.get("interrupted") or state.get("skipped"):
-            hint = "run the study again: it goes on where it stopped"
-            raise ModelError("a whole frame from the server", "it was interrupted", hint)
+            raise ModelError("a whole frame from the server", "it was interrupted", GO_ON)
 
     def _compare(self, body: dict[str, Any], facts: dict[str, Any]) -> None:
         """ModelError if the answer is to another request, or of other weights, than it should."""

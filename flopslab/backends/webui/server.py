@@ -98,14 +98,13 @@ def _choose(
     checkpoints: Sequence[dict[str, Any]], present: str, address: Address
 ) -> dict[str, Any]:
     """The entry of the weights that the address names, or of those that are loaded."""
-    if checkpoints and EIGHTS.fullmatch(checkpoints[0].get("hash") or ""):
-        present = present or checkpoints[0]["title"]
     name = address.checkpoint or present
     for item in checkpoints:
-        constant = EIGHTS.fullmatch(item.get("hash") or "")
-        if address.sha256 and (item.get("sha256") == address.sha256 or constant):
+        is_constant = EIGHTS.fullmatch(item.get("hash") or "")  # then nothing contradicts the user
+        if address.sha256 and (item.get("sha256") == address.sha256 or is_constant):
             return item
-        if not address.sha256 and name in (item["title"], item["model_name"]):
+        titles = item["title"], item["title"].partition(" [")[0], item["model_name"]
+        if not address.sha256 and name in titles:
             return item
     titles = ", ".join(item["title"] for item in checkpoints) or "none"
     expected = f"the model {address.sha256[:12] or name!r} at {address.url}"

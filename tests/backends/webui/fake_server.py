@@ -110,7 +110,8 @@ class FakeServer:
             start = np.asarray(Image.open(io.BytesIO(base64.b64decode(body["init_images"][0]))))
             share = body["denoising_strength"]
             noise = share * noise + (1 - share) * start
-        facts = {"seed": body["seed"], "width": size[0], "height": size[1]}
+        drawn = self.plain and body["seed"] >= 2**31  # as sd-server does
+        facts = {"seed": 7 if drawn else body["seed"], "width": size[0], "height": size[1]}
         file, text = io.BytesIO(), PngImagePlugin.PngInfo()
         if self.plain:
             record = json.dumps(facts | {"models": {"model": name}, "prompt": body["prompt"]})
