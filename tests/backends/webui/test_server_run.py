@@ -12,6 +12,8 @@ from jsonschema import validate
 from painted import pixels
 
 from flopslab.backends.webui.generator import WebuiGenerator
+from flopslab.core.generator import FrameRequest
+from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, FlopslabWarning, ModelError, ParameterError, RunError
 from flopslab.runs.manifest import schema
@@ -183,6 +185,8 @@ def test_an_interrupt_ends_the_frame_at_the_server_but_not_the_work_of_others(
 
 SCRIPT = """
 import json, sys
+from flopslab.core.generator import FrameRequest
+from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.passes import run
 from flopslab.progress import NullProgress
@@ -238,6 +242,16 @@ def test_a_plain_server_is_unproven_until_the_digest_is_given(tmp_path):
         generator = WebuiGenerator.load(Study.of(**parameters | {"model": model}))
         assert generator.settings["model_digest"] == "a" * 64
         assert generator.settings["versions"] == {"server": "stable-diffusion.cpp"}
+        largest = FrameRequest(Prompt((("(AND] BREAK", 1.4),)), 2**63 - 1)
+        (image,) = generator.generate([largest])  # its seed is one that the server keeps
+        assert image.size == (16, 8)
+
+
+def test_a_server_without_hashes_of_its_files_is_unproven_too(server):
+    server.hashes = False
+    with pytest.warns(FlopslabWarning, match="does not prove its model"):
+        settings = WebuiGenerator.load(Study(model=server.url)).settings
+    assert (settings["model_digest"], settings["sd_model_hash"]) == (None, WEIGHTS["sea"][:10])
 
 
 def test_an_unknown_checkpoint_is_refused_and_one_that_the_server_ignores_too(ask, server):
