@@ -17,11 +17,14 @@ ROOT = PACKAGE.parent
 
 # From the top down. Those on one line do not know each other.
 ORDER = [
-    ["errors", "progress", "digests", "cache", "colour"],
+    ["errors", "progress", "digests", "colour"],
     ["words"],
+    ["storage"],
     ["core"],
+    ["interop", "commands"],
     ["backends", "runs"],
-    ["validation", "commands"],
+    ["validation"],
+    ["reports"],
     ["passes"],
     ["execution", "film", "analysis"],
     ["experiments"],

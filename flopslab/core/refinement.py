@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from flopslab.cache import FrameCache
 from flopslab.colour import from_lab, to_lab
 from flopslab.core import compositing
 from flopslab.core.compositing import METHODS, Context, Neighbour, View
 from flopslab.core.study import ColourMatch, Study
 from flopslab.core.windows import FrameKey
+from flopslab.storage.cache import FrameCache
 
 RADIUS = 1  # of the unsharp mask, in pixels or cells of the latents
 FLAT = 1e-5  # a standard deviation that is only rounding

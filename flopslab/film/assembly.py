@@ -106,7 +106,9 @@ def make_film(
     new one is whole.
     """
     require_av()
-    path, settings = Path(output or Path(run_dir) / "film.mp4"), settings or FilmSettings()
+    sound = os.path.expanduser(sound)
+    path = Path(output or Path(run_dir) / "film.mp4").expanduser()
+    settings = settings or FilmSettings()
     form, run = format_of(path), finished_run(run_dir)
     with Drafts(path, _suffixes(path, settings, sound), sound) as drafts:
         heard = _open_sound(sound, drafts, run, settings)

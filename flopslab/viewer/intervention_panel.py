@@ -18,8 +18,9 @@ from flopslab.experiments.interventions import (
     intervention_directory,
 )
 from flopslab.progress import NullProgress
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
+from flopslab.storage import filesystem
 from flopslab.viewer import html
 from flopslab.viewer.snapshot import RunSnapshot
 from flopslab.words.sequence import Word, parse_sequence

@@ -116,11 +116,3 @@ def test_a_model_of_no_known_kind_is_an_error(model):
     index = json.loads((model / "model_index.json").read_text())
     (model / "model_index.json").write_text(json.dumps(index | {"_class_name": "DDPMPipeline"}))
     assert explains(model_error(model), "DDPMPipeline")
-
-
-@pytest.mark.parametrize("content", ['{"strength": 1}', "[1]", "{"])
-def test_a_recommendation_that_cannot_be_followed_is_an_error(model, content):
-    (model / "flopslab.json").write_text(content)
-    with pytest.raises(ModelError) as error:
-        loading.read_recommendations(model)
-    assert explains(error, "flopslab.json")

@@ -19,6 +19,7 @@ from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from flopslab.backends.diffusers import loading
+from flopslab.backends.diffusers.recommendations import read_recommendations
 from flopslab.core.compositing import Context
 from flopslab.digests import file_digest, pixel_digest
 from flopslab.errors import ModelError
@@ -177,7 +178,7 @@ def _load_processor(
 
 def _default_adapter(model: Path) -> Path:
     """The file of the adapter that comes with the model."""
-    entry = loading.read_recommendations(model).get("ip_adapter")
+    entry = read_recommendations(model).get("ip_adapter")
     if isinstance(entry, dict) and entry.keys() == {"subfolder", "weight_name"}:
         return model / entry["subfolder"] / entry["weight_name"]
     if entry is None:

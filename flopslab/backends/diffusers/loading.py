@@ -97,39 +97,20 @@ def digest(directory: Path) -> str:
     return total.hexdigest()
 
 
-def read_recommendations(directory: Path) -> dict[str, Any]:
-    """The settings that suit the model, from its flopslab.json: `steps`, `guidance_scale`.
-
-    `ip_adapter` there names the adapter that comes with it: {"subfolder": ..., "weight_name": ...}.
-    Without the file: {}. Raises ModelError if it cannot be read or has another name in it.
-    """
-    path = directory / "flopslab.json"
-    if not path.exists():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        if values.keys() <= {"steps", "guidance_scale", "ip_adapter"}:
-            return values
-        actual = f"the names {', '.join(values)}"
-    except (OSError, ValueError, AttributeError) as error:
-        actual = first_line(error)
-    hint = 'write {"steps": ..., "guidance_scale": ...}, or remove the file'
-    raise ModelError(f"recommended settings from {path}", actual, hint)
-
-
 def load(
     directory: Path, device: torch.device, dtype: torch.dtype
 ) -> tuple[DiffusionPipeline, DiffusionPipeline]:
     """The directory's pipelines (text to image, image to image) on the device, sharing modules.
 
-    Their weights are complete and finite. Raises ModelError for whatever is wrong with them.
+    Where the family has no image-to-image pipeline, both are the same one. Their weights are
+    complete and finite. Raises ModelError for whatever is wrong with them.
     """
     expected = f"a text-to-image pipeline from {directory}"
     try:
         text_to_image = _load_pipeline(expected, directory, dtype)
         text_to_image.to(device)
         check_finite(expected, _networks(text_to_image))
-        pipes = text_to_image, AutoPipelineForImage2Image.from_pipe(text_to_image)
+        pipes = text_to_image, image_to_image(text_to_image)
     except ModelError:
         raise
     except Exception as error:  # diffusers, transformers, safetensors and CUDA share no base class
@@ -146,9 +127,22 @@ def load(
     return pipes
 
 
+def image_to_image(pipe: DiffusionPipeline) -> DiffusionPipeline:
+    """The family's image-to-image pipeline on the same modules; `pipe` itself if it has none."""
+    try:
+        return AutoPipelineForImage2Image.from_pipe(pipe)
+    except ValueError as error:
+        if "find a pipeline linked to" not in str(error):
+            raise
+        return pipe
+
+
 def _load_pipeline(expected: str, directory: Path, dtype: torch.dtype) -> DiffusionPipeline:
     """The text-to-image pipeline on the CPU, its weights complete."""
-    options = _options_without_extras(read_index(directory))
+    index = read_index(directory)
+    options = _options_without_extras(index)
+    if str(index.get("_class_name")).startswith("StableDiffusionXL"):
+        options |= {"add_watermarker": False}  # else pixels depend on which packages there are
     with quiet_libraries():
         pipe = AutoPipelineForText2Image.from_pretrained(
             directory, dtype=dtype, use_safetensors=True, local_files_only=True, **options

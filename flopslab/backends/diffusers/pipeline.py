@@ -18,19 +18,21 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
+from flopslab.backends.diffusers.abilities import check_abilities
 from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
-from flopslab.backends.diffusers.settings import (
-    DTYPES,
-    best_device,
-    make_scheduler,
-    resolve_settings,
-)
+from flopslab.backends.diffusers.recommendations import recommend
+from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.settings import DTYPES, best_device, resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
 from flopslab.core.study import Study, step_count
 from flopslab.errors import ModelError, ParameterError
+
+# Frames of exactly the size that is asked for, and prompts as they are: whether diffusers would
+# rewrite them depends on the packages that are installed.
+CALL_OPTIONS = {"use_resolution_binning": False, "clean_caption": False}
 
 
 class DiffusersGenerator:
@@ -49,7 +51,9 @@ class DiffusersGenerator:
         self.settings = settings
         self._adapter = image_adapter
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
-        self._encoder = make_prompt_encoder(text_to_image, settings["negative_prompt"])
+        self._encoder = make_prompt_encoder(
+            text_to_image, settings["negative_prompt"], settings["clip_skip"]
+        )
         self._embed_text = lru_cache(4096)(lambda text: embed_text(text_to_image, text))
 
     @classmethod
@@ -58,12 +62,14 @@ class DiffusersGenerator:
         directory = loading.find(study.model)
         device = best_device()
         pipes = loading.load(directory, device, DTYPES[device.type])
+        check_abilities(study, pipes)
+        recommendations = recommend(study, pipes[0], directory)
         for pipe in pipes:
-            pipe.scheduler = make_scheduler(study.scheduler, pipe.scheduler)
-        recommendations = loading.read_recommendations(directory)
+            pipe.scheduler = make_scheduler(
+                study.scheduler, pipe.scheduler, study.scheduler_options
+            )
         settings = resolve_settings(study, pipes[0], recommendations, batch_size)
         settings |= {"model_digest": loading.digest(directory)}
-        _require_unet(study, pipes[0])
         if not METHODS[study.method].weighs_images:
             return cls(*pipes, settings)
         files = ip_adapter.find(study.ip_adapter, directory)
@@ -153,6 +159,7 @@ class DiffusersGenerator:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
         arguments = conditioning | cutoff.arguments(pipe)
+        arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
         pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
             **start,
@@ -224,20 +231,6 @@ class DiffusersGenerator:
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     image = image.convert("RGB")
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _require_unet(study: Study, pipe: DiffusionPipeline) -> None:
-    """ParameterError if the study asks for what only a UNet on latents of 4 channels can do."""
-    method = METHODS[study.method]
-    needs = {
-        f"method {study.method}": method.takes_latents or method.weighs_images,
-        f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1,
-    }
-    features = " and ".join(name for name, needs_unet in needs.items() if needs_unet)
-    if features and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
-        actual = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
-        hint = f"use Stable Diffusion 1.5, 2 or XL, or leave out {features}"
-        raise ParameterError(features, actual, hint)
 
 
 @contextmanager

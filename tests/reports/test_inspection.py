@@ -8,7 +8,7 @@ from painted import PaintedGenerator
 from flopslab.core.neighbours import weights_by_distance
 from flopslab.core.refinement import Input
 from flopslab.errors import RunError
-from flopslab.runs.inspection import inspect_frame
+from flopslab.reports.inspection import inspect_frame
 
 HEAVY = [{"word": "silence", "font_size": 7}, {"word": "(fire:1.4)"}, {"word": "sea"}]
 

@@ -8,7 +8,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
-CAPACITY = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
+from flopslab.storage.space import available_memory
+
+MOST = 2 * 2**30  # bytes; 700 frames of 512 x 512 take 0.55 GB
+SHARE = 1 / 8  # of the memory that is available when a cache is made, if that is less
+OVERHEAD = 1024  # bytes of an entry beside its pixels
 
 Pixels = TypeVar("Pixels", Image.Image, np.ndarray, Image.Image | np.ndarray)
 
@@ -16,12 +20,15 @@ Pixels = TypeVar("Pixels", Image.Image, np.ndarray, Image.Image | np.ndarray)
 class FrameCache(Generic[Pixels]):
     """The images (or arrays) used last: as many as fit into `capacity` bytes, one at least.
 
-    Several threads may use it at once.
+    By default the capacity is a share of the memory that is available. Several threads may use a
+    cache at once.
     """
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    def __init__(self, capacity: int | None = None) -> None:
+        if capacity is None:
+            capacity = min(MOST, int(SHARE * available_memory()))
         self._entries: OrderedDict[Hashable, Pixels] = OrderedDict()
-        self._capacity, self._size = capacity, 0
+        self.capacity, self._size = capacity, 0
         self._lock = Lock()
 
     def put(self, key: Hashable, pixels: Pixels) -> None:
@@ -30,7 +37,7 @@ class FrameCache(Generic[Pixels]):
             self._drop(key)
             self._entries[key] = pixels
             self._size += _bytes(pixels)
-            while self._size > self._capacity and len(self._entries) > 1:
+            while self._size > self.capacity and len(self._entries) > 1:
                 self._drop(next(iter(self._entries)))
 
     def get(self, key: Hashable) -> Pixels | None:
@@ -63,5 +70,5 @@ class FrameCache(Generic[Pixels]):
 
 def _bytes(pixels: Image.Image | np.ndarray) -> int:
     if isinstance(pixels, np.ndarray):
-        return pixels.nbytes
-    return pixels.width * pixels.height * len(pixels.getbands())
+        return OVERHEAD + pixels.nbytes
+    return OVERHEAD + pixels.width * pixels.height * len(pixels.getbands())

@@ -4,8 +4,8 @@ A file becomes visible whole or not at all: written beside its place, flushed, s
 """
 
 import errno
-import fcntl
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +13,17 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from flopslab.errors import RunError
+
+# Of a disk that cannot give back what was written there: a bad sector, a damaged structure.
+UNREADABLE = {errno.EIO, errno.EBADMSG, getattr(errno, "EUCLEAN", errno.EIO)}
+# Of file systems that cannot sync a directory: FUSE, SMB, shared folders of virtual machines.
+NO_DIRECTORY_SYNC = {
+    errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EPERM, errno.EACCES,
+    errno.EBADF,
+}  # fmt: skip
+PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # seconds between attempts to rename
+
+sleep = time.sleep
 
 
 def write(file: BinaryIO, data: bytes) -> None:
@@ -25,6 +36,15 @@ def sync(file: BinaryIO) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
+    """Rename, over a file at `target` too; for a while again and again where it is refused.
+
+    Windows refuses as long as any program, a virus scanner or a viewer, has either file open.
+    """
+    for pause in PAUSES:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            sleep(pause)
     os.replace(source, target)
 
 
@@ -41,9 +61,16 @@ def hard_link(source: Path, path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+    """Make the names in a directory last, where the system and the file system can."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except PermissionError:  # Windows opens no directory
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NO_DIRECTORY_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
@@ -57,16 +84,37 @@ def make_directory(directory: Path) -> None:
         sync_directory(directory.parent)
 
 
-def read(path: Path) -> bytes | None:
-    """The bytes of a regular file; None for nothing and for anything else.
+def read(path: Path, most: int = -1) -> bytes | None:
+    """The bytes of a regular file, at most so many; None for nothing and for anything else.
 
-    Neither the file nor its directory may be a symbolic link: a run does not lead out of itself.
+    A file on a bad sector is none. Neither the file nor its directory may be a symbolic link: a run
+    does not lead out of itself. An OSError names the file.
     """
     try:
-        regular = S_ISREG(path.lstat().st_mode) and not path.parent.is_symlink()
+        if not S_ISREG(path.lstat().st_mode) or path.parent.is_symlink():
+            return None
+        return read_bytes(path, most)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return path.read_bytes() if regular else None
+    except OSError as error:
+        if error.errno in UNREADABLE:
+            return None
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def read_bytes(path: Path, most: int = -1) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(most)
+
+
+def read_ends(path: Path, head: int, tail: int) -> tuple[bytes, bytes]:
+    """The first and last bytes of a regular file, at most so many; OSError for anything else."""
+    if not S_ISREG(path.lstat().st_mode) or path.parent.is_symlink():
+        raise OSError(errno.EINVAL, "No regular file of the run", str(path))
+    with path.open("rb") as file:
+        start = file.read(head)
+        file.seek(-min(tail, file.seek(0, os.SEEK_END)), os.SEEK_END)
+        return start, file.read(tail)
 
 
 def create(path: Path, data: bytes) -> None:
@@ -123,53 +171,9 @@ _HINTS = {
     errno.ENOSPC: "free space on this disk",
     errno.EDQUOT: "free space in your quota",
     errno.EROFS: "make the disk writable or choose another output_dir",
-    errno.EACCES: "make the directory writable or choose another output_dir",
+    errno.EACCES: "close every program that has a file of the run open, make the directory "
+    "writable, or choose another output_dir",
     errno.EPERM: "make the directory writable or choose another output_dir",
     errno.EEXIST: "move what stands in the way or choose another output_dir",
     errno.ENOTDIR: "move what stands in the way or choose another output_dir",
 }
-
-
-class Lock:
-    """Holds a run for this process; the operating system lets go when the process dies."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: BinaryIO | None = None
-
-    @property
-    def is_held(self) -> bool:
-        """Whether this process holds the run through this lock."""
-        return self._file is not None
-
-    def acquire(self) -> None:
-        """Hold the run. RunError that names the holder if another process has it."""
-        file = open(self.path, "a+b", opener=_open_no_link)  # noqa: SIM115 - open until release
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(0)
-            write(file, str(os.getpid()).encode())
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().decode() or "unknown"
-            file.close()
-            raise RunError(
-                f"write the run directory {self.path.parent}",
-                f"the process with pid {holder} is writing it",
-                "wait until it is done, stop it, or choose another output_dir",
-            ) from None
-        except OSError:
-            file.close()
-            raise
-        self._file = file
-
-    def release(self) -> None:
-        """Let go of the run, if it is held."""
-        if self._file is not None:
-            self._file.truncate(0)  # a run that made nothing leaves no byte changed
-            self._file.close()
-            self._file = None
-
-
-def _open_no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW, 0o666)

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import os
 import shutil
 import signal
 import subprocess
@@ -17,8 +18,8 @@ from torn import TEARS, Crash, Disk
 
 from flopslab.core.study import Study
 from flopslab.errors import RunError
-from flopslab.runs import filesystem
 from flopslab.runs.reader import read_frame
+from flopslab.storage import filesystem
 
 
 @pytest.fixture
@@ -245,11 +246,132 @@ def _undisturbed(paint, tmp_path_factory, limit: int, passes: int) -> dict[str, 
     return _KNOWN[limit, passes]
 
 
-def test_a_lock_that_is_not_held_can_be_released(tmp_path):
-    lock = filesystem.Lock(tmp_path / ".lock")
-    lock.release()
-    lock.acquire()
-    assert lock.is_held
-    lock.release()
-    lock.release()
-    assert not lock.is_held
+# Foreign file systems and bad sectors
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EPERM, errno.EBADF])
+def test_a_directory_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", lambda _file: raise_error(number))
+    filesystem.sync_directory(tmp_path)
+
+
+def test_a_failure_to_sync_a_directory_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _file: raise_error(errno.EIO))
+    with pytest.raises(OSError, match=r"\[Errno 5\]"):
+        filesystem.sync_directory(tmp_path)
+
+
+def raise_error(number: int):
+    raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize("name", ["pass1/frame_000005.png", "pass2/frame_000005.safetensors"])
+def test_a_frame_on_a_bad_sector_is_quarantined_and_made_again(paint, name, monkeypatch):
+    method = "latent" if name.endswith("safetensors") else "grid"
+    directory = paint(method=method).directory
+    before = pixels(directory)
+    with bad_sector(directory / name, monkeypatch):
+        run = paint(method=method)
+    assert sum(done.made for done in run.passes) == 1
+    assert {path.name[:18] for path in run.quarantined} == {f"{name[:5]}.frame_000005"}
+    assert pixels(directory) == before
+
+
+@contextlib.contextmanager
+def bad_sector(bad: Path, monkeypatch, number: int = errno.EIO):
+    """The file that is at this path now cannot be read."""
+    inode, read_bytes = bad.stat().st_ino, filesystem.read_bytes
+
+    def read(path: Path, most: int = -1) -> bytes:
+        return raise_error(number) if path.stat().st_ino == inode else read_bytes(path, most)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filesystem, "read_bytes", read)
+        yield
+
+
+def test_an_error_of_reading_names_the_file(paint, monkeypatch):
+    directory = paint().directory
+    bad = directory / "pass1" / "frame_000005.png"
+    with (
+        bad_sector(bad, monkeypatch, errno.EACCES),
+        pytest.raises(RunError, match=r"frame_000005\.png"),
+    ):
+        paint()
+    assert not (directory / "quarantine").exists()
+
+
+# Windows, by simulation
+
+
+class OpenFiles:
+    """Windows refuses to rename over a file that a program has open: `attempts` times."""
+
+    def __init__(self, attempts: int, monkeypatch) -> None:
+        self._replace, self._left, self.pauses = os.replace, attempts, []
+        monkeypatch.setattr(os, "replace", self)
+        monkeypatch.setattr(filesystem, "sleep", self.pauses.append)
+
+    def __call__(self, source, target):
+        self._left -= 1
+        if self._left >= 0:
+            raise PermissionError(errno.EACCES, "Access is denied", str(source), None, str(target))
+        self._replace(source, target)
+
+
+def test_a_file_that_another_program_has_open_for_a_moment_is_waited_for(tmp_path, monkeypatch):
+    files = OpenFiles(3, monkeypatch)
+    filesystem.replace({tmp_path / "a": b"1"})
+    assert (tmp_path / "a").read_bytes() == b"1" and files.pauses == list(filesystem.PAUSES[:3])
+
+
+def test_a_file_that_stays_open_is_named_with_what_to_do(paint, tmp_path, monkeypatch):
+    files = OpenFiles(10**6, monkeypatch)
+    with pytest.raises(RunError, match=r"\.visual-manifest\.json") as caught:
+        paint()
+    assert "close every program" in caught.value.hint and sum(files.pauses) < 1
+
+
+@pytest.fixture
+def windows(monkeypatch):
+    """No directory can be opened, no symbolic link made; what is open cannot be renamed over."""
+    opened, replace = os.open, os.replace
+
+    def open_file(path, flags, *arguments, **options):
+        if os.path.isdir(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, *arguments, **options)
+
+    def replace_closed(source, target):
+        handles = [os.path.realpath(entry.path) for entry in os.scandir("/proc/self/fd")]
+        assert os.path.realpath(target) not in handles, "an open file cannot be renamed over"
+        assert os.path.realpath(source) not in handles, "an open file cannot be renamed"
+        replace(source, target)
+
+    monkeypatch.setattr(os, "open", open_file)
+    monkeypatch.setattr(os, "replace", replace_closed)
+    monkeypatch.setattr(os, "symlink", lambda *_: raise_error(errno.EPERM))
+    monkeypatch.setattr(os, "O_NOFOLLOW", 0)
+
+
+def test_a_run_on_windows_ends_like_any_other(paint, undisturbed, windows):
+    directory = paint().directory
+    (directory / "pass1" / "frame_000005.png").write_bytes(b"damaged")
+    run = paint(limit=8)
+    assert next(path.name for path in run.quarantined) == "pass1.frame_000005.1.png"
+    assert pixels(paint().directory) == undisturbed
+    final, source = (directory / name / "frame_000003.png" for name in ("final", "pass2"))
+    assert final.samefile(source) and not final.is_symlink()
+
+
+@pytest.mark.slow
+def test_a_run_needs_no_fcntl(study, undisturbed):
+    code = (
+        "import sys; sys.modules['fcntl'] = None\nimport runpy, warnings\n"
+        "warnings.simplefilter('ignore')\nimport flopslab.cli\n"
+        "sys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    arguments = [painted.__file__, study.model_dump_json(), "0"]
+    command = [sys.executable, "-c", code, *arguments]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    assert pixels(Path(study.output_dir)) == undisturbed
