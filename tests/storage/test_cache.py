@@ -65,7 +65,7 @@ def test_the_image_cache_makes_what_it_lacks_and_keeps_it():
 
 
 def test_the_image_cache_stays_within_its_bounds_whatever_threads_do():
-    entries = FrameCache(10 * (12 + OVERHEAD))
+    entries = FrameCache(10 * (16 + OVERHEAD))
 
     def use(number: int) -> bool:
         image = entries.get_or_make(
