@@ -15,7 +15,7 @@ from unittest import mock
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 NAME = "a simulated card"
@@ -61,7 +61,7 @@ class Card:
 
     def execute(self, op: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The operation, computed on the CPU, its results where CUDA would have them."""
-        leaves, spec = tree_flatten((args, kwargs))
+        leaves, _ = tree_flatten((args, kwargs))
         on_device = [leaf for leaf in leaves if isinstance(leaf, DeviceTensor)]
         device = kwargs.get("device")
         if op in _COPIES:

@@ -1,7 +1,7 @@
 """The parameters of the model and its hardware; the types and marks of all parameters."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,7 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
 Name = Annotated[Text, Field(min_length=1)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:[0-9]+)?)$")]
 
 
 @dataclass(frozen=True)
@@ -64,3 +65,15 @@ class ModelParameters(BaseModel):
 
     batch_size: int = Field(0, ge=0)
     """Frames computed together; 0: found once, then kept for the run."""
+
+    device: Annotated[Device, RUN] = "auto"
+    """Where the model runs: cpu, cuda, cuda:1 (the second card), mps (Apple), or the best there is
+    (auto)."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The numbers that the model computes with; auto: float32 on a CPU and on Apple's GPUs, on a
+    card bfloat16, or float16 (with the VAE in float32) where it has none."""
+
+    offload: Annotated[Literal["none", "model", "sequential"], RUN] = "none"
+    """What leaves the card while it is not at work, to save memory: nothing (none), whole networks
+    (model), or every layer (sequential, slow)."""
