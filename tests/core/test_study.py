@@ -15,7 +15,7 @@ SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those ar
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
-    "batch_size", "sequence", "output_dir", "passes", "context_diameter", "frame_interval",
+    "batch_size", "device", "dtype", "offload", "sequence", "output_dir", "passes", "context_diameter", "frame_interval",
     "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
@@ -93,6 +93,8 @@ def test_several_problems_come_in_one_message():
         ("colour_anchor", 1.1, "at most 1"),
         ("colour_match", "lab", "one of reinhard, histogram"),
         ("detail", -0.1, "at least 0"),
+        ("device", "gpu", "one of auto, cpu, mps, cuda, cuda:0"),
+        ("dtype", "fp16", "one of auto, float32, bfloat16, float16"),
         ("guidance_stop", 0, "above 0"),
         ("seed_policy", "same", "one of per_pass, fixed"),
         ("image_context_multiplier", -1, "at least 0"),
