@@ -1,7 +1,6 @@
 """Devices, memory and batch sizes: what is chosen, and what a lack of memory says."""
 
 import generators
-import numpy as np
 import pytest
 import torch
 from generators import explains, picture, request_of

@@ -15,7 +15,8 @@ SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those ar
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
-    "batch_size", "device", "dtype", "offload", "sequence", "output_dir", "passes", "context_diameter", "frame_interval",
+    "batch_size", "device", "dtype", "offload", "sequence", "output_dir", "passes",
+    "context_diameter", "frame_interval",
     "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",

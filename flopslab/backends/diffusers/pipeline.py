@@ -20,7 +20,7 @@ from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
-from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.settings import make_scheduler, resolve_settings
@@ -55,6 +55,7 @@ class DiffusersGenerator:
         """The study's model on the best device there is; see `load_generator`."""
         hardware = Hardware.of(study)
         directory = loading.find(study.model)
+        free_memory()  # of a generator that nobody uses any more
         with explain_memory_errors("the model"):
             pipes = loading.load(directory, hardware.loading_device, hardware.dtype)
         for pipe in pipes:
