@@ -78,7 +78,7 @@ def test_a_batch_makes_pictures_and_waits_for_nothing_but_its_two_downloads(
     assert traffic.kernels <= KERNELS[family][start == "references"]
 
 
-KERNELS = {"sd": (1500, 1800), "sdxl": (1200, 1500), "embedded": (1100, 1400), "sd3": (1000, 0)}
+KERNELS = {"sd": (1700, 1900), "sdxl": (1400, 1700), "embedded": (1100, 1400), "sd3": (1000, 0)}
 
 
 def test_an_init_image_is_uploaded_as_bytes(loaded, card):

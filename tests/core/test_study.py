@@ -173,7 +173,9 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
-    assert set(NAMES) - set(Study.of().pixel_parameters()) == {"output_dir", "limit", "passes"}
+    assert set(NAMES) - set(Study.of().pixel_parameters()) == {
+        "output_dir", "limit", "passes", "device", "offload",
+    }  # fmt: skip
 
 
 def test_a_yaml_file_maps_names_to_values(tmp_path):
