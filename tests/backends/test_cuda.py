@@ -138,7 +138,8 @@ def draw_on_the_card(generator, patch):
 
 def leave_a_layer_on_the_cpu(generator, patch):
     layer = generator._text_to_image.vae.decoder.conv_out
-    patch.setitem(layer._parameters, "weight", torch.nn.Parameter(layer.weight.cpu()))
+    weight = torch.zeros(layer.weight.shape, dtype=layer.weight.dtype)
+    patch.setitem(layer._parameters, "weight", torch.nn.Parameter(weight, requires_grad=False))
 
 
 @pytest.mark.parametrize(
