@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,26 @@ from PIL import Image
 
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
-from flopslab.core import refinement
 from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.generator import FrameRequest, Generator, watching_steps
 from flopslab.core.plan import Frame, plan_pass
+from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
-from flopslab.progress import PassBars, Progress
+from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
+from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.validation import check_external_frames, check_refinement, warnings_for
-from flopslab.words.sequence import TimedSequence, read_timed_sequence
+from flopslab.validation import (
+    check_external_frames,
+    check_output_dir,
+    check_refinement,
+    check_space,
+    warnings_for,
+)
+from flopslab.words.sequence import TimedSequence
 
 Latents = Sequence[np.ndarray | None]
 
@@ -38,6 +46,14 @@ class Pass:
     kept: int  # verified in the directory
     copied: int  # from another run
     seconds: float
+    quarantine: tuple[QuarantineEntry, ...] = ()  # what stood in the place of its frames
+
+    def __str__(self) -> str:
+        """`pass 2: 34 made, 62 kept, 3 set aside (2 damaged, 1 outdated) in quarantine/`."""
+        counts = {"made": self.made, "kept": self.kept, "copied": self.copied}
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        parts += filter(None, [describe_entries(self.quarantine)])
+        return f"pass {self.number}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -47,8 +63,13 @@ class Run:
     study: Study
     directory: Path
     passes: tuple[Pass, ...]
-    quarantined: tuple[Path, ...]  # where files are now that could not be kept
+    quarantine: tuple[QuarantineEntry, ...]  # what could not be kept, why, and where it is now
     manifest: Path
+
+    @property
+    def quarantined(self) -> tuple[Path, ...]:
+        """Where the files are now that could not be kept."""
+        return tuple(path for entry in self.quarantine for path in entry.paths)
 
 
 def run(
@@ -57,31 +78,33 @@ def run(
     progress: Progress | None = None,
     *,
     last_only: bool = False,
-    reuse_from: str | Path | None = None,
     external_frames: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
     `generator`: by default the study's model is loaded. `progress`: by default a bar for each
-    pass. `last_only`: make only the last pass; those before it must be complete. `reuse_from`:
-    another run's directory; frames there with the right key are copied. `external_frames`:
-    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
+    pass, or lines where there is no terminal, and a log in the run directory. `last_only`: make
+    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
-    sequence = read_timed_sequence(study.sequence)
+    sequence = study.read_words()
     words = sequence.words
+    check_output_dir(study, len(words))
     progress = progress or _pass_bars(study, len(words))
     with (
+        open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
-        Store(study.output_dir, reuse_from) as store,
+        Store(study.output_dir, study.reuse_from) as store,
         _closing(progress),
     ):
-        generator = _prepare(study, sequence, generator, store, external_frames or {})
+        generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
+        refinement = Refinement(study, store)
         passes, frames = [], []
         for number in range(1, study.passes + 1):
-            start = time.perf_counter()
+            start, frames = time.perf_counter(), []  # one plan at a time: it takes 5 kB a frame
             frames = plan_pass(study, words, number, generator, external_frames)
             if last_only and number < study.passes:
                 store.verify(frames)
@@ -90,19 +113,21 @@ def run(
             missing = store.find_missing(frames)
             progress.begin(number, len(frames), kept=len(frames) - len(missing))
             for batch in _batches(missing, generator.settings["batch_size"]):
-                contexts = compose(study, batch, store)
-                images, latents, seconds = generate(study, batch, contexts, generator, store)
-                images, latents = anchor_colours(study, batch, images, latents, store)
+                contexts = compose(refinement, batch)
+                with watching_steps(generator, partial(progress.step, frames=len(batch))):
+                    images, latents, seconds = generate(study, batch, contexts, generator, store)
+                images, latents = anchor_colours(refinement, batch, images, latents)
                 store.commit(batch, images, latents, seconds)
                 progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
             passes.append(_summary(store, frames, missing, time.perf_counter() - start))
+            progress.end(str(passes[-1]))
         manifest = store.finish(frames)
-    return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
+    return Run(study, store.directory, tuple(passes), tuple(store.quarantine.entries), manifest)
 
 
-def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
+def compose(refinement: Refinement, batch: Sequence[Frame]) -> list[Context]:
     """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-    return [refinement.context_of(study, store, frame.key, frame.inputs) for frame in batch]
+    return [refinement.context_of(frame.key, frame.inputs) for frame in batch]
 
 
 def generate(
@@ -133,20 +158,17 @@ def generate(
 
 
 def anchor_colours(
-    study: Study,
+    refinement: Refinement,
     batch: Sequence[Frame],
     images: Sequence[Image.Image],
     latents: Latents,
-    store: Store,
 ) -> tuple[Sequence[Image.Image], Latents]:
     """The pictures and latents with the colours of pass 1, as far as the study says.
 
     A frame that looks at no other, as in pass 1, stays as it is.
     """
     pairs = [
-        refinement.anchor_colours(study, store, frame.key.position, image, z)
-        if frame.inputs
-        else (image, z)
+        refinement.anchor_colours(frame.key.position, image, z) if frame.inputs else (image, z)
         for frame, image, z in zip(batch, images, latents, strict=True)
     ]
     return [image for image, _ in pairs], [z for _, z in pairs]
@@ -173,17 +195,21 @@ def _prepare(
     generator: Generator | None,
     store: Store,
     external_frames: Mapping[int, Image.Image],
+    progress: Progress,
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     length = len(sequence.words)
     if study.passes > 1:
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
-    generator = generator or load_generator(study, frozen_batch_size(study, store.reuse_from))
+    if generator is None:
+        progress.note(f"loading the model {study.model}")
+        generator = load_generator(study, frozen_batch_size(study))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)
+    check_space(study, frames, generator.size)
     return generator
 
 
@@ -213,13 +239,14 @@ def _summary(
     number = frames[0].key.pass_number
     copied = sum(key.pass_number == number for key in store.copied)
     kept = len(frames) - len(missing) - copied
-    return Pass(number, len(missing), kept, copied, seconds)
+    entries = store.quarantine.entries_of(number)
+    return Pass(number, len(missing), kept, copied, seconds, entries)
 
 
 def _pass_bars(study: Study, length: int) -> PassBars:
     frames = len(Windowing(study, length).positions)
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(study.passes, frames, costs)
+    return PassBars(study.passes, frames, costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

@@ -70,8 +70,11 @@ class PaintedGenerator:
         self.calls += len(requests)
         time.sleep(self._delay)
         latents = [self._paint(request, strength) for request in requests]
-        pixels = [(z.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8) for z in latents]
-        return [Image.fromarray(values) for values in pixels], latents
+        return [self.decode(z) for z in latents], latents
+
+    def decode(self, latents: np.ndarray) -> Image.Image:
+        pixels = (latents.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
+        return Image.fromarray(pixels)
 
     def _paint(self, request: FrameRequest, strength: float) -> np.ndarray:
         """Noise from prompt and seed; with a start, `strength` of noise over it.

@@ -1,4 +1,7 @@
+import os
+import re
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +71,8 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
             if request.seed == frame_seed(0, FrameKey(number, 6))
         )
         seen = [found.image(FrameKey(number - 1, position)) for position in range(4, 9)]
-        expected = montage(seen).resize((12, 8), Image.Resampling.LANCZOS)
+        cells = [image.resize((4, 4), Image.Resampling.LANCZOS) for image in seen]
+        expected = montage(cells, (12, 8))
         assert request.context.init.tobytes() == expected.tobytes()
 
 
@@ -151,20 +155,81 @@ def test_progress_hears_of_every_pass_and_frame(study):
         def advance(self, count, words):
             said.append((count, words))
 
-        def end(self):
-            said.append("end")
+        def end(self, summary=""):
+            said.append(summary or "over")
 
     short = study.replace(**{"limit": 3})
     passes.run(short, PaintedGenerator(), NullProgress())
     longer = study.replace(**{"limit": 5, "passes": 1})
     passes.run(longer, PaintedGenerator(), Listener())
-    assert said == [(1, 5, 3), (2, "ocean stone river"), "end"]
+    assert said == [(1, 5, 3), (2, "ocean stone river"), "pass 1: 2 made, 3 kept", "over"]
 
 
-def test_a_run_shows_bars_by_default(study, capsys):
+LINES = [
+    "pass 1/2: 0/12 frames",
+    "pass 1: 12 made, in 00:00",
+    "pass 2/2: 0/12 frames",
+    "pass 2: 12 made, in 00:00",
+]
+
+
+def without_rates(text):
+    return [line.rsplit(", ", 1)[0] if " made, " in line else line for line in text.splitlines()]
+
+
+def test_a_run_without_a_terminal_says_plain_lines_and_writes_them_with_times_to_its_log(
+    study, capsys
+):
     passes.run(study, PaintedGenerator())
-    shown = capsys.readouterr().err
-    assert "pass 1/2" in shown and "pass 2/2" in shown and "12/12" in shown
+    assert without_rates(capsys.readouterr().err) == LINES
+    log = (Path(study.output_dir) / "run.log").read_text()
+    times, texts = zip(*(line.split(" ", 1) for line in log.splitlines()), strict=True)
+    assert without_rates("\n".join(texts)) == LINES
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time) for time in times)
+
+
+def test_the_log_is_appended_to_but_not_by_a_run_that_makes_nothing(study):
+    log = Path(study.output_dir) / "run.log"
+    passes.run(study.replace(limit=3), PaintedGenerator())
+    first = log.read_text()
+    passes.run(study.replace(limit=3), PaintedGenerator())
+    assert log.read_text() == first
+    passes.run(study, PaintedGenerator())
+    assert log.read_text().startswith(first) and "9 made, 3 kept" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_ends_no_run_and_a_link_there_is_not_followed(study, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    Path(study.output_dir).mkdir()
+    (Path(study.output_dir) / "run.log").symlink_to(outside)
+    assert passes.run(study, PaintedGenerator()).passes[1].made == 12
+    assert outside.read_text() == "mine"
+    os.remove(Path(study.output_dir) / "run.log")
+    os.mkfifo(Path(study.output_dir) / "run.log")
+    assert passes.run(study.replace(passes=3), PaintedGenerator()).passes[2].made == 12
+
+
+class Stepping(PaintedGenerator):
+    on_step = None
+
+    def generate_with_latents(self, requests, strength=1.0):
+        for number in (1, 2):
+            assert self.on_step is not None
+            self.on_step(number, 2)
+        return super().generate_with_latents(requests, strength)
+
+
+def test_the_steps_of_a_generator_that_reports_them_are_heard(study):
+    said, generator = [], Stepping()
+
+    class Listener(NullProgress):
+        def step(self, number, total, frames):
+            said.append((number, total, frames))
+
+    passes.run(study.replace(passes=1, limit=3), generator, Listener())
+    assert said == [(1, 2, 2), (2, 2, 2), (1, 2, 1), (2, 2, 1)]
+    assert generator.on_step is None
 
 
 def test_the_result_of_a_run_is_a_frozen_account(paint, study, tmp_path):
@@ -197,6 +262,15 @@ def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
     assert "-p passes 1" in caught.value.hint
     assert f"-p output_dir {directory}" in caught.value.hint
     assert files(directory) == before and generator.calls == 0
+
+
+def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
+    directory = paint(passes=1).directory
+    (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
+    before = files(directory)
+    with pytest.raises(RunError, match="1 of 12 frames of pass 1"):
+        paint(last_only=True)
+    assert files(directory) == before
 
 
 def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):

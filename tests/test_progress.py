@@ -1,5 +1,6 @@
 """PassBars: one bar per pass, with frames/s, the time left for the whole run, current words."""
 
+import errno
 import io
 import os
 import pty
@@ -9,7 +10,9 @@ import sys
 import nbformat
 import pytest
 
-from flopslab.progress import WIDTH, NullProgress, OverallBar, PassBars
+from flopslab.progress import NullProgress, OverallBar, PassBars
+from flopslab.progress.outlets import WIDTH, Outlet
+from flopslab.progress.painters import Lines
 
 
 class Clock:
@@ -52,8 +55,9 @@ def test_each_pass_has_a_bar_that_ends_full(clock):
 def test_a_bar_shows_frames_per_second_and_the_current_words(clock):
     progress, file = watch(1, 4, clock)
     progress.begin(1, total=4, kept=0)
+    clock.now += 1
     progress.advance(2, "silence fire")
-    assert "frames/s" in lines(file)[-1]
+    assert "2.0 frames/s" in lines(file)[-1]
     assert lines(file)[-1].endswith("silence fire")
 
 
@@ -227,3 +231,117 @@ def test_a_bar_that_has_not_begun_ignores_frames():
     bars.keep(1)
     bars.end()
     assert file.getvalue() == ""
+
+
+class Broken(io.StringIO):
+    """A file that refuses every text."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+ERRORS = [
+    ValueError("I/O operation on closed file"),
+    BrokenPipeError(errno.EPIPE, "Broken pipe"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    RuntimeError("the comm is closed"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_an_output_that_fails_ends_nothing(error):
+    bars, overall = PassBars(1, 4, file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
+    overall.start("grid")
+    for progress in (bars, overall):
+        progress.note("loading the model tiny")
+        progress.begin(1, 4, 0)
+        progress.step(1, 2, 4)
+        progress.advance(4, "sea")
+        progress.end("pass 1: 4 made, 0 kept")
+    overall.close()
+
+
+CLOSED = """
+import os, sys, warnings
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from painted import PaintedGenerator, write_words
+from flopslab.core.study import Study
+from flopslab.passes import run
+{how}
+study = Study(sequence=write_words(Path("words.json")), output_dir="run", passes=2)  # wide reach
+finished = run(study, PaintedGenerator())
+os.write(1, str(finished.passes[1].made).encode())
+"""
+WAYS = {
+    "closed": "sys.stderr.close()",
+    "none": "sys.stderr = None",
+    "its file is closed": "os.close(2)",
+    "full": "os.dup2(os.open('/dev/full', os.O_WRONLY), 2)",
+    "pipe": "reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 2)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+def test_a_run_ends_well_whatever_happened_to_stderr(tmp_path, way):
+    source = CLOSED.format(tests=os.path.dirname(__file__), how=WAYS[way])
+    command = [sys.executable, "-c", source]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("12", "")
+    assert done.returncode == 0
+
+
+def plain(passes: int, frames: int, clock: Clock) -> tuple[PassBars, io.StringIO]:
+    """Progress in lines, as without a terminal."""
+    file = io.StringIO()
+    progress = PassBars(passes, frames, clock=clock, file=file)
+    progress._painters = [Lines(Outlet(file), clock=clock)]
+    return progress, file
+
+
+def test_lines_come_at_most_every_thirty_seconds_and_at_both_ends_of_a_pass(clock):
+    progress, file = plain(2, 10, clock)
+    progress.begin(1, total=10, kept=0)
+    for _ in range(8):
+        clock.now += 5
+        progress.advance(1, "silence")
+    progress.end("pass 1: 8 made, 0 kept")
+    assert lines(file) == [
+        "pass 1/2: 0/10 frames",
+        "pass 1/2: 6/10 frames, 5.0 s a frame, 01:10 left in all: silence",
+        "pass 1: 8 made, 0 kept, in 00:40, 5.0 s a frame",
+    ]
+
+
+def test_steps_show_in_a_slow_batch_and_tell_the_time_left_before_its_end(clock):
+    progress, file = plain(1, 8, clock)
+    progress.begin(1, total=8, kept=0)
+    clock.now += 60
+    progress.step(1, 10, frames=4)
+    assert lines(file)[-1] == "pass 1/1: 0/8 frames, 150 s a frame, 19:00 left in all, step 1/10"
+    clock.now += 540
+    progress.advance(4, "silence")
+    assert "4/8 frames, 150 s a frame, 10:00 left" in lines(file)[-1]
+
+
+def test_a_pass_that_breaks_off_says_in_plain_lines_how_far_it_came(clock):
+    progress, file = plain(1, 8, clock)
+    progress.begin(1, total=8, kept=0)
+    clock.now += 1
+    progress.advance(3, "silence")
+    progress.end()
+    assert lines(file)[-1] == "pass 1/1: 3/8 frames, 3.0 frames/s"
+
+
+def test_a_finished_pass_turns_its_bar_into_its_summary(clock):
+    progress, file = watch(1, 4, clock)
+    progress.begin(1, total=4, kept=1)
+    clock.now += 63
+    progress.advance(3, "silence")
+    progress.end("pass 1: 3 made, 1 kept")
+    assert lines(file)[-1] == "pass 1: 3 made, 1 kept, in 01:03"

@@ -1,6 +1,7 @@
 """The command line: `flopslab COMMAND`. Each command is a module of this folder."""
 
 import json
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -10,10 +11,15 @@ import typer
 
 from flopslab import __version__
 from flopslab.cli.film import film
+from flopslab.cli.notebooks import notebooks
+from flopslab.cli.runs import runs
+from flopslab.cli.status import status
+from flopslab.cli.verify import verify
+from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
-COMMANDS = (film, words)
+COMMANDS = (film, notebooks, runs, status, verify, why, words)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -21,10 +27,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and leave the interpreter: exit code 0, 1 for an error, 2 for wrong usage.
 
+    SIGTERM ends it as an error does, so that no half file stays: exit code 143.
     `arguments`: those after the program's name; None: the process's own. An error goes to stderr;
     with `--json` it goes to stdout as {"error": text}.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    arguments = join_pairs(arguments) if arguments[:1] == ["why"] else arguments
     with warnings.catch_warnings():
         warnings.showwarning = _print_warning
         try:

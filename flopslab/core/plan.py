@@ -3,17 +3,24 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from PIL import Image
 
 from flopslab.core import neighbours, prompts
 from flopslab.core.compositing import METHODS
-from flopslab.core.generator import Generator
 from flopslab.core.prompts import Prompt
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.words.sequence import Word
+
+
+class PromptReader(Protocol):
+    """What planning needs of a generator."""
+
+    def tokens(self, prompt: Prompt) -> int: ...
+    def nearest_colour(self, words: tuple[str, ...]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ def plan_pass(
     study: Study,
     words: Sequence[Word],
     pass_number: int,
-    generator: Generator,
+    generator: PromptReader,
     external_frames: Mapping[int, Image.Image] | None = None,
 ) -> list[Frame]:
     """All frames of a pass, in order. The generator only counts tokens and names colours.
@@ -86,7 +93,7 @@ def frame_seed(run_seed: int, key: FrameKey) -> int:
 
 
 def _plan_frame(
-    windowing: Windowing, words: Sequence[Word], key: FrameKey, generator: Generator
+    windowing: Windowing, words: Sequence[Word], key: FrameKey, generator: PromptReader
 ) -> Frame:
     study, window = windowing.study, windowing.words(key.position)
     context_words = tuple(words[position - 1] for position in window)

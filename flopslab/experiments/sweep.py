@@ -17,7 +17,6 @@ from reprlib import repr as abbreviate
 from typing import Any, Self
 
 import numpy as np
-import yaml
 
 from flopslab.analysis import evaluation
 from flopslab.analysis.embedder import Embedder
@@ -26,14 +25,13 @@ from flopslab.backends import load_generator
 from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
 from flopslab.core.model_parameters import ModelParameters
-from flopslab.core.parameters import NOTEBOOK, notebook_parameters
+from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.passes import run
 from flopslab.progress import OverallBar
 from flopslab.runs.reader import finished_run, frozen_batch_size
-from flopslab.words.sequence import read_sequence
 
 AXES = ("x", "y", "z")
 CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
@@ -149,11 +147,9 @@ class Sweep:
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
                 progress.start(variant.label)
-                study = variant.study.replace(**self._frozen(index))
-                source = self._relative(index)
-                size = frozen_batch_size(study, source)
-                study = study.replace(batch_size=size)
-                run(study, models.get(study), progress, reuse_from=source)
+                source = self._relative(index) or variant.study.reuse_from
+                study = variant.study.replace(**self._frozen(index), reuse_from=source)
+                run(study, models.get(study), progress)
         return self.variants
 
     def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
@@ -192,13 +188,13 @@ class Sweep:
         path = {"output_dir": str(self.directory / name)}
         return Variant(values, Study.of(**self.study.model_dump() | values | path))
 
-    def _relative(self, index: int) -> Path | None:
+    def _relative(self, index: int) -> str:
         """The earlier run that has most in common with this one, its first pass at least."""
         study, earlier = self.variants[index].study, self.variants[:index]
         first_pass = _first_pass(study)
         near = [v.study for v in earlier if _first_pass(v.study) == first_pass]
         nearest = max(near, key=lambda candidate: _in_common(study, candidate), default=None)
-        return nearest and Path(nearest.output_dir)
+        return nearest.output_dir if nearest else ""
 
     def _frozen(self, index: int) -> dict[str, int]:
         """The batch size that the first run found, so that the others' frames are comparable."""
@@ -219,15 +215,15 @@ class _Models:
         self._generator: Generator | None = None
 
     def get(self, study: Study) -> Generator:
-        """The study's generator, with its batch size."""
-        if self._generator is None or self._key != _model_key(study) or not self._fits(study):
-            self._generator = None  # before the next one needs its memory
-            self._generator, self._key = self._load(study), _model_key(study)
+        """The study's generator, with the batch size of its run."""
+        key, size = _model_key(study), frozen_batch_size(study)
+        generator = self._generator
+        if generator and key == self._key and size in (0, generator.settings["batch_size"]):
+            return generator
+        del generator
+        self._generator = None  # before the next one needs its memory
+        self._generator, self._key = self._load(study.replace(batch_size=size)), key
         return self._generator
-
-    def _fits(self, study: Study) -> bool:
-        assert self._generator is not None
-        return study.batch_size in (0, self._generator.settings["batch_size"])
 
 
 def _model_key(study: Study) -> dict[str, Any]:
@@ -252,8 +248,8 @@ def axis_values(name: str, values: Any) -> list[Any]:
     if not isinstance(values, str):
         return list(values) if isinstance(values, list | tuple) else [values]
     try:
-        return yaml.safe_load(f"[{values}]")
-    except yaml.YAMLError:
+        return load_yaml(f"[{values}]")
+    except ValueError:
         hint = 'separate them by commas; quote text that has some: "a, b", c'
         raise ParameterError(f"the values of {name}", abbreviate(values), hint) from None
 
@@ -294,4 +290,4 @@ def _costs(study: Study) -> list[float]:
 
 def _count(study: Study) -> int:
     """How many frames a pass has."""
-    return len(Windowing(study, len(read_sequence(study.sequence))).positions)
+    return len(Windowing(study, len(study.read_words().words)).positions)

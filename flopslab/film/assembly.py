@@ -13,7 +13,7 @@ import numpy as np
 from flopslab.errors import FlopslabWarning
 from flopslab.film.drafts import Drafts
 from flopslab.film.encoding import Encoder, Format, format_of, require_av
-from flopslab.film.pictures import Pictures
+from flopslab.film.pictures import Decode, Pictures, load_decoder, require_latents
 from flopslab.film.settings import FilmSettings
 from flopslab.film.sidecars import concat, srt, vtt, write_poster, write_preview, write_text
 from flopslab.film.sound import RATE, Sound, fitted, open_sound, write_tones
@@ -62,6 +62,7 @@ class _Script:
     shots: tuple[Shot, ...]  # of the plan, with transitions
     pictures: Pictures
     sound: Sound | None
+    decode: Decode | None  # of morph alone
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -92,22 +93,26 @@ def make_film(
     sound: str | Path = "",
     settings: FilmSettings | None = None,
     embed: Embed | None = None,
+    decode: Decode | None = None,
     progress: Progress | None = None,
 ) -> Film:
     """The film of a finished run, written to `output` (.mp4 or .webm; default: in the run).
 
     `sound`: a sound file, "tones" for a soft tone with each word, or empty. `embed`: what gives
-    words their embeddings, for transitions whose length depends on them. `progress`: by default a
-    bar. What works, but probably not as intended, is a FlopslabWarning. Raises RunError and
-    ParameterError; no file is left half written, and an older film stays until the new one is
-    whole.
+    words their embeddings, for transitions whose length depends on them. `decode`: what gives
+    latents their picture, for transition morph; by default the run's model is loaded. `progress`:
+    by default a bar. What works, but probably not as intended, is a FlopslabWarning. Raises
+    RunError and ParameterError; no file is left half written, and an older film stays until the
+    new one is whole.
     """
     require_av()
-    path, settings = Path(output or Path(run_dir) / "film.mp4"), settings or FilmSettings()
+    sound = os.path.expanduser(sound)
+    path = Path(output or Path(run_dir) / "film.mp4").expanduser()
+    settings = settings or FilmSettings()
     form, run = format_of(path), finished_run(run_dir)
     with Drafts(path, _suffixes(path, settings, sound), sound) as drafts:
         heard = _open_sound(sound, drafts, run, settings)
-        script = _script(form, run, settings, heard, embed)
+        script = _script(form, run, settings, heard, embed, decode)
         for remark in script.remarks:
             warnings.warn(remark, FlopslabWarning, stacklevel=2)
         bar = progress or PassBars(1, 0, names=["film"])
@@ -142,11 +147,15 @@ def _script(
     settings: FilmSettings,
     sound: Sound | None,
     embed: Embed | None,
+    decode: Decode | None,
 ) -> _Script:
+    if settings.transition == "morph":
+        require_latents(run, settings)
+        decode = decode or load_decoder(run)
     plan = timeline(run.manifest, settings, sound and sound.duration_ms)
     shots = with_transitions(plan.shots, settings, embed)
     pictures = Pictures(run, shots, settings.height)
-    return _Script(form, settings, run, plan, shots, pictures, sound)
+    return _Script(form, settings, run, plan, shots, pictures, sound, decode)
 
 
 def _suffixes(path: Path, settings: FilmSettings, sound: str | Path) -> list[str]:
@@ -183,13 +192,18 @@ def _encode(script: _Script, path: Path, progress: Progress) -> int:
 
 def _images(script: _Script, index: int, moments: Sequence[Instant]) -> Iterator[np.ndarray]:
     """The images of a shot: its picture, then those of the transition to the next."""
-    picture = script.pictures.yuv
-    current = picture(script.shots[index])
+    pictures = script.pictures
+    current = pictures.yuv(script.shots[index])
     shares = [moment.mix for moment in moments if moment.mix]
     yield from [current] * (len(moments) - len(shares))
-    if shares:
+    if not shares:
+        return
+    following = script.shots[index + 1]
+    if script.decode and script.settings.transition == "morph":
+        yield from pictures.between(script.shots[index], following, shares, script.decode)
+    else:
         transition = TRANSITIONS[script.settings.transition]
-        yield from transition(current, picture(script.shots[index + 1]), shares)
+        yield from transition(current, pictures.yuv(following), shares)
 
 
 def _write_beside(script: _Script, drafts: Drafts) -> None:

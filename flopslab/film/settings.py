@@ -34,9 +34,10 @@ class FilmSettings(BaseModel):
     fps: float = Field(25, ge=1, le=240)
     """Frames a second: of the film (timing fps), or within a transition (timing exact)."""
 
-    transition: Literal["cut", "crossfade", "dissolve", "flow"] = "cut"
-    """How a picture gives way to the next: at once, by mixing, through black, or by following the
-    motion that an optical flow sees between the two."""
+    transition: Literal["cut", "crossfade", "dissolve", "flow", "morph"] = "cut"
+    """How a picture gives way to the next: at once, by mixing, through black, by following the
+    motion that an optical flow sees between the two, or, in a run of method latent, by decoding
+    what lies between their latents (morph, an experiment: it loads the model)."""
 
     transition_ms: Milliseconds | TwoLengths = 200
     """How long a transition takes; it ends as the new word begins and takes at most half of the old

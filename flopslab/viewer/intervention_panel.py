@@ -18,11 +18,12 @@ from flopslab.experiments.interventions import (
     intervention_directory,
 )
 from flopslab.progress import NullProgress
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
+from flopslab.storage import filesystem
 from flopslab.viewer import html
 from flopslab.viewer.snapshot import RunSnapshot
-from flopslab.words.sequence import Word, parse_sequence, read_sequence
+from flopslab.words.sequence import Word, parse_sequence
 
 
 def study_of(run: RunSnapshot) -> Study:
@@ -36,7 +37,7 @@ def study_of(run: RunSnapshot) -> Study:
     study = Study(**run.manifest["parameters"], output_dir=str(run.directory))
     data = json.dumps({"sequence": run.manifest["sequence"]}, ensure_ascii=False).encode()
     try:
-        if read_sequence(study.sequence) == parse_sequence(data, layout.MANIFEST):
+        if study.read_words().words == parse_sequence(data, layout.MANIFEST):
             return study
     except FlopslabError:
         pass  # the file has gone, or the run was made from another folder
@@ -44,7 +45,7 @@ def study_of(run: RunSnapshot) -> Study:
     with filesystem.explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         filesystem.replace({path: data})
-    return study.replace(sequence=str(path))
+    return study.with_sequence(path)
 
 
 class InterventionPanel(widgets.VBox):

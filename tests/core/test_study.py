@@ -14,13 +14,14 @@ SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
 SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
-    "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
-    "batch_size", "device", "dtype", "offload", "sequence", "output_dir", "passes",
-    "context_diameter", "frame_interval",
-    "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
+    "model", "model_configs", "vae", "lora", "width", "height", "steps", "guidance_scale",
+    "guidance_stop", "guidance_rescale", "scheduler", "scheduler_options", "clip_skip",
+    "batch_size", "device", "dtype", "offload", "sequence", "unit", "tier", "offset_ms",
+    "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
+    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
-    "control", "limit",
+    "control", "limit", "reuse_from", "proof",
 ]  # fmt: skip
 
 
@@ -68,8 +69,8 @@ def test_several_problems_come_in_one_message():
     error = refusal(passes=0, widht=512, method="gird")
     assert error.actual == "passes = 0; method = 'gird'; widht = 512, which is not a parameter"
     assert error.hint == (
-        "passes must be a whole number of at least 1; method must be one of grid, blend, latent, "
-        "ip_adapter; "
+        "passes must be a whole number of at least 1 and at most 1000; "
+        "method must be one of grid, blend, latent, ip_adapter; "
         "use width instead of widht"
     )
 
@@ -97,6 +98,9 @@ def test_several_problems_come_in_one_message():
         ("device", "gpu", "one of auto, cpu, mps, cuda, cuda:0"),
         ("dtype", "fp16", "one of auto, float32, bfloat16, float16"),
         ("guidance_stop", 0, "above 0"),
+        ("guidance_rescale", 1.1, "at most 1"),
+        ("clip_skip", 0, "at least 1"),
+        ("scheduler_options", 3, "or a mapping of names to values"),
         ("seed_policy", "same", "one of per_pass, fixed"),
         ("image_context_multiplier", -1, "at least 0"),
         ("image_weight", 1.01, "at least 0 and at most 1"),
@@ -104,8 +108,8 @@ def test_several_problems_come_in_one_message():
         ("image_weight", float("nan"), "a number"),
         ("denoising_strength", 0, "above 0 and at most 1"),
         ("denoising_strength", 1.01, "above 0 and at most 1"),
-        ("guidance_scale", float("inf"), "a number of at least 0 or none"),
-        ("guidance_scale", "high", "a number of at least 0 or none"),
+        ("guidance_scale", float("inf"), "a number of at least 0 and at most 1000"),
+        ("guidance_scale", "high", "a number of at least 0 and at most 1000"),
         ("width", 500, "a multiple of 8"),
         ("height", -8, "at least 0"),
         ("steps", -1, "at least 0"),
@@ -173,9 +177,9 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
-    assert set(NAMES) - set(Study.of().pixel_parameters()) == {
-        "output_dir", "limit", "passes", "device", "offload",
-    }  # fmt: skip
+    rest = {"unit", "tier", "offset_ms"}  # the words themselves are in the recipe
+    rest |= {"output_dir", "limit", "passes", "reuse_from", "proof", "device", "offload"}
+    assert set(NAMES) - set(Study.of().pixel_parameters()) == rest
 
 
 def test_a_yaml_file_maps_names_to_values(tmp_path):
@@ -199,7 +203,7 @@ def test_an_empty_yaml_file_is_the_default_study(tmp_path):
         ("- passes\n", r"no mapping of names, but \['passes'\]"),
         ("7: 2\n", "no mapping of names"),
         ("[" * 1_000, "no readable YAML"),
-        (b"passes: \xff\xff", "no readable YAML"),
+        (b"passes: \xff\xff", "bytes in line 1 that are not utf-8"),
         ("passes: 0\n", "passes = 0"),
         ("passes: '3'\n", "passes = '3'"),
         ("? [passes]\n: 3\n", "line 1"),
@@ -251,7 +255,7 @@ def test_a_name_of_another_tool_or_a_misspelt_one_is_answered_with_the_right_one
 
 @mark.parametrize("name", ["gamma", "fps", "foo"])
 def test_where_nothing_is_near_nothing_is_offered(name):
-    with raises(ParameterError, match=f"drop {name}; there are model, width, "):
+    with raises(ParameterError, match=f"drop {name}; there are model, model_configs, "):
         Study(**{name: 1})
 
 
@@ -286,3 +290,15 @@ def test_a_list_of_strengths_gives_each_refinement_pass_its_own_and_the_last_hol
 def test_half_the_strength_is_half_the_steps():
     assert step_count(12, 0.5) == 6
     assert step_count(12, 0.05) == 0
+
+
+def test_a_study_reads_its_words_as_it_says(tmp_path):
+    path = tmp_path / "song.srt"
+    path.write_text("1\n00:00:01,000 --> 00:00:02,000\nfire and ice\n")
+    words = Study(sequence=str(path), unit="word", offset_ms=500).read_words().words
+    assert [(word.text, word.start_ms) for word in words][::2] == [("fire", 1500), ("ice", 2200)]
+
+
+def test_words_that_were_written_down_are_read_as_they_stand(tmp_path):
+    study = Study(unit="word", tier="phones", offset_ms=500).with_sequence(tmp_path / "own.json")
+    assert (study.unit, study.tier, study.offset_ms) == ("line", "", 0)

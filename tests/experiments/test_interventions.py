@@ -390,3 +390,13 @@ def test_a_picture_that_cannot_be_used_is_refused_before_any_frame(study, change
 def test_an_empty_word_is_refused_in_plain_words(study):
     with pytest.raises(SequenceError, match="a word, ''"):
         intervene(study, Replace(6, ""))
+
+
+def test_times_are_shifted_once_in_the_base_run_and_in_an_intervention(study, tmp_path):
+    lines = [f"{n}\t{n + 1}\t{word}\n" for n, word in enumerate(WORDS)]
+    (tmp_path / "labels.txt").write_text("".join(lines))
+    study = study.replace(sequence=str(tmp_path / "labels.txt"), offset_ms=250)
+    found = intervene(study, Replace(6, "comet"))
+    runs = open_run(found.base), open_run(found.directory)
+    starts = [run.manifest["frames"][0]["audio_start_ms"] for run in runs]
+    assert starts == [250, 250]

@@ -1,6 +1,9 @@
 """`flopslab film`: one command from a finished run to a film and a page."""
 
 import json
+import subprocess
+import sys
+import time
 
 import pytest
 from coded import cuts, make_run, words
@@ -60,3 +63,15 @@ def test_a_mistake_is_three_lines(run_dir, flopslab):
         code, out, err = flopslab("film", run_dir, *option)
         assert (code, out) == (1, "") and len(err.splitlines()) == 3
     assert not list(run_dir.glob("*.mp4"))
+
+
+@pytest.mark.slow
+def test_a_command_that_is_terminated_leaves_no_half_file(run_dir):
+    command = [sys.executable, "-m", "flopslab", "film", run_dir, "--preset", "slow"]
+    process = subprocess.Popen([*command, "--height", "2160"], stderr=subprocess.DEVNULL)
+    while not (run_dir / ".film.mp4.tmp").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait(60) == 143
+    assert list(run_dir.glob("*film*")) == []

@@ -152,7 +152,7 @@ def test_a_first_pass_with_latents_can_be_refined_by_another_method(blended, pai
 
 
 def test_latents_that_another_changes_during_the_run_are_noticed(blended, study, monkeypatch):
-    monkeypatch.setattr("flopslab.runs.store.FrameCache", lambda: type("No", (), NO_CACHE)())
+    monkeypatch.setattr("flopslab.runs.records.FrameCache", lambda: type("No", (), NO_CACHE)())
 
     class Meddler(PaintedGenerator):
         def generate_with_latents(self, requests, strength=1.0):

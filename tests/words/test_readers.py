@@ -59,12 +59,14 @@ CONTENT = {
         ('  The sea -- "dark" as wine,', None, None), ("don't wake, O 'sleeper'!", None, None),
         ("fire...", None, None),
     ],
+    "assemblyai.json": [("Good", 250, 650), ("night", 730, 1022)],
     "page.md": [
         (line, None, None)
         for line in ["Good night", "[Verse 1]", "The sea, dark", "fire", "a", "b", "sky", "&"]
     ],
 }  # fmt: skip
 TOTALS = {
+    "assemblyai.json": 3000,
     "openai-api.json": 2500, "lines.lrc": 6_060_000,
     "long.TextGrid": 2500, "short.TextGrid": 2500, "utf16.TextGrid": 2500,
 }  # fmt: skip

@@ -23,11 +23,18 @@ class GuidanceCutoff:
         self._image_embeds = arguments.get("ip_adapter_image_embeds")
 
     def arguments(self, pipe: DiffusionPipeline) -> dict[str, Any]:
-        """The arguments that install this callback in a call of the pipeline."""
+        """The arguments that install this callback in a call of the pipeline.
+
+        PixArt has no `callback_on_step_end`, but an older `callback`; drop what a call has not.
+        """
         names = ["latents"]
         if self._stop < 1:
             names += [name for name in CONDITIONING if name in pipe._callback_tensor_inputs]
-        return {"callback_on_step_end": self, "callback_on_step_end_tensor_inputs": names}
+        return {
+            "callback_on_step_end": self,
+            "callback_on_step_end_tensor_inputs": names,
+            "callback": self._keep,
+        }
 
     def __call__(
         self, pipe: DiffusionPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, Any]
@@ -41,3 +48,6 @@ class GuidanceCutoff:
         if self._image_embeds:
             self._image_embeds[0] = self._image_embeds[0].chunk(2)[1]
         return {name: tensors[name].chunk(2)[1] for name in CONDITIONING if name in tensors}
+
+    def _keep(self, step: int, timestep: torch.Tensor, latents: torch.Tensor) -> None:
+        self.latents = latents

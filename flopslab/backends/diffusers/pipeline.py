@@ -17,18 +17,25 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
+from flopslab.backends.diffusers.abilities import check_abilities
 from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
-from flopslab.backends.diffusers.settings import make_scheduler, resolve_settings
+from flopslab.backends.diffusers.recommendations import recommend
+from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
 from flopslab.core.study import Study, step_count
 from flopslab.errors import ModelError, ParameterError
+
+# Frames of exactly the size that is asked for, and prompts as they are: whether diffusers would
+# rewrite them depends on the packages that are installed.
+CALL_OPTIONS = {"use_resolution_binning": False, "clean_caption": False}
 
 
 class DiffusersGenerator:
@@ -45,25 +52,30 @@ class DiffusersGenerator:
         image_adapter: ip_adapter.ImageAdapter | None = None,
     ) -> None:
         self.settings = settings
-        self._adapter = image_adapter
+        self._adapter, self._dtype = image_adapter, getattr(torch, settings["dtype"])
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
-        self._encoder = make_prompt_encoder(text_to_image, settings["negative_prompt"])
+        self._encoder = make_prompt_encoder(
+            text_to_image, settings["negative_prompt"], settings["clip_skip"]
+        )
         self._text_vectors: dict[str, torch.Tensor] = {}
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        hardware = Hardware.of(study)
-        directory = loading.find(study.model)
+        hardware, additions = Hardware.of(study), loading.Additions.of(study)
+        directory = loading.find(study.model, hardware.dtype)
         free_memory()  # of a generator that nobody uses any more
         with explain_memory_errors("the model"):
-            pipes = loading.load(directory, hardware.loading_device, hardware.dtype)
+            pipes = loading.load(directory, hardware.loading_device, hardware.dtype, additions)
+        check_abilities(study, pipes)
+        recommendations = recommend(study, pipes[0], directory)
         for pipe in pipes:
-            pipe.scheduler = make_scheduler(study.scheduler, pipe.scheduler)
-        recommendations = loading.read_recommendations(directory)
+            pipe.scheduler = make_scheduler(
+                study.scheduler, pipe.scheduler, study.scheduler_options
+            )
         settings = resolve_settings(study, pipes[0], recommendations, hardware, batch_size)
-        settings |= {"model_digest": loading.digest(directory)}
-        _require_unet(study, pipes[0])
+        settings |= {"model_digest": loading.digest(directory, additions)}
+        settings |= additions.settings()
         adapter = None
         if METHODS[study.method].weighs_images:
             files = ip_adapter.find(study.ip_adapter, directory)
@@ -72,6 +84,7 @@ class DiffusersGenerator:
                 adapter = ip_adapter.load(files, pipes)
         settings |= hardware.install(pipes, (settings["width"], settings["height"]))
         generator = cls(*pipes, settings, adapter)
+        loading.try_out(generator, study)
         if hardware.device.type == "cuda" and not (batch_size or study.batch_size):
             size = probe_batch_size(generator._try_batch, settings["batch_size"])
             settings["batch_size"] = size
@@ -130,7 +143,7 @@ class DiffusersGenerator:
         trial.generate([FrameRequest(Prompt((("sea", 1.0),)), 0)])
 
     def decode(self, latents: np.ndarray) -> Image.Image:
-        """The image of latents [4, height / scale, width / scale], to look at."""
+        """The image of latents [channels, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
         device = self._text_to_image._execution_device
         batch = torch.from_numpy(latents[None]).to(device, vae.dtype)
@@ -181,6 +194,7 @@ class DiffusersGenerator:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
         arguments = conditioning | cutoff.arguments(pipe)
+        arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
         pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
             **start,
@@ -215,7 +229,7 @@ class DiffusersGenerator:
         scale, channels = pipe.vae_scale_factor, pipe.unet.config.in_channels
         shape = (1, channels, height // scale, width // scale)
         latents = torch.cat([torch.randn(shape, generator=generator) for generator in noise])
-        return start | {"latents": latents.to(pipe._execution_device, pipe.unet.dtype)}
+        return start | {"latents": latents.to(pipe._execution_device, self._dtype)}
 
     def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
         pipe, steps = self._image_to_image, self.settings["steps"]
@@ -224,7 +238,7 @@ class DiffusersGenerator:
             raise ParameterError("image to image", actual, "raise steps or denoising_strength")
         latents = [context.latents for context in contexts if context.latents is not None]
         if latents:
-            image = torch.from_numpy(np.stack(latents)).to(pipe._execution_device, pipe.unet.dtype)
+            image = torch.from_numpy(np.stack(latents)).to(pipe._execution_device, self._dtype)
         else:
             images = [context.init for context in contexts if context.init is not None]
             image = self._encode([_fit(image, self.size) for image in images])
@@ -234,35 +248,22 @@ class DiffusersGenerator:
         return start | {name: value for name, value in size.items() if name in names}
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, 4, height / scale, width / scale] of RGB images, without noise.
+        """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.
 
-        diffusers would encode one by one. It takes only latents of 4 channels; for a VAE with
-        others, or with a normalisation of its own, it gets the images.
+        diffusers would encode one by one. A pipeline that takes no latents, or whose VAE has a
+        normalisation of its own, gets the images.
         """
         pipe, vae = self._image_to_image, self._image_to_image.vae
-        if vae.config.latent_channels != 4 or vae.config.get("latents_mean") is not None:
+        takes_latents = loading.takes_latents((self._text_to_image, pipe))
+        if not takes_latents or vae.config.get("latents_mean") is not None:
             return images
         output = vae.encode(upload_pixels(images, pipe._execution_device))
         is_tiny = hasattr(output, "latents")  # AutoencoderTiny has no distribution
         latents = output.latents if is_tiny else output.latent_dist.mode()
         latents = (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
-        return latents.to(pipe.unet.dtype)
+        return latents.to(self._dtype)
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     image = image.convert("RGB")
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _require_unet(study: Study, pipe: DiffusionPipeline) -> None:
-    """ParameterError if the study asks for what only a UNet on latents of 4 channels can do."""
-    method = METHODS[study.method]
-    needs = {
-        f"method {study.method}": method.takes_latents or method.weighs_images,
-        f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1,
-    }
-    features = " and ".join(name for name, needs_unet in needs.items() if needs_unet)
-    if features and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
-        actual = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
-        hint = f"use Stable Diffusion 1.5, 2 or XL, or leave out {features}"
-        raise ParameterError(features, actual, hint)

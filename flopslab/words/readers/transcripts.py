@@ -1,8 +1,8 @@
 """Transcripts in JSON, of speech recognition and speech synthesis.
 
 Whisper and its relatives (whisperX, faster-whisper, whisper-timestamped, stable-ts, the OpenAI
-API, the pipeline of transformers) and ElevenLabs write seconds; Amazon Polly writes milliseconds,
-and its `start` and `end` are places in the text.
+API, the pipeline of transformers) and ElevenLabs write seconds. AssemblyAI writes milliseconds, and
+so does Amazon Polly, whose `start` and `end` are places in the text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +31,7 @@ ENTRY = {
     "segment_id", "left_locked", "right_locked", "language", "channel_index", "transient",
 }  # fmt: skip
 NEEDED = ("word", "text", "start", "end")
+ASSEMBLY_AI = "audio_duration"  # seconds; the key by which its transcripts are known
 WORDS = {"text", "start", "end", "timestamp", "words"}  # keys that flopslab does not write
 MARKS = {"time", "type", "value"}  # keys of Polly
 
@@ -44,12 +45,27 @@ def is_transcript(entries: Sequence[object]) -> bool:
 
 def read_object(value: Mapping[str, Any]) -> Transcript:
     """The cues of an object with segments or words; see `Reader`."""
+    if ASSEMBLY_AI in value:
+        return _read_assembly_ai(value)
     entries = _most_detailed(value)
     transcript = read_list(entries)
     extra = sorted(value.keys() - OUTER)
     remarks = [f"keys that are not read: {quote_keys(extra, OUTER)}"] if extra else []
     total = milliseconds(value.get("duration"), "duration")
     return Transcript(transcript.cues, total, remarks=remarks + transcript.remarks)
+
+
+def _read_assembly_ai(value: Mapping[str, Any]) -> Transcript:
+    """The cues of a transcript of AssemblyAI, whose words have times in milliseconds."""
+    words = [_in_seconds(word) for word in _most_detailed({"words": value.get("words")})]
+    return Transcript(read_list(words).cues, milliseconds(value[ASSEMBLY_AI], ASSEMBLY_AI))
+
+
+def _in_seconds(word: Any) -> Any:
+    if not isinstance(word, dict):
+        return word
+    times = {key: word[key] for key in ("start", "end") if isinstance(word.get(key), int | float)}
+    return word | {key: time / 1000 for key, time in times.items()}
 
 
 def _most_detailed(value: Mapping[str, Any]) -> list[Any]:

@@ -18,7 +18,7 @@ _MEMORY_PHRASES = (
 )
 _MEMORY_HINTS = (
     "set a smaller width and height",
-    "on a card, set offload to model or sequential, or dtype to bfloat16 or float16",
+    "on a card, set offload to model, or dtype to bfloat16 or float16",
 )
 
 
@@ -41,14 +41,15 @@ def explain_memory_errors(place: str, *hints: str) -> Iterator[None]:
         raise
     except (RuntimeError, MemoryError, ModelError) as error:
         cause = error.__cause__ if isinstance(error, ModelError) else error
-        if cause is None or not _is_memory_error(cause):
+        if cause is None or not is_memory_error(cause):
             raise
         actual = (str(cause) or type(cause).__name__).splitlines()[0]
         hint = "; or ".join([*hints, *_MEMORY_HINTS])
         raise MemoryShortageError(f"memory for {place}", actual, hint) from cause
 
 
-def _is_memory_error(error: BaseException) -> bool:
+def is_memory_error(error: BaseException) -> bool:
+    """Whether there was too little memory; torch raises a bare RuntimeError on the CPU."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(p in str(error) for p in _MEMORY_PHRASES)

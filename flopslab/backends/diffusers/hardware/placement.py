@@ -67,7 +67,7 @@ class Hardware:
         for pipe in pipes:
             if hasattr(pipe, "unet"):  # a transformer wants its timesteps on its own device
                 keep_timesteps_on_cpu(pipe.scheduler)
-        if self.device.type == "cuda":  # offloaded ones were loaded on the CPU: the same kernels
+        if self.device.type == "cuda":  # the memory format in which its convolutions are fastest
             for name in {"unet", "vae"} & pipes[0].components.keys():
                 getattr(pipes[0], name).to(memory_format=torch.channels_last)
         self._offload(pipes)
@@ -90,10 +90,7 @@ class Hardware:
                 pipe.model_cpu_offload_seq = "->".join(parts)
                 pipe._exclude_from_cpu_offload = [*pipe._exclude_from_cpu_offload, *_TEXT_ENCODERS]
         for pipe in pipes:
-            if self.offload == "model":
-                pipe.enable_model_cpu_offload(device=self.device)
-        if self.offload == "sequential":
-            pipes[0].enable_sequential_cpu_offload(device=self.device)
+            pipe.enable_model_cpu_offload(device=self.device)
 
 
 def keep_timesteps_on_cpu(scheduler: Any) -> None:
