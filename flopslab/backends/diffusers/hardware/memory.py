@@ -43,7 +43,8 @@ def explain_memory_errors(place: str, *hints: str) -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, ModelError) else error
         if cause is None or not is_memory_error(cause):
             raise
-        actual = (str(cause) or type(cause).__name__).splitlines()[0]
+        text = error.actual if isinstance(error, ModelError) else str(error)
+        actual = (text or type(error).__name__).splitlines()[0]
         hint = "; or ".join([*hints, *_MEMORY_HINTS])
         raise MemoryShortageError(f"memory for {place}", actual, hint) from cause
 
