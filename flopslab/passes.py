@@ -14,7 +14,7 @@ from PIL import Image
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator, watching_steps
+from flopslab.core.generator import FrameRequest, Generator, capabilities_of, watching_steps
 from flopslab.core.plan import Frame, plan_pass
 from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
@@ -26,6 +26,7 @@ from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import (
+    check_capabilities,
     check_external_frames,
     check_output_dir,
     check_refinement,
@@ -205,6 +206,7 @@ def _prepare(
     if generator is None:
         progress.note(f"loading the model {study.model}")
         generator = load_generator(study, frozen_batch_size(study))
+    check_capabilities(study, capabilities_of(generator))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
