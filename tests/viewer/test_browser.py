@@ -29,7 +29,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "explore.ipynb"
 HIGHEST = 1000  # pixels of the whole view, in a window of 1400
-PATIENCE = 90_000  # ms: a busy machine is slow, not wrong
+PATIENCE = 240_000  # ms: a busy machine is slow, not wrong
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium on this machine: install it (apt-get install chromium)"
