@@ -7,26 +7,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
-from flopslab.core import refinement
-from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator
-from flopslab.core.plan import Frame, plan_pass
+from flopslab.core.generator import Generator
+from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
-from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
+from flopslab.errors import FlopslabWarning, RunError, RunInterrupted
+from flopslab.execution.local import make_batches, make_executor
+from flopslab.execution.stages import Batch, Stages
+from flopslab.execution.wavefront import Wavefront
 from flopslab.progress import PassBars, Progress
 from flopslab.runs import layout
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import check_external_frames, check_refinement, warnings_for
 from flopslab.words.sequence import TimedSequence
-
-Latents = Sequence[np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -79,77 +77,15 @@ def run(
         _closing(progress),
     ):
         generator = _prepare(study, sequence, generator, store, external_frames or {})
-        passes, frames = [], []
-        for number in range(1, study.passes + 1):
-            start = time.perf_counter()
-            frames = plan_pass(study, words, number, generator, external_frames)
-            if last_only and number < study.passes:
-                store.verify(frames)
-                continue
-            require_previous(study, frames, store)
-            missing = store.find_missing(frames)
-            progress.begin(number, len(frames), kept=len(frames) - len(missing))
-            for batch in _batches(missing, generator.settings["batch_size"]):
-                contexts = compose(study, batch, store)
-                images, latents, seconds = generate(study, batch, contexts, generator, store)
-                images, latents = anchor_colours(study, batch, images, latents, store)
-                store.commit(batch, images, latents, seconds)
-                progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
-            passes.append(_summary(store, frames, missing, time.perf_counter() - start))
-        manifest = store.finish(frames)
-    return Run(study, store.directory, tuple(passes), tuple(store.quarantined), manifest)
-
-
-def compose(study: Study, batch: Sequence[Frame], store: Store) -> list[Context]:
-    """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-    return [refinement.context_of(study, store, frame.key, frame.inputs) for frame in batch]
-
-
-def generate(
-    study: Study,
-    batch: Sequence[Frame],
-    contexts: Sequence[Context],
-    generator: Generator,
-    store: Store,
-) -> tuple[list[Image.Image], Latents, float]:
-    """The pictures of a batch, their latents if they are kept, and the seconds that it took.
-
-    ModelError if one is no picture.
-    """
-    start = time.perf_counter()
-    pairs = [pair for pair in zip(batch, contexts, strict=True) if pair[0].external is None]
-    requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in pairs]
-    strength = study.strength(batch[0].key.pass_number)
-    pictures, latents = [], [None] * len(batch)
-    if requests and store.keeps_latents:
-        pictures, latents = generator.generate_with_latents(requests, strength)
-    elif requests:
-        pictures = generator.generate(requests, strength)
-    for (frame, _), image in zip(pairs, pictures, strict=True):
-        _require_picture(frame, image, generator)
-    rest = iter(pictures)
-    images = [frame.external or next(rest) for frame in batch]
-    return images, latents, time.perf_counter() - start
-
-
-def anchor_colours(
-    study: Study,
-    batch: Sequence[Frame],
-    images: Sequence[Image.Image],
-    latents: Latents,
-    store: Store,
-) -> tuple[Sequence[Image.Image], Latents]:
-    """The pictures and latents with the colours of pass 1, as far as the study says.
-
-    A frame that looks at no other, as in pass 1, stays as it is.
-    """
-    pairs = [
-        refinement.anchor_colours(study, store, frame.key.position, image, z)
-        if frame.inputs
-        else (image, z)
-        for frame, image, z in zip(batch, images, latents, strict=True)
-    ]
-    return [image for image, _ in pairs], [z for _, z in pairs]
+        plan = Plan(study, words, generator, external_frames or {})
+        tally = Tally(plan, store, progress)
+        passes = _passes_to_make(plan, store, last_only)
+        missing = Wavefront(plan, passes, store, tally.check)
+        with make_executor(study, generator, Stages(study, store)) as executor:
+            for batch in make_batches(missing, executor):  # composed, generated, committed
+                tally.add(batch)
+        manifest = store.finish(plan.frames(study.passes))
+    return Run(study, store.directory, tally.passes, tuple(store.quarantined), manifest)
 
 
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
@@ -187,33 +123,48 @@ def _prepare(
     return generator
 
 
-def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:
-    """A flat frame is what NaN or an overflow in the model looks like: never an input unnoticed."""
-    expected = f"a picture for position {frame.key.position} in pass {frame.key.pass_number}"
-    if image.mode != "RGB" or image.size != generator.size:
-        actual = f"{image.mode} {image.size}"
-        raise ModelError(expected, actual, f"the generator must give RGB {generator.size}")
-    if image.getcolors(1):
-        raise ModelError(
-            expected,
-            f"one flat colour, RGB {image.getpixel((0, 0))}; it was not kept",
-            "usually numbers overflow in the model: try a smaller guidance_scale, another "
-            "scheduler, or another model or VAE; the frames made before are kept",
-        )
+class Tally:
+    """How many frames of each pass were verified and made, as the progress is told."""
+
+    def __init__(self, plan: Plan, store: Store, progress: Progress) -> None:
+        self._store, self._progress, numbers = store, progress, plan.passes
+        self._made, self._total = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0)
+        self._start, self._end = {}, {}
+        progress.start([len(plan.windowing.positions)] * len(numbers))
+
+    def check(self, number: int, kept: int, missing: int) -> None:
+        """So many frames of a pass were looked up."""
+        self._start.setdefault(number, time.perf_counter())
+        self._total[number] += kept + missing
+        self._progress.keep(number, kept)
+
+    def add(self, batch: Batch) -> None:
+        """These frames are made."""
+        number = batch[0].key.pass_number
+        self._made[number] += len(batch)
+        self._end[number] = time.perf_counter()
+        self._progress.advance(number, len(batch), " ".join(w.text for w in batch[-1].words))
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """What the passes came to that were looked at."""
+        return tuple(self._pass(number) for number in self._start)
+
+    def _pass(self, number: int) -> Pass:
+        copied = sum(key.pass_number == number for key in self._store.copied)
+        made, seconds = self._made[number], self._end.get(number, self._start[number])
+        kept = self._total[number] - made - copied
+        return Pass(number, made, kept, copied, seconds - self._start[number])
 
 
-def _batches(frames: Sequence[Frame], size: int) -> Iterator[Sequence[Frame]]:
-    for start in range(0, len(frames), size):
-        yield frames[start : start + size]
-
-
-def _summary(
-    store: Store, frames: Sequence[Frame], missing: Sequence[Frame], seconds: float
-) -> Pass:
-    number = frames[0].key.pass_number
-    copied = sum(key.pass_number == number for key in store.copied)
-    kept = len(frames) - len(missing) - copied
-    return Pass(number, len(missing), kept, copied, seconds)
+def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
+    """All passes, or the last one: then those before it must be complete."""
+    if not last_only:
+        return plan.passes
+    for number in plan.passes[:-1]:
+        store.verify(plan.frames(number))
+    require_previous(plan.study, plan.frames(plan.study.passes), store)
+    return plan.passes[-1:]
 
 
 def _pass_bars(study: Study, length: int) -> PassBars:

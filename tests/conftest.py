@@ -11,6 +11,7 @@ from painted import PaintedGenerator, pixels, write_words
 from tiers import WITHOUT_TORCH, leaves_out, tiers
 
 from flopslab.core.study import Study
+from flopslab.execution import local
 from flopslab.passes import Run, run
 from flopslab.progress import NullProgress
 
@@ -50,6 +51,12 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
     return synced
+
+
+@pytest.fixture(autouse=True)
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches are made one after the other, so that a test can tell when something happens."""
+    monkeypatch.setattr(local, "count_cores", lambda: 1)
 
 
 @pytest.fixture

@@ -72,6 +72,11 @@ class PaintedGenerator:
         latents = [self._paint(request, strength) for request in requests]
         return [self.decode(z) for z in latents], latents
 
+    def clone(self) -> "PaintedGenerator":
+        return self
+
+    def interrupt(self) -> None: ...
+
     def decode(self, latents: np.ndarray) -> Image.Image:
         pixels = (latents.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
         return Image.fromarray(pixels)

@@ -59,6 +59,15 @@ class Generator(Protocol):
         """
         ...
 
+    def clone(self) -> "Generator":
+        """Another generator of the same weights and settings, for another thread."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make the batches in hand end at their next step, with an error; called once, at the end
+        of a run that failed."""
+        ...
+
     def decode(self, latents: np.ndarray) -> Image.Image:
         """The RGB image of latents [channels, height, width], to look at."""
         ...
