@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.experiments.propagation import Experiment
     from flopslab.experiments.sweep import Sweep
     from flopslab.passes import Run, run
-    from flopslab.runs.inspection import inspect_frame
+    from flopslab.reports.inspection import inspect_frame, study_of_picture
     from flopslab.runs.reader import RunDirectory, finished_run, open_run
     from flopslab.viewer.explorer import Explorer
     from flopslab.viewer.export import export_html
@@ -64,6 +64,7 @@ __all__ = [
     "open_run",
     "read_sequence",
     "run",
+    "study_of_picture",
 ]
 
 _MODULES = {
@@ -89,13 +90,14 @@ _MODULES = {
     "evaluate": "analysis.evaluation",
     "export_html": "viewer.export",
     "finished_run": "runs.reader",
-    "inspect_frame": "runs.inspection",
+    "inspect_frame": "reports.inspection",
     "intervene": "experiments.interventions",
     "intervene_each": "experiments.interventions",
     "load_generator": "backends",
     "open_run": "runs.reader",
     "read_sequence": "words.sequence",
     "run": "passes",
+    "study_of_picture": "reports.inspection",
 }
 
 

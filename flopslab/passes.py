@@ -1,7 +1,8 @@
-"""The main loop: words to pictures, then pass after pass of pictures that see their neighbours."""
+"""The main loop: words to pictures, then passes of pictures that see their neighbours."""
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,18 @@ from flopslab.errors import FlopslabWarning, RunError, RunInterrupted
 from flopslab.execution.local import make_batches, make_executor
 from flopslab.execution.stages import Batch, Stages
 from flopslab.execution.wavefront import Wavefront
-from flopslab.progress import PassBars, Progress
+from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
+from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
-from flopslab.validation import check_external_frames, check_refinement, warnings_for
+from flopslab.validation import (
+    check_external_frames,
+    check_output_dir,
+    check_refinement,
+    check_space,
+    warnings_for,
+)
 from flopslab.words.sequence import TimedSequence
 
 
@@ -36,6 +44,14 @@ class Pass:
     kept: int  # verified in the directory
     copied: int  # from another run
     seconds: float
+    quarantine: tuple[QuarantineEntry, ...] = ()  # what stood in the place of its frames
+
+    def __str__(self) -> str:
+        """`pass 2: 34 made, 62 kept, 3 set aside (2 damaged, 1 outdated) in quarantine/`."""
+        counts = {"made": self.made, "kept": self.kept, "copied": self.copied}
+        parts = [f"{count} {name}" for name, count in counts.items() if count]
+        parts += filter(None, [describe_entries(self.quarantine)])
+        return f"pass {self.number}: {', '.join(parts)}"
 
 
 @dataclass(frozen=True)
@@ -45,8 +61,13 @@ class Run:
     study: Study
     directory: Path
     passes: tuple[Pass, ...]
-    quarantined: tuple[Path, ...]  # where files are now that could not be kept
+    quarantine: tuple[QuarantineEntry, ...]  # what could not be kept, why, and where it is now
     manifest: Path
+
+    @property
+    def quarantined(self) -> tuple[Path, ...]:
+        """Where the files are now that could not be kept."""
+        return tuple(path for entry in self.quarantine for path in entry.paths)
 
 
 def run(
@@ -55,37 +76,40 @@ def run(
     progress: Progress | None = None,
     *,
     last_only: bool = False,
-    reuse_from: str | Path | None = None,
     external_frames: Mapping[int, Image.Image] | None = None,
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
-    `generator`: by default the study's model is loaded. `progress`: by default a bar for each
-    pass. `last_only`: make only the last pass; those before it must be complete. `reuse_from`:
-    another run's directory; frames there with the right key are copied. `external_frames`:
-    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
+    `generator`: by default the study's model is loaded. `progress`: by default a bar,
+    or lines where there is no terminal, and a log in the run directory. `last_only`: make
+    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.
     """
     sequence = study.read_words()
     words = sequence.words
-    progress = progress or _pass_bars(study, len(words))
+    check_output_dir(study, len(words))
+    progress = progress or _pass_bars(study)
     with (
+        open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
-        Store(study.output_dir, reuse_from) as store,
+        Store(study.output_dir, study.reuse_from) as store,
         _closing(progress),
     ):
-        generator = _prepare(study, sequence, generator, store, external_frames or {})
+        generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
         plan = Plan(study, words, generator, external_frames or {})
-        tally = Tally(plan, store, progress)
         passes = _passes_to_make(plan, store, last_only)
-        missing = Wavefront(plan, passes, store, tally.check)
-        with make_executor(study, generator, Stages(study, store)) as executor:
+        tally = Tally(plan, passes, store, progress)
+        missing = Wavefront(plan, passes, store, generator.settings["batch_size"], tally.check)
+        stages = Stages(study, store)
+        with make_executor(study, generator, stages, progress.step) as executor:
             for batch in make_batches(missing, executor):  # composed, generated, committed
                 tally.add(batch)
         manifest = store.finish(plan.frames(study.passes))
-    return Run(study, store.directory, tally.passes, tuple(store.quarantined), manifest)
+    entries = tuple(store.quarantine.entries)
+    return Run(study, store.directory, tuple(tally.passes), entries, manifest)
 
 
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
@@ -109,52 +133,62 @@ def _prepare(
     generator: Generator | None,
     store: Store,
     external_frames: Mapping[int, Image.Image],
+    progress: Progress,
 ) -> Generator:
     """The generator, after every check that can be made before the first frame."""
     length = len(sequence.words)
     if study.passes > 1:
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
-    generator = generator or load_generator(study, frozen_batch_size(study, store.reuse_from))
+    if generator is None:
+        progress.note(f"loading the model {study.model}")
+        generator = load_generator(study, frozen_batch_size(study))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)
+    check_space(study, frames, generator.size)
     return generator
 
 
 class Tally:
-    """How many frames of each pass were verified and made, as the progress is told."""
+    """How many frames of each pass were verified and made; tells the progress of it."""
 
-    def __init__(self, plan: Plan, store: Store, progress: Progress) -> None:
-        self._store, self._progress, numbers = store, progress, plan.passes
-        self._made, self._total = dict.fromkeys(numbers, 0), dict.fromkeys(numbers, 0)
-        self._start, self._end = {}, {}
-        progress.start([len(plan.windowing.positions)] * len(numbers))
+    def __init__(self, plan: Plan, passes: Sequence[int], store: Store, progress: Progress) -> None:
+        self.passes: list[Pass] = []  # that are complete
+        self._store, self._progress = store, progress
+        self._total = len(plan.windowing.positions)
+        self._made: Counter[int] = Counter()
+        self._kept: Counter[int] = Counter()
+        self._start: dict[int, float] = {}
+        progress.start([self._total * (number in passes) for number in plan.passes])
 
-    def check(self, number: int, kept: int, missing: int) -> None:
-        """So many frames of a pass were looked up."""
+    def check(self, number: int, kept: int) -> None:
+        """Frames of a pass were looked up, of which so many are verified."""
         self._start.setdefault(number, time.perf_counter())
-        self._total[number] += kept + missing
-        self._progress.keep(number, kept)
+        self._kept[number] += kept
+        if kept:
+            self._progress.keep(number, kept)
+            self._finish(number)
 
     def add(self, batch: Batch) -> None:
         """These frames are made."""
         number = batch[0].key.pass_number
         self._made[number] += len(batch)
-        self._end[number] = time.perf_counter()
-        self._progress.advance(number, len(batch), " ".join(w.text for w in batch[-1].words))
+        words = " ".join(word.text for word in batch[-1].words)
+        self._progress.advance(number, len(batch), words)
+        self._finish(number)
 
-    @property
-    def passes(self) -> tuple[Pass, ...]:
-        """What the passes came to that were looked at."""
-        return tuple(self._pass(number) for number in self._start)
-
-    def _pass(self, number: int) -> Pass:
+    def _finish(self, number: int) -> None:
+        """The pass is complete, if all its frames are there."""
+        made, kept = self._made[number], self._kept[number]
+        if made + kept < self._total:
+            return
         copied = sum(key.pass_number == number for key in self._store.copied)
-        made, seconds = self._made[number], self._end.get(number, self._start[number])
-        kept = self._total[number] - made - copied
-        return Pass(number, made, kept, copied, seconds - self._start[number])
+        seconds = time.perf_counter() - self._start[number]
+        entries = self._store.quarantine.entries_of(number)
+        self.passes.append(Pass(number, made, kept - copied, copied, seconds, entries))
+        self._progress.finish(number, str(self.passes[-1]))
 
 
 def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
@@ -167,10 +201,9 @@ def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
     return plan.passes[-1:]
 
 
-def _pass_bars(study: Study, length: int) -> PassBars:
-    frames = len(Windowing(study, length).positions)
+def _pass_bars(study: Study) -> PassBars:
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(study.passes, frames, costs)
+    return PassBars(costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

@@ -2,13 +2,17 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from PIL import Image
 
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study, step_count
 from flopslab.core.windows import Windowing
-from flopslab.errors import ParameterError
+from flopslab.errors import ParameterError, RunError
+from flopslab.runs import layout
+from flopslab.storage.paths import require_path
+from flopslab.storage.space import frame_bytes, require_space
 
 
 def check_refinement(study: Study, steps: int) -> None:
@@ -35,6 +39,32 @@ def check_external_frames(
     """
     _require_positions(study, images, frames)
     _require_size(images, size)
+
+
+def check_output_dir(study: Study, length: int) -> None:
+    """RunError if the run directory cannot be made, or something stands in a run's way there."""
+    directory = Path(study.output_dir)
+    require_path(directory, layout.longest_name(study.passes, length))
+    if obstacles := layout.obstacles(directory):
+        raise RunError(
+            f"the run directory {directory}",
+            f"{', '.join(map(str, obstacles))}: a link or a file where a directory must be, or a "
+            "directory in place of the manifest",
+            "move what stands in the way or choose another output_dir",
+        )
+
+
+def check_space(study: Study, frames: range, size: tuple[int, int]) -> None:
+    """RunError if the frames that are not there yet have clearly no room on the disk."""
+    directory = Path(study.output_dir)
+    present = layout.frame_keys(directory)
+    passes = range(1, study.passes + 1)
+    rest = len(frames) * study.passes - sum(
+        key.pass_number in passes and key.position in frames for key in present
+    )
+    latents = METHODS[study.method].takes_latents
+    needed = rest * frame_bytes(size, latents)
+    require_space(directory, needed, f"{rest} frames of {size[0]} x {size[1]}")
 
 
 def _require_steps(study: Study, steps: int) -> None:

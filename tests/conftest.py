@@ -74,10 +74,10 @@ def study(tmp_path: Path) -> Study:
 def paint(study: Study) -> Callable[..., Run]:
     """`paint(generator, **options of run, **parameters)`: that study, run without a model."""
 
-    def run_it(generator=None, reuse_from=None, last_only=False, **parameters) -> Run:
-        asked = study.replace(**parameters)
+    def run_it(generator=None, reuse_from="", last_only=False, **parameters) -> Run:
+        asked = study.replace(reuse_from=str(reuse_from), **parameters)
         generator = generator or PaintedGenerator()
-        return run(asked, generator, NullProgress(), last_only=last_only, reuse_from=reuse_from)
+        return run(asked, generator, NullProgress(), last_only=last_only)
 
     return run_it
 

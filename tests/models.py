@@ -28,6 +28,9 @@ from transformers import (
     CLIPTokenizer,
     CLIPVisionConfig,
     CLIPVisionModelWithProjection,
+    Gemma2Config,
+    Gemma2Model,
+    GemmaTokenizer,
     T5Config,
     T5EncoderModel,
     T5Tokenizer,
@@ -210,8 +213,136 @@ def stable_diffusion_3() -> diffusers.StableDiffusion3Pipeline:
     )
 
 
+def stable_diffusion_2() -> diffusers.StableDiffusionPipeline:
+    """Like Stable Diffusion 2 with v-prediction and zero terminal signal-to-noise ratio."""
+    pipe = stable_diffusion()
+    pipe.scheduler = diffusers.DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+    return pipe
+
+
+def sdxl_turbo() -> diffusers.StableDiffusionXLPipeline:
+    """Like SDXL-Turbo: SDXL with the scheduler that it was distilled for."""
+    pipe = stable_diffusion_xl()
+    pipe.scheduler = diffusers.EulerAncestralDiscreteScheduler(timestep_spacing="trailing")
+    return pipe
+
+
+def latent_consistency() -> diffusers.LatentConsistencyModelPipeline:
+    """Like LCM: the UNet is told the guidance scale."""
+    denoiser = unet(time_cond_proj_dim=32)
+    scheduler: Any = diffusers.LCMScheduler()
+    return diffusers.LatentConsistencyModelPipeline(
+        vae(), text_encoder(), tokenizer(), denoiser, scheduler, **_NO_CHECKER
+    )
+
+
+def flux(guidance_embeds: bool = True) -> diffusers.FluxPipeline:
+    """Like Flux: packed latents, CLIP and T5; without `guidance_embeds` like schnell."""
+    transformer = diffusers.FluxTransformer2DModel(
+        patch_size=1,
+        in_channels=64,
+        num_layers=1,
+        num_single_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=2,
+        joint_attention_dim=2 * WIDTH,
+        pooled_projection_dim=WIDTH,
+        axes_dims_rope=(4, 4, 8),
+        guidance_embeds=guidance_embeds,
+    )
+    second, second_tokenizer = t5()
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=guidance_embeds)
+    autoencoder = vae(latent_channels=16, shift_factor=0.1)
+    first = text_encoder(), tokenizer()
+    return diffusers.FluxPipeline(
+        scheduler, autoencoder, *first, second, second_tokenizer, transformer
+    )
+
+
+def flux_schnell() -> diffusers.FluxPipeline:
+    return flux(guidance_embeds=False)
+
+
+def pixart() -> diffusers.PixArtSigmaPipeline:
+    """Like PixArt-Sigma, which has no image-to-image pipeline."""
+    transformer = diffusers.PixArtTransformer2DModel(
+        sample_size=4,
+        patch_size=2,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        cross_attention_dim=32,
+        caption_channels=2 * WIDTH,
+        in_channels=4,
+        out_channels=8,
+    )
+    encoder, t5_tokenizer = t5()
+    scheduler: Any = diffusers.DPMSolverMultistepScheduler()
+    return diffusers.PixArtSigmaPipeline(t5_tokenizer, encoder, vae(), transformer, scheduler)
+
+
+def sana() -> diffusers.SanaPipeline:
+    """Like Sana: linear attention, a deep-compression autoencoder, Gemma."""
+    transformer = diffusers.SanaTransformer2DModel(
+        sample_size=4,
+        patch_size=1,
+        in_channels=4,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=8,
+        num_attention_heads=4,
+        num_cross_attention_heads=4,
+        cross_attention_head_dim=8,
+        cross_attention_dim=32,
+        caption_channels=WIDTH,
+    )
+    blocks: Any = {
+        f"{part}_{name}": value
+        for part in ("encoder", "decoder")
+        for name, value in {
+            "block_types": ("ResBlock",) * 4,
+            "block_out_channels": (8,) * 4,
+            "qkv_multiscales": ((),) * 4,
+            "layers_per_block": (1,) * 4,
+        }.items()
+    }
+    autoencoder = diffusers.AutoencoderDC(
+        latent_channels=4, attention_head_dim=4, downsample_block_type="conv", **blocks
+    )
+    characters = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *map(chr, range(33, 127))]
+    words = GemmaTokenizer(vocab={c: n for n, c in enumerate(characters)}, merges=[])
+    config = Gemma2Config(
+        vocab_size=len(words),
+        hidden_size=WIDTH,
+        head_dim=16,
+        intermediate_size=64,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        num_hidden_layers=1,
+    )
+    scheduler: Any = diffusers.FlowMatchEulerDiscreteScheduler()
+    return diffusers.SanaPipeline(words, Gemma2Model(config), autoencoder, transformer, scheduler)
+
+
 FAMILIES = {"sd": stable_diffusion, "sdxl": stable_diffusion_xl, "embedded": embedded}
-ALL = FAMILIES | {"sd3": stable_diffusion_3}
+ALL = FAMILIES | {
+    "sd2": stable_diffusion_2,
+    "turbo": sdxl_turbo,
+    "lcm": latent_consistency,
+    "sd3": stable_diffusion_3,
+    "flux": flux,
+    "schnell": flux_schnell,
+    "pixart": pixart,
+    "sana": sana,
+}
 
 
 def image_encoder() -> CLIPVisionModelWithProjection:

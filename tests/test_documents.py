@@ -19,7 +19,12 @@ from flopslab.words.sequence import parse_sequence
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
-PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [
+    README,
+    ROOT / "CONTRIBUTING.md",
+    *sorted(ROOT.glob("docs/*.md")),
+    ROOT / "benchmarks" / "README.md",
+]
 CI = (ROOT / ".ci" / "run").read_text()
 
 MADE_BY_RUNS = re.compile(

@@ -1,4 +1,8 @@
+import os
+import re
+from collections import Counter
 from dataclasses import FrozenInstanceError
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,7 +72,8 @@ def test_each_pass_sees_the_pass_before_through_its_window(paint):
             if request.seed == frame_seed(0, FrameKey(number, 6))
         )
         seen = [found.image(FrameKey(number - 1, position)) for position in range(4, 9)]
-        expected = montage(seen).resize((12, 8), Image.Resampling.LANCZOS)
+        cells = [image.resize((4, 4), Image.Resampling.LANCZOS) for image in seen]
+        expected = montage(cells, (12, 8))
         assert request.context.init.tobytes() == expected.tobytes()
 
 
@@ -91,9 +96,8 @@ def test_offsets_count_positions_not_frames(paint, monkeypatch):
 def test_the_first_pass_runs_all_steps_and_refinement_its_share(paint):
     generator = Recording(batch_size=5)
     paint(generator, passes=3, denoising_strength=0.75)
-    assert [(len(batch), strength) for batch, strength in generator.batches] == [
-        (5, 1.0), (5, 1.0), (2, 1.0), *[(5, 0.75), (5, 0.75), (2, 0.75)] * 2,
-    ]  # fmt: skip
+    batches = [(strength, len(batch)) for batch, strength in generator.batches]
+    assert Counter(batches) == {(1.0, 5): 2, (1.0, 2): 1, (0.75, 5): 4, (0.75, 2): 2}
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 5, 6, 7, 11])
@@ -145,26 +149,95 @@ def test_progress_hears_of_every_pass_and_frame(study):
     said = []
 
     class Listener(NullProgress):
-        def begin(self, pass_number, total, kept):
-            said.append((pass_number, total, kept))
+        def start(self, frames):
+            said.append(frames)
 
-        def advance(self, count, words):
-            said.append((count, words))
+        def keep(self, pass_number, count):
+            said.append((pass_number, count))
+
+        def advance(self, pass_number, count, words):
+            said.append((pass_number, count, words))
+
+        def finish(self, pass_number, summary):
+            said.append(summary)
 
         def end(self):
-            said.append("end")
+            said.append("over")
 
     short = study.replace(**{"limit": 3})
     passes.run(short, PaintedGenerator(), NullProgress())
     longer = study.replace(**{"limit": 5, "passes": 1})
     passes.run(longer, PaintedGenerator(), Listener())
-    assert said == [(1, 5, 3), (2, "ocean stone river"), "end"]
+    assert said == [
+        [5], (1, 2), (1, 1), (1, 2, "ocean stone river"), "pass 1: 2 made, 3 kept", "over",
+    ]  # fmt: skip
 
 
-def test_a_run_shows_bars_by_default(study, capsys):
+LINES = [
+    "run: 0/24 frames",
+    "pass 1: 12 made, after 00:00",
+    "pass 2: 12 made, after 00:00",
+    "run: 24/24 frames",
+]
+
+
+def without_rates(text):
+    return [line.rsplit(", ", 1)[0] if "/s" in line else line for line in text.splitlines()]
+
+
+def test_a_run_without_a_terminal_says_plain_lines_and_writes_them_with_times_to_its_log(
+    study, capsys
+):
     passes.run(study, PaintedGenerator())
-    shown = capsys.readouterr().err
-    assert "pass 1/2" in shown and "pass 2/2" in shown and "12/12" in shown
+    assert without_rates(capsys.readouterr().err) == LINES
+    log = (Path(study.output_dir) / "run.log").read_text()
+    times, texts = zip(*(line.split(" ", 1) for line in log.splitlines()), strict=True)
+    assert without_rates("\n".join(texts)) == LINES
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", time) for time in times)
+
+
+def test_the_log_is_appended_to_but_not_by_a_run_that_makes_nothing(study):
+    log = Path(study.output_dir) / "run.log"
+    passes.run(study.replace(limit=3), PaintedGenerator())
+    first = log.read_text()
+    passes.run(study.replace(limit=3), PaintedGenerator())
+    assert log.read_text() == first
+    passes.run(study, PaintedGenerator())
+    assert log.read_text().startswith(first) and "9 made, 3 kept" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_ends_no_run_and_a_link_there_is_not_followed(study, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    Path(study.output_dir).mkdir()
+    (Path(study.output_dir) / "run.log").symlink_to(outside)
+    assert passes.run(study, PaintedGenerator()).passes[1].made == 12
+    assert outside.read_text() == "mine"
+    os.remove(Path(study.output_dir) / "run.log")
+    os.mkfifo(Path(study.output_dir) / "run.log")
+    assert passes.run(study.replace(passes=3), PaintedGenerator()).passes[2].made == 12
+
+
+class Stepping(PaintedGenerator):
+    on_step = None
+
+    def generate_with_latents(self, requests, strength=1.0):
+        for number in (1, 2):
+            assert self.on_step is not None
+            self.on_step(number, 2)
+        return super().generate_with_latents(requests, strength)
+
+
+def test_the_steps_of_a_generator_that_reports_them_are_heard(study):
+    said, generator = [], Stepping()
+
+    class Listener(NullProgress):
+        def step(self, number, total, frames):
+            said.append((number, total, frames))
+
+    passes.run(study.replace(passes=1, limit=3), generator, Listener())
+    assert said == [(1, 2, 2), (2, 2, 2), (1, 2, 1), (2, 2, 1)]
+    assert generator.on_step is None
 
 
 def test_the_result_of_a_run_is_a_frozen_account(paint, study, tmp_path):
@@ -197,6 +270,15 @@ def test_a_pass_needs_the_pass_before_and_says_how_to_make_it(paint):
     assert "-p passes 1" in caught.value.hint
     assert f"-p output_dir {directory}" in caught.value.hint
     assert files(directory) == before and generator.calls == 0
+
+
+def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
+    directory = paint(passes=1).directory
+    (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
+    before = files(directory)
+    with pytest.raises(RunError, match="1 of 12 frames of pass 1"):
+        paint(last_only=True)
+    assert files(directory) == before
 
 
 def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):
@@ -302,11 +384,11 @@ def pass_1(run) -> list[bytes]:
 
 @pytest.mark.parametrize("colour", [(0, 0, 0), (127, 127, 127)])
 def test_a_flat_frame_is_an_error_and_never_kept(paint, undisturbed, colour):
-    with pytest.raises(ModelError, match="position 6 in pass 1") as caught:
-        paint(Spoiled(5, Image.new("RGB", (12, 8), colour)))
+    with pytest.raises(ModelError, match="position 4 in pass 1") as caught:
+        paint(Spoiled(3, Image.new("RGB", (12, 8), colour)))
     assert str(colour) in caught.value.actual
     run = paint()
-    assert run.passes[0].kept == 4, "the batches before are kept"
+    assert run.passes[0].kept == 2, "the batches before are kept"
     assert pixels(run.directory) == undisturbed
 
 

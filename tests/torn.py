@@ -1,4 +1,4 @@
-"""A disk that fails on purpose: every operation of `runs.filesystem` counted, one the last.
+"""A disk that fails on purpose: every operation of `storage.filesystem` counted, one the last.
 
 What was written but not synced is torn; what was renamed in a directory that was not synced may
 be undone. No operation is really synced, which makes thousands of crashes affordable.
@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from unittest import mock
 
-from flopslab.runs import filesystem
+from flopslab.storage import filesystem
 
 OPERATIONS = (
     "write", "sync", "rename", "remove", "symlink", "hard_link", "make_directory", "sync_directory",

@@ -3,12 +3,27 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isqrt
+from typing import Protocol, TypeVar
 
 import numpy as np
 from PIL import Image
 
+from flopslab.colour import from_linear, to_linear
 from flopslab.core.study import MethodName
 from flopslab.errors import ParameterError
+
+Size = tuple[int, int]  # (width, height) in pixels
+View = TypeVar("View", Image.Image, np.ndarray)
+
+
+def _make(_: str, make: Callable[[], View]) -> View:
+    return make()
+
+
+class Keep(Protocol):
+    """Returns what `make` returns, from memory if this frame's `name` was made before."""
+
+    def __call__(self, name: str, make: Callable[[], View], /) -> View: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,13 +31,27 @@ class Neighbour:
     """An RGB frame of the previous pass, `offset` positions from the frame to be made.
 
     `weight` is its share among all neighbours; `latents` are what it was decoded from, float32
-    [channels, height, width], where a method needs them.
+    [channels, height, width], where a method needs them. `keep` may keep what is derived from the
+    frame, because many frames look at it.
     """
 
     offset: int
     image: Image.Image
     weight: float = 0.0
     latents: np.ndarray | None = None
+    keep: Keep = _make
+
+    def scaled(self, size: Size) -> Image.Image:
+        """The frame in this size, by Lanczos."""
+        if self.image.size == size:
+            return self.image
+        name = f"scaled to {size[0]} x {size[1]}"
+        return self.keep(name, lambda: self.image.resize(size, Image.Resampling.LANCZOS))
+
+    def light(self, size: Size) -> np.ndarray:
+        """The frame's linear light in this size: [height, width, 3], float32 in [0, 1]."""
+        name = f"light of {size[0]} x {size[1]}"
+        return self.keep(name, lambda: to_linear(self.scaled(size)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +75,7 @@ class Method:
     `compose` takes one neighbour or more, in sequence order, and the model's (width, height).
     """
 
-    compose: Callable[[Sequence[Neighbour], tuple[int, int]], Context]
+    compose: Callable[[Sequence[Neighbour], Size], Context]
     summary: str
     weighs_neighbours: bool = True  # whether `distance_weights` has a meaning
     weighs_images: bool = False  # whether `image_weight` has one
@@ -56,7 +85,7 @@ class Method:
 def compose(
     method: MethodName,
     neighbours: Sequence[Neighbour],
-    size: tuple[int, int],
+    size: Size,
     strength: float = 0.5,
     image_weight: float = 0.5,
 ) -> Context:
@@ -89,36 +118,45 @@ def grid_layout(count: int) -> tuple[int, int]:
     return columns, -(-count // columns)
 
 
-def montage(images: Sequence[Image.Image]) -> Image.Image:
-    """The images row by row without gaps, black where cells are left over, unscaled.
+def cell_size(count: int, size: Size) -> Size:
+    """(width, height) to which `count` images are scaled for a grid of `size`, rounded up."""
+    columns, rows = grid_layout(count)
+    return -(-size[0] // columns), -(-size[1] // rows)
 
-    The same pixels as ImageMagick's `montage -tile COLSx -geometry +0+0 -background black` on
-    images of one size.
+
+def montage(cells: Sequence[Image.Image], size: Size) -> Image.Image:
+    """The cells row by row without gaps on an image of `size`, black where cells are left over.
+
+    The cells have the size that `cell_size` gives. Where it does not divide the image's, column i
+    of n begins at floor(i * width / n), and a cell loses what stands over its right and lower edge:
+    a line of pixels at most. With room for whole cells, these are the pixels of ImageMagick's
+    `montage -tile COLSx -geometry +0+0 -background black`.
     """
-    columns, rows = grid_layout(len(images))
-    width, height = images[0].size
-    canvas = Image.new("RGB", (columns * width, rows * height))
-    for index, image in enumerate(images):
+    columns, rows = grid_layout(len(cells))
+    left = [index * size[0] // columns for index in range(columns + 1)]
+    top = [index * size[1] // rows for index in range(rows + 1)]
+    canvas = Image.new("RGB", size)
+    for index, cell in enumerate(cells):
         row, column = divmod(index, columns)
-        canvas.paste(image, (column * width, row * height))
+        extent = left[column + 1] - left[column], top[row + 1] - top[row]
+        canvas.paste(cell.crop((0, 0, *extent)), (left[column], top[row]))
     return canvas
 
 
-def grid(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+def grid(neighbours: Sequence[Neighbour], size: Size) -> Context:
     """An init image that shows all neighbours side by side."""
-    sheet = montage([neighbour.image for neighbour in neighbours])
-    return Context(init=_fit(sheet, size))
+    cell = cell_size(len(neighbours), size)
+    return Context(init=montage([neighbour.scaled(cell) for neighbour in neighbours], size))
 
 
-def blend(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+def blend(neighbours: Sequence[Neighbour], size: Size) -> Context:
     """An init image that is the weighted mean of the neighbours' light."""
-    light = np.zeros((size[1], size[0], 3), dtype=np.float32)
-    for neighbour in neighbours:  # in order: repeats bit by bit
-        light += np.float32(neighbour.weight) * to_linear(_fit(neighbour.image, size))
+    weights = [neighbour.weight for neighbour in neighbours]
+    light = _weighted_sum(weights, [neighbour.light(size) for neighbour in neighbours])
     return Context(init=from_linear(light))
 
 
-def latent(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+def latent(neighbours: Sequence[Neighbour], size: Size) -> Context:
     """Latents to start from: the weighted mean of the neighbours', with their variance."""
     stack = [neighbour.latents for neighbour in neighbours if neighbour.latents is not None]
     if len(stack) < len(neighbours):
@@ -127,11 +165,11 @@ def latent(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
     if len(stack) == 1:
         return Context(latents=stack[0])
     weights = [neighbour.weight for neighbour in neighbours]
-    return Context(latents=mean_latents(np.stack(stack), weights))
+    return Context(latents=mean_latents(stack, weights))
 
 
-def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
-    """The mean of latents [n, channels, height, width] with weights of sum 1, its spread restored.
+def mean_latents(stack: Sequence[np.ndarray], weights: Sequence[float]) -> np.ndarray:
+    """The mean of n latents [channels, height, width] with weights of sum 1, its spread restored.
 
     The mean of n independent latents of unit variance has the standard deviation
     s = sqrt(sum w_i^2) < 1, which a denoiser reads as haze; Bodin et al., "Linear combinations of
@@ -140,50 +178,34 @@ def mean_latents(stack: np.ndarray, weights: Sequence[float]) -> np.ndarray:
     is the weighted mean of the neighbours' own (statistics matched as by Huang and Belongie,
     AdaIN, 2017), and at most by 1 / s. Equal latents stay as they are.
     """
-    mean, spread = np.zeros(stack.shape[1:]), np.zeros((stack.shape[1], 1, 1))
-    for weight, latents in zip(weights, stack, strict=True):
-        mean = mean + weight * latents.astype(np.float64)
-        spread = spread + weight * _spread(latents)
+    mean = _weighted_sum(weights, stack)
+    spread = sum(w * _spread(latents) for w, latents in zip(weights, stack, strict=True))
     most = 1 / np.sqrt(np.square(weights).sum())
-    gain = np.divide(spread, _spread(mean), out=np.ones_like(spread), where=_spread(mean) > 0)
+    actual = _spread(mean)
+    gain = np.divide(spread, actual, out=np.ones_like(actual), where=actual > 0)
     centre = mean.mean(axis=(1, 2), keepdims=True)
-    return (centre + (mean - centre) * np.minimum(gain, most)).astype(np.float32)
+    return centre + (mean - centre) * np.minimum(gain, most).astype(np.float32)
 
 
-def ip_adapter(neighbours: Sequence[Neighbour], size: tuple[int, int]) -> Context:
+def ip_adapter(neighbours: Sequence[Neighbour], size: Size) -> Context:
     """All neighbours to look at, each by its weight, and the frame's own predecessor to start."""
-    predecessors = (_fit(item.image, size) for item in neighbours if item.offset == 0)
+    predecessors = (item.scaled(size) for item in neighbours if item.offset == 0)
     references = tuple((item.image, item.weight) for item in neighbours)
     return Context(next(predecessors, None), references)
 
 
-def to_linear(image: Image.Image) -> np.ndarray:
-    """Linear light of an sRGB image: [height, width, 3], float32 in [0, 1] (IEC 61966-2-1)."""
-    return _LIGHT[np.asarray(image.convert("RGB"))]
-
-
-def from_linear(light: np.ndarray) -> Image.Image:
-    """The sRGB image of linear light in [0, 1], the inverse of `to_linear`."""
-    low, high = 12.92 * light, 1.055 * light ** np.float32(1 / 2.4) - 0.055
-    encoded = np.where(light <= 0.0031308, low, high)
-    return Image.fromarray((encoded * 255).round().clip(0, 255).astype(np.uint8))
-
-
-def _light_of_levels() -> np.ndarray:
-    level = np.arange(256) / 255
-    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-
-
-_LIGHT = _light_of_levels().astype(np.float32)
-
-
-def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+def _weighted_sum(weights: Sequence[float], stack: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of weight * values, float32, summed in order: it repeats bit by bit."""
+    total = np.multiply(stack[0], weights[0], dtype=np.float32)
+    product = np.empty_like(total)
+    for weight, values in zip(weights[1:], stack[1:], strict=True):
+        total += np.multiply(values, weight, out=product, casting="same_kind")
+    return total
 
 
 def _spread(latents: np.ndarray) -> np.ndarray:
-    """The standard deviation of each channel: [channels, 1, 1]."""
-    return latents.std(axis=(1, 2), keepdims=True, dtype=np.float64)
+    """The standard deviation of each channel: [channels, 1, 1], float32."""
+    return latents.std(axis=(1, 2), keepdims=True, dtype=np.float32)
 
 
 METHODS: dict[MethodName, Method] = {

@@ -1,8 +1,9 @@
 """What a generator is: requests in, pictures out. `flopslab.backends` loads one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -60,12 +61,11 @@ class Generator(Protocol):
         ...
 
     def clone(self) -> "Generator":
-        """Another generator of the same weights and settings, for another thread."""
+        """Another generator of the same weights in memory and settings, for another thread."""
         ...
 
     def interrupt(self) -> None:
-        """Make the batches in hand end at their next step, with an error; called once, at the end
-        of a run that failed."""
+        """Make the batch in hand, of another thread, end at its next step with RunInterrupted."""
         ...
 
     def decode(self, latents: np.ndarray) -> Image.Image:
@@ -77,3 +77,26 @@ class Generator(Protocol):
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
         """The same images, and what each was decoded from: float32 [channels, height, width]."""
         ...
+
+
+@runtime_checkable
+class StepReporter(Protocol):
+    """A generator that tells of its steps, which one that runs for minutes should.
+
+    After each step it calls `on_step(number, total)`, with numbers from 1, unless that is None.
+    """
+
+    on_step: Callable[[int, int], None] | None
+
+
+@contextmanager
+def watching_steps(generator: Generator, on_step: Callable[[int, int], None]) -> Iterator[None]:
+    """While it is entered, a generator that reports its steps calls this for each of them."""
+    if not isinstance(generator, StepReporter):
+        yield
+        return
+    generator.on_step = on_step
+    try:
+        yield
+    finally:
+        generator.on_step = None

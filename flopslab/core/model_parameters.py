@@ -1,14 +1,23 @@
 """The parameters of the model and its hardware; the types and marks of all parameters."""
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Text = Annotated[str, Field(pattern=r"^[^\x00]*$")]
+LONGEST_TEXT = 10_000  # characters; a text encoder reads a few hundred, a path has at most 4,096
+LARGEST_SIDE = 8192  # pixels; Pillow takes a picture of twice as many pixels for an attack
+MOST_STEPS = 1000  # noise levels that diffusion models are trained with
+MOST_FRAMES = 1024  # in a batch, far more than the memory of any device holds
+MOST_GUIDANCE = 1000  # hundreds of times what is used; numbers overflow long before
+
+Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=LONGEST_TEXT)]
 Name = Annotated[Text, Field(min_length=1)]
+Home = AfterValidator(os.path.expanduser)  # of a path, where it begins with ~
 Share = Annotated[float, Field(gt=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(gt=0, le=1e6)]  # relative: a sum of them is finite
+SchedulerOptions = Text | list[Text] | dict[Text, bool | int | float | Text]
 
 
 @dataclass(frozen=True)
@@ -39,28 +48,54 @@ class ModelParameters(BaseModel):
         use_attribute_docstrings=True,
     )
 
-    model: Name = "tiny"
-    """The diffusion model: tiny (embedded), a directory, or a hub id."""
+    model: Annotated[Name, Home] = "tiny"
+    """The diffusion model: tiny (embedded), a directory, a hub id, or a safetensors file (Stable
+    Diffusion 1.5 or XL)."""
 
-    width: int = Field(0, ge=0, multiple_of=8)
+    model_configs: Annotated[Text, Home] = ""
+    """A directory with the configs for a model in one file, as diffusers lays them out; empty:
+    those on the hub."""
+
+    vae: Annotated[Text, Home] = ""
+    """Another VAE than the model's: a directory, a safetensors file, or a hub id; empty: the
+    model's own."""
+
+    lora: Text | list[Name] = ""
+    """A LoRA to add to the model, or a list of several: each a safetensors file, or
+    owner/name/file on the hub, with a weight after a colon if it is not 1
+    (style.safetensors:0.8)."""
+
+    width: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Width of a frame in pixels; 0: the model's own."""
 
-    height: int = Field(0, ge=0, multiple_of=8)
+    height: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Height of a frame in pixels; 0: the model's own."""
 
-    steps: int = Field(0, ge=0)
+    steps: int = Field(0, ge=0, le=MOST_STEPS)
     """Denoising steps of a whole generation; 0: what suits the model."""
 
-    guidance_scale: float | None = Field(None, ge=0)
+    guidance_scale: float | None = Field(None, ge=0, le=MOST_GUIDANCE)
     """Scale of classifier-free guidance; none: what suits the model."""
 
     guidance_stop: Share = 1.0
     """Share of the steps that are guided, from the first; those after it run without guidance, at
     half the cost."""
 
-    scheduler: Text = ""
-    """A diffusers scheduler, by short name (ddim, euler, dpm++, ...) or class name; empty: the
-    model's own."""
+    guidance_rescale: float = Field(0.0, ge=0, le=1)
+    """How far guidance is rescaled to the contrast of the image without it, for models of zero
+    terminal signal-to-noise ratio; 0: not at all."""
 
-    batch_size: int = Field(0, ge=0)
+    scheduler: Text = ""
+    """The sampler: a name of docs/settings.md or of a diffusers scheduler class (ddim, euler_a,
+    DPM++ 2M Karras, ...); empty: the model's own."""
+
+    scheduler_options: SchedulerOptions = ""
+    """Options of the scheduler's class, as a mapping, a list or text of name=value
+    (use_karras_sigmas=true, timestep_spacing=trailing); empty: those of the model."""
+
+    clip_skip: int = Field(1, ge=1)
+    """The layer of CLIP whose output conditions the model, counted from the last; 1: the model's
+    own."""
+
+    batch_size: int = Field(0, ge=0, le=MOST_FRAMES)
     """Frames computed together; 0: found once, then kept for the run."""

@@ -8,15 +8,19 @@ user's own.
 
 import ast
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from reprlib import repr as abbreviate
-from typing import Any
+from reprlib import repr as shorten
+from typing import Any, ClassVar
 
 import yaml
 
 from flopslab.errors import ParameterError
+from flopslab.words.cues import Fault
+from flopslab.words.files import decode, read_bytes
 
+LARGEST_FILE = 2**16  # bytes; a parameter file has about two thousand, and YAML is read slowly
 NOTEBOOK = "parameters from this notebook"  # the source that an error names
 
 # Names that other tools, or earlier versions, have for a parameter.
@@ -34,6 +38,8 @@ _SYNONYMS = {
     "negative": "negative_prompt",
     "checkpoint": "model",
     "ckpt": "model",
+    "model_config": "model_configs",
+    "loras": "lora",
     "words": "sequence",
     "n_iter": "passes",
     "output": "output_dir",
@@ -86,17 +92,26 @@ def read_parameters(path: str | Path) -> dict[str, Any]:
     """The names and values of a YAML file. ParameterError if it holds anything else."""
     expected, hint = f"parameters from {path}", "write one 'name: value' a line, as in params/"
     try:
-        values = yaml.load(Path(path).expanduser().read_bytes(), _Loader)
-    except OSError as error:
-        actual = str(error.strerror)
-        raise ParameterError(expected, actual, "give the path of a YAML file") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ParameterError(expected, _yaml_problem(error), hint) from None
+        values = load_yaml(decode(read_bytes(Path(path).expanduser(), LARGEST_FILE)))
+    except Fault as fault:
+        actual, advice = fault.args
+        advice = advice.replace("of a file", "of a YAML file")
+        raise ParameterError(expected, actual, advice) from None
+    except ValueError as error:
+        raise ParameterError(expected, str(error), hint) from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ParameterError(expected, f"no mapping of names, but {abbreviate(values)}", hint)
     return values
+
+
+def load_yaml(text: str) -> Any:
+    """The value of a YAML text, read as `_Loader` says. ValueError that names the place."""
+    try:
+        return yaml.load(text, _Loader)
+    except Exception as error:  # constructors of YAML's own types fail in many ways
+        raise ValueError(_yaml_problem(error)) from None
 
 
 def describe_problem(
@@ -107,10 +122,22 @@ def describe_problem(
     `schemas`: the JSON Schema of each parameter, by name.
     """
     name = error["loc"][0]
-    actual = f"{name} = {abbreviate(parameters[name])}"
+    value = parameters[name]
+    actual = f"{name} = {abbreviate(value)}"
     if error["type"] == "extra_forbidden":
         return f"{actual}, which is not a parameter", _correction(name, list(schemas))
-    return actual, f"{name} must be {_allowed(schemas[name])}"
+    return (
+        actual,
+        f"{name} must be {_allowed(schemas[name])}{_spelling(name, value, schemas[name])}",
+    )
+
+
+def abbreviate(value: object) -> str:
+    """The value as Python writes it, cut to a few dozen characters."""
+    try:
+        return shorten(value)
+    except Exception:  # a number of thousands of digits, or an object that cannot be written
+        return f"a {type(value).__name__} that cannot be written"
 
 
 def nearest_name(name: str, names: list[str]) -> str | None:
@@ -127,6 +154,18 @@ def _correction(name: str, names: list[str]) -> str:
     return f"use {near} instead of {name}" if near else f"drop {name}; there are {', '.join(names)}"
 
 
+def _spelling(name: str, value: object, schema: Mapping[str, Any]) -> str:
+    """How to write a text that is read as a number, or a list that is read as text."""
+    if "enum" in schema:
+        return ""
+    kinds = {choice.get("type") for choice in schema.get("anyOf", [schema])}
+    if isinstance(value, bool | int | float | None) and "string" in kinds and len(kinds) == 1:
+        return f" (text: in quotes, or with papermill's -r {name} {abbreviate(value)})"
+    if isinstance(value, str) and "array" in kinds and value.lstrip().startswith("["):
+        return f" (a list: without quotes, or with papermill's -y '{name}: {value}' or -f FILE)"
+    return ""
+
+
 def _allowed(schema: dict[str, Any]) -> str:
     """What a JSON Schema allows, in words."""
     if "anyOf" in schema:
@@ -134,7 +173,10 @@ def _allowed(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
-        return f"a list of one or more, each {_allowed(schema['items'])}"
+        most = f", and at most {schema['maxItems']} of them" if "maxItems" in schema else ""
+        return f"a list of one or more, each {_allowed(schema['items'])}{most}"
+    if schema["type"] == "object":
+        return "a mapping of names to values"
     kinds = {"integer": "a whole number", "number": "a number", "null": "none"}
     limits = {
         "minLength": "that is not empty",
@@ -142,6 +184,7 @@ def _allowed(schema: dict[str, Any]) -> str:
         "minimum": "of at least {}",
         "maximum": "and at most {}",
         "multipleOf": "and a multiple of {}",
+        "maxLength": "of at most {} characters",
     }
     phrases = [text.format(schema[key]) for key, text in limits.items() if key in schema]
     return " ".join([kinds.get(schema["type"], "readable text"), *phrases])
@@ -185,7 +228,21 @@ def _assigned(tree: ast.Module) -> list[str]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, where PyYAML keeps the last."""
+    """YAML as people mean it, and as papermill's -p reads it.
+
+    A key given twice is refused, where PyYAML keeps the last; so are aliases, whose small text can
+    stand for billions of values, and tags. `010` is ten, `1e5` a number, `12:30` and `2026-11-25`
+    and `no` are text.
+    """
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # not those of YAML 1.1  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "tag", None) not in (None, "!"):
+            problem = "aliases and tags are not read"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         keys = []
@@ -195,6 +252,23 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
             keys.append(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _add_resolvers() -> None:
+    """What a bare value can be besides text: the core schema of YAML 1.2, with decimals alone."""
+    patterns = {
+        "null": r"~|null|Null|NULL|None|",
+        "bool": r"true|True|TRUE|false|False|FALSE",
+        "int": r"[-+]?[0-9][0-9_]*",
+        "float": r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+    }
+    for kind, pattern in patterns.items():
+        tag = f"tag:yaml.org,2002:{kind}"
+        _Loader.add_implicit_resolver(tag, re.compile(rf"(?:{pattern})$"), None)
+    _Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+_add_resolvers()
 
 
 def _yaml_problem(error: Exception) -> str:

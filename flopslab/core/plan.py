@@ -4,17 +4,24 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Protocol
 
 from PIL import Image
 
 from flopslab.core import neighbours, prompts
 from flopslab.core.compositing import METHODS
-from flopslab.core.generator import Generator
 from flopslab.core.prompts import Prompt
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.words.sequence import Word
+
+
+class PromptReader(Protocol):
+    """What planning needs of a generator."""
+
+    def tokens(self, prompt: Prompt) -> int: ...
+    def nearest_colour(self, words: tuple[str, ...]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -51,13 +58,12 @@ class Frame:
 class Plan:
     """The frames of a run, each planned when it is asked for.
 
-    The generator only counts tokens and names colours. `external_frames`: pictures from outside
-    that are the first pass's frames at these positions.
+    `external_frames`: pictures from outside that are the first pass's frames at these positions.
     """
 
     study: Study
     words: Sequence[Word]
-    generator: Generator
+    reader: PromptReader
     external_frames: Mapping[int, Image.Image] = field(default_factory=dict)
 
     @cached_property
@@ -92,7 +98,7 @@ class Plan:
             words=words,
             prompt=prompt,
             seed=frame_seed(study.seed, seed_key),
-            tokens=self.generator.tokens(prompt),
+            tokens=self.reader.tokens(prompt),
             inputs=inputs,
             anchor=FrameKey(1, key.position) if study.colour_anchor and inputs else None,
             external=self.external_frames.get(key.position) if key.pass_number == 1 else None,
@@ -102,7 +108,7 @@ class Plan:
         study = self.study
         audible = neighbours.audible_words(study.control, words, pass_number)
         affixes = study.prompt_prefix, study.prompt_suffix
-        return prompts.compose(audible, study.prompt_style, *affixes, self.generator.nearest_colour)
+        return prompts.compose(audible, study.prompt_style, *affixes, self.reader.nearest_colour)
 
 
 def inputs_of(windowing: Windowing, key: FrameKey) -> tuple[Input, ...]:

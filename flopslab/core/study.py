@@ -14,11 +14,12 @@ from flopslab.core.model_parameters import (
     REFINEMENT,
     RUN,
     ActsOn,
+    Home,
     ModelParameters,
     Name,
-    Positive,
     Share,
     Text,
+    Weight,
 )
 from flopslab.core.parameters import (
     NOTEBOOK,
@@ -28,7 +29,7 @@ from flopslab.core.parameters import (
 )
 from flopslab.errors import ParameterError
 from flopslab.words.cues import LONGEST_MS, Unit
-from flopslab.words.sequence import TimedSequence, read_timed_sequence
+from flopslab.words.sequence import MOST_WORDS, TimedSequence, read_timed_sequence
 
 Boundary = Literal["shift", "clamp"]
 PromptStyle = Literal["simple", "weighted", "themed"]
@@ -36,7 +37,12 @@ MethodName = Literal["grid", "blend", "latent", "ip_adapter"]
 WeightShape = Literal["flat", "triangle", "gaussian"]
 ColourMatch = Literal["reinhard", "histogram"]
 SeedPolicy = Literal["per_pass", "fixed"]
+ProofKind = Literal["full", "fast"]
 Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
+
+MOST_PASSES = 1000  # a hundred times what changes a picture visibly; each is planned beforehand
+LONGEST_LIST = 1000  # a value for each pass, or for each distance
+MOST_DETAIL = 100  # sharpening beyond which every pixel is black or white
 
 
 class Study(ModelParameters):
@@ -46,7 +52,7 @@ class Study(ModelParameters):
     that is not known.
     """
 
-    sequence: Name = "demo"
+    sequence: Annotated[Name, Home] = "demo"
     """The words: a shipped sequence (demo, full, tide, storm, year), or the path of a file with
     words."""
 
@@ -60,18 +66,18 @@ class Study(ModelParameters):
     offset_ms: Annotated[int, RUN] = Field(0, ge=-LONGEST_MS, le=LONGEST_MS)
     """Milliseconds to add to every time of the sequence."""
 
-    output_dir: Annotated[Name, RUN] = "output/demo"
+    output_dir: Annotated[Name, Home, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
 
-    passes: Annotated[int, RUN] = Field(3, ge=1)
+    passes: Annotated[int, RUN] = Field(3, ge=1, le=MOST_PASSES)
     """How many passes. The first sees words alone; in each later one every frame also looks at its
     neighbours' frames of the previous pass."""
 
-    context_diameter: int = Field(10, ge=0)
+    context_diameter: int = Field(10, ge=0, le=MOST_WORDS)
     """Width of the word window: this many words around a position, half on either side, enter its
     prompt, besides its own."""
 
-    frame_interval: int = Field(1, ge=1)
+    frame_interval: int = Field(1, ge=1, le=MOST_WORDS)
     """Positions from one frame to the next; 1 makes a frame for every word."""
 
     boundary: Boundary = "shift"
@@ -97,24 +103,25 @@ class Study(ModelParameters):
     embeddings beside the words (ip_adapter)."""
 
     distance_weights: Annotated[
-        WeightShape | Annotated[list[Positive], Field(min_length=1)], NEIGHBOURS
+        WeightShape | Annotated[list[Weight], Field(min_length=1, max_length=LONGEST_LIST)],
+        NEIGHBOURS,
     ] = "triangle"
     """How a neighbour's weight falls with its distance in frames: flat, triangle, gaussian, or a
     list of weights from the centre outwards; grid weighs all alike."""
 
-    image_context_multiplier: Annotated[int, NEIGHBOURS] = Field(2, ge=0)
+    image_context_multiplier: Annotated[int, NEIGHBOURS] = Field(2, ge=0, le=MOST_WORDS)
     """How many times farther than words images reach; 0: a frame sees only its predecessor."""
 
     image_weight: Annotated[float, REFINEMENT] = Field(0.5, ge=0, le=1)
     """Weight of images against words, all neighbours together, in ip_adapter; the other methods
     have none."""
 
-    ip_adapter: Text = ""
+    ip_adapter: Annotated[Text, Home] = ""
     """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
     hub; empty: the one that comes with the model."""
 
     denoising_strength: Annotated[
-        Share | Annotated[list[Share], Field(min_length=1)], REFINEMENT
+        Share | Annotated[list[Share], Field(min_length=1, max_length=LONGEST_LIST)], REFINEMENT
     ] = 0.5
     """Share of the steps that a refinement pass runs: a small one stays close to the image it
     starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
@@ -126,7 +133,7 @@ class Study(ModelParameters):
     colour_match: Annotated[ColourMatch, REFINEMENT] = "reinhard"
     """What colour_anchor matches: mean and spread in Lab (reinhard) or the whole histogram."""
 
-    detail: Annotated[float, REFINEMENT] = Field(0.0, ge=0)
+    detail: Annotated[float, REFINEMENT] = Field(0.0, ge=0, le=MOST_DETAIL)
     """Amount of sharpening (unsharp mask) of what a refinement starts from; 0: none."""
 
     seed: int = Field(0, ge=0, le=2**63 - 1)
@@ -145,8 +152,16 @@ class Study(ModelParameters):
     """Threads that compute at the same time; 0: one for each core, or one for a GPU. The number
     changes no pixel."""
 
-    limit: Annotated[int, RUN] = Field(0, ge=0)
+    limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
+
+    reuse_from: Annotated[Text, Home, RUN] = ""
+    """The directory of another run; frames there that are also this run's, such as the same first
+    pass under another method, are copied. Empty: none."""
+
+    proof: Annotated[ProofKind, RUN] = "full"
+    """How frames of an earlier run are verified: every pixel (full), or by the size, time and inode
+    of files that were verified before (fast), which damage on the disk itself does not change."""
 
     def __init__(self, **parameters: Any) -> None:
         try:

@@ -4,21 +4,23 @@ Threads that differ may call the stages of one batch, and of several batches at 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from PIL import Image
 
-from flopslab.core import refinement
 from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.generator import FrameRequest, Generator, watching_steps
 from flopslab.core.plan import Frame
+from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
 from flopslab.errors import ModelError
 from flopslab.runs.store import Store
 
 Batch = Sequence[Frame]  # of one pass
+OnStep = Callable[..., None]  # (number, total, *, frames), see `Progress.step`
 
 
 @dataclass(frozen=True)
@@ -30,29 +32,30 @@ class Pictures:
     seconds: float
 
 
-@dataclass(frozen=True)
 class Stages:
     """The stages of a study's batches, whose frames are kept in a store."""
 
-    study: Study
-    store: Store
+    def __init__(self, study: Study, store: Store) -> None:
+        self._study, self._store, self._refinement = study, store, Refinement(study, store)
 
     def compose(self, batch: Batch) -> list[Context]:
         """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-        study, store = self.study, self.store
-        return [refinement.context_of(study, store, frame.key, frame.inputs) for frame in batch]
+        return [self._refinement.context_of(frame.key, frame.inputs) for frame in batch]
 
-    def generate(self, batch: Batch, contexts: Sequence[Context], generator: Generator) -> Pictures:
+    def generate(
+        self, batch: Batch, contexts: Sequence[Context], generator: Generator, on_step: OnStep
+    ) -> Pictures:
         """The pictures of a batch. ModelError if one is no picture."""
         start = time.perf_counter()
         pairs = [pair for pair in zip(batch, contexts, strict=True) if pair[0].external is None]
         requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in pairs]
-        strength = self.study.strength(batch[0].key.pass_number)
+        strength = self._study.strength(batch[0].key.pass_number)
         images, latents = [], [None] * len(batch)
-        if requests and self.store.keeps_latents:
-            images, latents = generator.generate_with_latents(requests, strength)
-        elif requests:
-            images = generator.generate(requests, strength)
+        with watching_steps(generator, partial(on_step, frames=len(batch))):
+            if requests and self._store.keeps_latents:
+                images, latents = generator.generate_with_latents(requests, strength)
+            elif requests:
+                images = generator.generate(requests, strength)
         for (frame, _), image in zip(pairs, images, strict=True):
             _require_picture(frame, image, generator)
         rest = iter(images)
@@ -66,15 +69,14 @@ class Stages:
             for frame, image, latents in zip(batch, pictures.images, pictures.latents, strict=True)
         ]
         images, latents = zip(*pairs, strict=True)
-        self.store.commit(batch, images, latents, pictures.seconds)
+        self._store.commit(batch, images, latents, pictures.seconds)
 
     def _anchor_colours(
         self, frame: Frame, image: Image.Image, latents: np.ndarray | None
     ) -> tuple[Image.Image, np.ndarray | None]:
         if frame.anchor is None:
             return image, latents
-        position = frame.key.position
-        return refinement.anchor_colours(self.study, self.store, position, image, latents)
+        return self._refinement.anchor_colours(frame.key.position, image, latents)
 
 
 def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:

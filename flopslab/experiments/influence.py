@@ -16,7 +16,7 @@ from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.metrics import bootstrap, pixel_distance
 from flopslab.core.windows import FrameKey
 from flopslab.experiments.interventions import Insert, Intervention, Replace
-from flopslab.runs.reader import open_run
+from flopslab.runs.reader import finished_run
 from flopslab.words.sequence import Word
 
 Measure = Callable[[Image.Image, Image.Image], float]
@@ -100,12 +100,12 @@ def run_difference(
     base: Path, changed: Path, measure: Measure = pixel_distance
 ) -> tuple[np.ndarray, np.ndarray]:
     """([passes, frames] of the measure, the same of whether a bit differs) between two runs."""
-    before, after = open_run(base), open_run(changed)
-    shape = len(before.manifest["pass_directories"]), len(before.manifest["frames"])
+    before, after = finished_run(base), finished_run(changed)
+    shape = len(before.passes), len(before.positions)
     values, differs = np.zeros(shape), np.zeros(shape, dtype=bool)
     for row in range(shape[0]):
-        for column, position in enumerate(_positions(base)):
-            key = FrameKey(row + 1, int(position))
+        for column, position in enumerate(before.positions):
+            key = FrameKey(row + 1, position)
             if before.recipe(key).digest != after.recipe(key).digest:
                 values[row, column] = measure(before.image(key), after.image(key))
                 differs[row, column] = True
@@ -247,4 +247,4 @@ def _correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def _positions(directory: Path) -> np.ndarray:
-    return np.array([frame["position"] for frame in open_run(directory).manifest["frames"]])
+    return np.array([frame["position"] for frame in finished_run(directory).manifest["frames"]])

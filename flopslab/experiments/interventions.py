@@ -32,8 +32,9 @@ from flopslab.experiments.changes import (
 )
 from flopslab.passes import run
 from flopslab.progress import NullProgress, PassBars, Progress
-from flopslab.runs import filesystem, layout
-from flopslab.runs.reader import common_parameters, frozen_batch_size, open_run
+from flopslab.runs import layout
+from flopslab.runs.reader import RunDirectory, common_parameters, finished_run, frozen_batch_size
+from flopslab.storage import filesystem
 from flopslab.words.sequence import TimedSequence
 
 __all__ = [
@@ -99,9 +100,7 @@ def intervene_each(
     length = len(sequence.words)
     cones = [affected_frames(study, change, length) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
-    cone_progress = _ConeProgress(
-        progress or PassBars(1, 0, names=[f"{len(changes)} {name}"]), cones
-    )
+    cone_progress = _ConeProgress(progress or PassBars(title=f"{len(changes)} {name}"), cones)
     try:
         return [
             _intervene(study, sequence, change, cone, generator, cone_progress, path)
@@ -144,15 +143,13 @@ def _intervene(
     changed = replace(sequence, words=change.apply(words))
     _write_record(directory, _record(change, words), changed)
     progress.follow(cone)
-    run(
-        study.replace(output_dir=str(directory)).with_sequence(directory / layout.SEQUENCE),
-        generator,
-        progress,
-        reuse_from=base,
-        external_frames=external_frames(change, generator.size),
-    )
+    pictures = external_frames(change, generator.size)
+    study = study.replace(output_dir=str(directory), reuse_from=str(base))
+    study = study.with_sequence(directory / layout.SEQUENCE)
+    run(study, generator, progress, external_frames=pictures)
     frames = Windowing(study, len(words)).positions
-    computed = {number: _count_own(base, directory, number, frames) for number in cone}
+    before, after = finished_run(base), finished_run(directory)
+    computed = {number: _count_own(before, after, number, frames) for number in cone}
     reused = {number: len(frames) - count for number, count in computed.items()}
     return Intervention(change, base, directory, computed, reused, cone)
 
@@ -172,12 +169,12 @@ def _directories(
     parent = layout.interventions_directory(base)
     names = [json_digest([_record(change, words), parameters])[:16] for change in changes]
     paths = directories or [None] * len(changes)
-    return [Path(path or parent / name) for path, name in zip(paths, names, strict=True)]
+    pairs = zip(paths, names, strict=True)
+    return [Path(path or parent / name).expanduser() for path, name in pairs]
 
 
-def _count_own(base: Path, directory: Path, pass_number: int, frames: range) -> int:
+def _count_own(before: RunDirectory, after: RunDirectory, pass_number: int, frames: range) -> int:
     """How many pictures of a pass are not the base run's."""
-    before, after = open_run(base), open_run(directory)
     keys = [FrameKey(pass_number, position) for position in frames]
     return sum(before.recipe(key).key != after.recipe(key).key for key in keys)
 
@@ -202,34 +199,41 @@ def _write_record(directory: Path, record: dict[str, Any], sequence: TimedSequen
 
 
 def _is_complete(study: Study) -> bool:
-    """Whether the study's directory has the manifest of the finished run."""
+    """Whether the study's directory holds the finished run."""
     try:
-        parameters = open_run(study.output_dir).manifest["parameters"]
+        parameters = finished_run(study.output_dir).manifest["parameters"]
     except RunError:
         return False
-    return parameters == study.model_dump(exclude={"output_dir"}, mode="json")
+    return parameters == study.model_dump(exclude={"output_dir", "reuse_from"}, mode="json")
 
 
-class _ConeProgress:
+class _ConeProgress(NullProgress):
     """Many runs as one pass of another progress: it counts the frames of their cones."""
 
     def __init__(self, progress: Progress, cones: Sequence[Cone]) -> None:
         self._progress, self._cone = progress, cones[0]
-        total = sum(len(positions) for cone in cones for positions in cone.values())
-        progress.begin(1, total, kept=0)
+        self._outside: dict[int, int] = {}
+        progress.start([sum(len(positions) for cone in cones for positions in cone.values())])
 
     def follow(self, cone: Cone) -> None:
         """The run of an intervention with this cone begins."""
         self._cone = cone
 
-    def begin(self, pass_number: int, total: int, kept: int) -> None:
-        self._progress.keep(len(self._cone[pass_number]) - (total - kept))
+    def start(self, frames: Sequence[int]) -> None:
+        """How many frames are outside the cone, by pass: all of them will be kept."""
+        self._outside = {n: frames[n - 1] - len(self._cone[n]) for n in self._cone}
 
-    def advance(self, count: int, words: str) -> None:
-        self._progress.advance(count, words)
+    def keep(self, pass_number: int, count: int) -> None:
+        outside = min(count, self._outside[pass_number])
+        self._outside[pass_number] -= outside
+        if count > outside:
+            self._progress.keep(1, count - outside)
 
-    def keep(self, count: int) -> None: ...
-    def end(self) -> None: ...
+    def advance(self, pass_number: int, count: int, words: str) -> None:
+        self._progress.advance(1, count, words)
+
+    def step(self, number: int, total: int, frames: int) -> None:
+        self._progress.step(number, total, frames)
 
     def close(self) -> None:
         """The last run is over, or was interrupted."""

@@ -35,7 +35,7 @@ from flopslab.experiments.summary import Estimate, inside_outside_front, transpo
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
-from flopslab.runs.reader import open_run
+from flopslab.runs.reader import finished_run
 from flopslab.words.sequence import Word
 
 Item = TypeVar("Item")
@@ -140,7 +140,7 @@ class Experiment:
         """Some of the changes under a control, one of `CONTROLS`."""
         generator = generator or self.generator
         for study, base in zip(self.studies(control), self.studies(), strict=True):
-            run(study, generator, NullProgress(), reuse_from=base.output_dir)
+            run(study.replace(reuse_from=base.output_dir), generator, NullProgress())
         return self._intervene(control, self.planned(self.control_changes), generator)
 
     def run_controls(self, generator: Generator | None = None) -> dict[str, list[Intervention]]:
@@ -208,7 +208,8 @@ class Experiment:
     def last_pass_similarity(self, directory: str | Path, embedder: Embedder) -> np.ndarray:
         """[frames, words]: how specifically the last pass of a run shows each word."""
         keys = [FrameKey(self.study.passes, p) for p in self.windowing.positions]
-        images = [open_run(directory).image(key) for key in keys]
+        run = finished_run(directory)
+        images = [run.image(key) for key in keys]
         return centre_similarity(word_similarity(images, self.words, embedder))
 
     def _variant(self, control: str, seed: int) -> Study:

@@ -17,13 +17,12 @@ from reprlib import repr as abbreviate
 from typing import Any, Self
 
 import numpy as np
-import yaml
 
 from flopslab.analysis import evaluation
 from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.evaluation import Row
 from flopslab.core.generator import Generator
-from flopslab.core.parameters import NOTEBOOK, notebook_parameters
+from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
@@ -142,10 +141,10 @@ class Sweep:
         """
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
-                progress.start(variant.label)
-                study = variant.study.replace(**self._frozen(index))
-                generator = load(study) if load else None
-                run(study, generator, progress, reuse_from=self._relative(index))
+                progress.follow(variant.label)
+                source = self._relative(index) or variant.study.reuse_from
+                study = variant.study.replace(**self._frozen(index), reuse_from=source)
+                run(study, load(study) if load else None, progress)
         return self.variants
 
     def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
@@ -184,13 +183,13 @@ class Sweep:
         path = {"output_dir": str(self.directory / name)}
         return Variant(values, Study.of(**self.study.model_dump() | values | path))
 
-    def _relative(self, index: int) -> Path | None:
+    def _relative(self, index: int) -> str:
         """The earlier run that has most in common with this one, its first pass at least."""
         study, earlier = self.variants[index].study, self.variants[:index]
         first_pass = _first_pass(study)
         near = [v.study for v in earlier if _first_pass(v.study) == first_pass]
         nearest = max(near, key=lambda candidate: _in_common(study, candidate), default=None)
-        return nearest and Path(nearest.output_dir)
+        return nearest.output_dir if nearest else ""
 
     def _frozen(self, index: int) -> dict[str, int]:
         """The batch size that the first run found, so that the others' frames are comparable."""
@@ -217,8 +216,8 @@ def axis_values(name: str, values: Any) -> list[Any]:
     if not isinstance(values, str):
         return list(values) if isinstance(values, list | tuple) else [values]
     try:
-        return yaml.safe_load(f"[{values}]")
-    except yaml.YAMLError:
+        return load_yaml(f"[{values}]")
+    except ValueError:
         hint = 'separate them by commas; quote text that has some: "a, b", c'
         raise ParameterError(f"the values of {name}", abbreviate(values), hint) from None
 

@@ -61,9 +61,11 @@ class Pictures:
 
         As planar YUV. RunError if the run keeps no latents.
         """
-        ends = [self._run.latents(FrameKey(shot.passes[0], shot.position)) for shot in (old, new)]
+        start, end = (
+            self._run.latents(FrameKey(shot.passes[0], shot.position)) for shot in (old, new)
+        )
         for share in shares:
-            yield _to_yuv(self._fit(decode(slerp(*ends, share))))
+            yield _to_yuv(self._fit(decode(slerp(start, end, share))))
 
     def _yuv(self, shot: Shot) -> np.ndarray:
         return _to_yuv(self.rgb(shot))

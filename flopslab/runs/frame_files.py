@@ -9,9 +9,10 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_origin
 
 import numpy as np
 from PIL import Image
@@ -19,10 +20,13 @@ from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import load, save
 
 from flopslab.digests import array_digest, json_digest, pixel_digest
-from flopslab.runs import filesystem, layout
+from flopslab.interop import a1111
+from flopslab.runs import layout
 from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
+HEAD = 2**16  # bytes of a file that hold a recipe of usual length
 TENSOR = "latents"  # name of the latents file's only tensor
 
 
@@ -35,11 +39,16 @@ class FormatError(ValueError):
 
 
 def encode_frame(image: Image.Image, recipe: Recipe) -> bytes:
-    """The PNG file of an RGB image, its recipe inside."""
+    """The PNG file of an RGB image, its recipe inside.
+
+    A second text chunk has the settings as AUTOMATIC1111 writes them, for other programs. It is
+    derived from the recipe and outside of its seal: to edit it changes nothing.
+    """
     record = {"flopslab": FORMAT, "key": recipe.key, **asdict(recipe)}
     record["seal"] = json_digest(record)  # an edit anywhere in the recipe is noticed
     info = PngInfo()
     info.add_itxt(CHUNK, json.dumps(record, ensure_ascii=False, allow_nan=False))
+    info.add_text(a1111.CHUNK, _describe_settings(recipe))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1, pnginfo=info)
     return buffer.getvalue()
@@ -50,13 +59,13 @@ def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:
 
     Raises ValueError for anything else: cut, flipped, edited, or from another program.
     """
-    recipe = decode_recipe(data)
-    try:
-        _check_chunks(data)
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
+    with _open(data) as file:
+        recipe = _recipe_of(file)
+        try:
+            _check_chunks(data)
             image = file.convert(file.mode)
-    except Exception as error:  # Pillow raises whatever its parser stumbles over
-        raise ValueError(f"not a whole picture ({error!r})") from error
+        except Exception as error:  # Pillow raises whatever its parser stumbles over
+            raise ValueError(f"not a whole picture ({error!r})") from error
     if pixel_digest(image) != recipe.digest:
         raise ValueError("its pixels are not those that its recipe records")
     return image, recipe
@@ -67,14 +76,30 @@ def decode_recipe(data: bytes) -> Recipe:
 
     Raises ValueError, which is FormatError for a recipe of another version.
     """
+    with _open(data) as file:
+        return _recipe_of(file)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """The recipe of the picture at `path`, read from the head of its file; see `decode_recipe`."""
+    head = filesystem.read(path, HEAD) or b""
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG"]) as file:
-            record = json.loads(file.info[CHUNK])  # its `text` would decode all pixels
-        return _read_record(record)
+        return decode_recipe(head)
     except FormatError:
         raise
-    except Exception as error:
-        raise ValueError(f"no recipe of flopslab ({error!r})") from error
+    except ValueError:  # or it is longer
+        if len(head) < HEAD:
+            raise
+        return decode_recipe(filesystem.read(path) or b"")
+
+
+def is_foreign(data: bytes) -> bool:
+    """Whether it is a picture of another program: whole at its head, and without a recipe."""
+    try:
+        with Image.open(io.BytesIO(data)) as file:
+            return CHUNK not in file.info
+    except Exception:  # Pillow raises whatever its parser stumbles over
+        return False
 
 
 def encode_latents(latents: np.ndarray) -> bytes:
@@ -107,6 +132,30 @@ def move_frame(path: Path, target: Path) -> list[Path]:
     return [goal for _, goal in pairs]
 
 
+def _describe_settings(recipe: Recipe) -> str:
+    pixels = recipe.pixels
+    strength = pixels.get("refinement", {}).get("denoising_strength")
+    return a1111.write_parameters(
+        pixels["prompt"], pixels["settings"], pixels["seed"], recipe.model, strength
+    )
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=["PNG"])
+    except Exception as error:
+        raise ValueError(f"no picture ({error!r})") from error
+
+
+def _recipe_of(file: Image.Image) -> Recipe:
+    try:
+        return _read_record(json.loads(file.info[CHUNK]))  # its `text` would decode all pixels
+    except FormatError:
+        raise
+    except Exception as error:
+        raise ValueError(f"no recipe of flopslab ({error!r})") from error
+
+
 def _read_record(record: dict[str, Any]) -> Recipe:
     if record["flopslab"] != FORMAT:
         raise FormatError(record["flopslab"])
@@ -114,7 +163,32 @@ def _read_record(record: dict[str, Any]) -> Recipe:
     if seal != json_digest(record):
         raise ValueError("edited")
     del record["flopslab"], record["key"]
-    return Recipe(**record)
+    recipe = Recipe(**record)
+    _check_types(recipe)
+    return recipe
+
+
+def _type(kind: Any) -> Any:
+    """What `isinstance` takes for an annotation."""
+    return kind if isinstance(kind, UnionType) else get_origin(kind) or kind
+
+
+_TYPES = {field.name: _type(field.type) for field in fields(Recipe)}
+_TYPES["generation_time_s"] = (int, float)
+
+
+def _check_types(recipe: Recipe) -> None:
+    """Raise for values that no run writes: the seal is a checksum, which anybody can forge."""
+    for name, kind in _TYPES.items():
+        if not isinstance(getattr(recipe, name), kind):
+            raise ValueError(f"{name} = {getattr(recipe, name)!r}")
+    positions = [source.position for source, _ in recipe.needs]
+    positions += [entry.source for entry in recipe.inputs] + recipe.word_window
+    if not all(isinstance(position, int) for position in positions):
+        raise ValueError("positions that are no numbers")
+    dict(recipe.pixels["prompt"])  # an error unless it is fragments; under control no_text none
+    if not isinstance(recipe.pixels["seed"], int):
+        raise ValueError("no seed")
 
 
 def _check_chunks(data: bytes) -> None:

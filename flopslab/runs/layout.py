@@ -5,7 +5,9 @@
     <run>/final/frame_000001.png ...       links to the last pass
     <run>/visual-manifest.json             derived from the pictures
     <run>/quarantine/pass2.frame_000025.1.png   what could not be kept
+    <run>/run.log                          how the work went, for people; nothing reads it
     <run>/.lock                            held by the process that writes
+    <run>/.proof                           a cache, with `proof: fast`
 
 Derived runs lie beside it, each a run directory of its own:
 
@@ -19,10 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flopslab.core.windows import FrameKey
+from flopslab.errors import RunError
 
 MANIFEST = "visual-manifest.json"
 FINAL = "final"
+QUARANTINE = "quarantine"
 LOCK = ".lock"
+LOG = "run.log"
+PROOF = ".proof"
 INTERVENTION = "intervention.json"  # in the directory of an intervention
 SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
 
@@ -57,6 +63,13 @@ def frame_keys(directory: Path) -> list[FrameKey]:
     return sorted(key for key in keys if key is not None)
 
 
+def sample_keys(directory: Path, most: int = 200) -> list[FrameKey]:
+    """The keys of pictures that stand for all: at most so many of each pass, evenly spread."""
+    keys = frame_keys(directory)
+    passes = [list(group) for _, group in itertools.groupby(keys, lambda key: key.pass_number)]
+    return [key for row in passes for key in row[:: -(-len(row) // most)]]
+
+
 def final_frames(directory: Path) -> list[Path]:
     """What stands in a run's final/ under the name of a frame, in order."""
     return sorted((directory / FINAL).glob("frame_*.png"))
@@ -76,7 +89,7 @@ def quarantine_paths(directory: Path, picture: Path) -> Iterator[Path]:
     """Names in quarantine/ for what stands at `picture`, without end."""
     for number in itertools.count(1):
         name = f"{picture.parent.name}.{picture.stem}.{number}{picture.suffix}"
-        yield directory / "quarantine" / name
+        yield directory / QUARANTINE / name
 
 
 def interventions_directory(directory: Path) -> Path:
@@ -93,9 +106,28 @@ def variant_directory(directory: Path, control: str = "none", seed: int | None =
     return path if seed is None else path.with_name(f"{path.name}-seeds") / str(seed)
 
 
+def obstacles(directory: Path) -> list[Path]:
+    """What stands in a run directory where a directory or the manifest of the run must be."""
+    parts = [path for path in directory.glob("pass*") if _PASS.fullmatch(path.name)]
+    parts += [directory / FINAL, directory / QUARANTINE]
+    links = [path for path in parts if path.is_symlink() or (path.exists() and not path.is_dir())]
+    manifest = directory / MANIFEST
+    return links + [manifest] * (manifest.is_dir() and not manifest.is_symlink())
+
+
+def longest_name(passes: int, frames: int) -> str:
+    """The longest path that a file of a run has, relative to the run directory."""
+    picture = frame_path(Path(), FrameKey(passes, frames))
+    return str(latents_path(next(quarantine_paths(Path(), picture))))
+
+
 def _with_name(directory: Path) -> Path:
     """The same directory, by a path that ends in its name (unlike `.`)."""
-    return directory if directory.name not in ("", "..") else directory.resolve()
+    directory = directory if directory.name not in ("", "..") else directory.resolve()
+    if not directory.name:
+        hint = "choose an output_dir with a name"
+        raise RunError(f"a directory beside {directory}", "nothing can be beside it", hint)
+    return directory
 
 
 def _key(path: Path) -> FrameKey | None:

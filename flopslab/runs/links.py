@@ -3,7 +3,26 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from flopslab.runs import filesystem, layout
+from flopslab.runs import layout
+from flopslab.storage import filesystem
+
+
+def is_linked(directory: Path, pictures: Sequence[Path]) -> bool:
+    """Whether final/ of the run in `directory` shows these pictures and no other frame."""
+    return not unlinked(directory, pictures)
+
+
+def unlinked(directory: Path, pictures: Sequence[Path]) -> list[Path]:
+    """The names in final/ that do not show what they should, or should not be there, in order."""
+    final, by_name = directory / layout.FINAL, {picture.name: picture for picture in pictures}
+    others = [path for path in layout.final_frames(directory) if path.name not in by_name]
+    outside = final.is_symlink()
+    missing = [
+        final / name
+        for name, picture in by_name.items()
+        if outside or not _shows(final / name, picture)
+    ]
+    return sorted(others + missing)
 
 
 def link_final(
@@ -23,14 +42,13 @@ def link_final(
     missing = [picture for picture in pictures if not _shows(final / picture.name, picture)]
     for picture in missing:
         _put(picture, final / picture.name)
-    if missing:
-        filesystem.sync_directory(final)
+    filesystem.sync_directory(final)  # a link that was removed is gone for good, too
 
 
 def _shows(path: Path, picture: Path) -> bool:
     if path.is_symlink():
         return str(path.readlink()) == layout.link_target(picture)
-    if not path.is_file():
+    if not (path.is_file() and picture.is_file()):
         return False
     return path.samefile(picture) or path.read_bytes() == picture.read_bytes()
 

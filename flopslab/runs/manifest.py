@@ -1,33 +1,35 @@
 """visual-manifest.json: what a video assembler reads, and what makes any frame again.
 
 Everything in it comes from the study, the sequence and the pictures' recipes, so that it can be
-written again, byte for byte, at any time.
+written again, byte for byte, at any time. Its `status` is `running` from before a run's first
+change until everything that it names is in place: then it is written again, as `complete`.
 """
 
+import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from itertools import islice
 from typing import Any
 
 from flopslab.core.plan import Frame
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
 from flopslab.runs import layout
-from flopslab.runs.provenance import FORMAT, Recipe, Recipes, RunContext, pixel_settings
+from flopslab.runs.provenance import FORMAT, Record, Records, RunContext, pixel_settings
+
+RUNNING, COMPLETE = "running", "complete"  # values of `status`
 
 
-def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dict[str, Any]:
+def build(context: RunContext, frames: Sequence[Frame], records: Records) -> dict[str, Any]:
     """The manifest of a complete run; `frames`: those of the last pass."""
     study = context.study
     passes = range(1, study.passes + 1)
-    by_pass = {n: [recipes[FrameKey(n, frame.key.position)] for frame in frames] for n in passes}
-    everything = [recipe for row in by_pass.values() for recipe in row]
-    columns = zip(*by_pass.values(), strict=True)
+    by_pass = {n: [records[FrameKey(n, frame.key.position)] for frame in frames] for n in passes}
+    everything = [record for row in by_pass.values() for record in row]
     return {
-        "frames": [_frame(frame, column) for frame, column in zip(frames, columns, strict=True)],
+        "frames": Entries(_frame, frames, *by_pass.values()),
         "total_frames": len(frames),
-        "total_duration_ms": context.sequence.total_duration_ms,
-        "inter_word_silence_ms": context.sequence.inter_word_silence_ms,
         "context_diameter": study.context_diameter,
         "frame_interval": study.frame_interval,
         "prompt_style": study.prompt_style,
@@ -43,18 +45,35 @@ def build(context: RunContext, frames: Sequence[Frame], recipes: Recipes) -> dic
         },
         "final_pass": study.passes,
         "pass_directories": [layout.pass_name(number) for number in passes],
-        "created": max(recipe.created for recipe in everything),
-        "flopslab": FORMAT,
-        "parameters": study.model_dump(exclude={"output_dir"}),
-        "settings": pixel_settings(context.settings),
+        "created": max(record.created for record in everything),
         "made_by": _makers(everything),
-        "sequence": [word.entry for word in context.sequence.words],
-    }
+    } | _plan(context, COMPLETE)
+
+
+def announce(context: RunContext) -> dict[str, Any]:
+    """The manifest of a run at work: what it is to be, and nothing about frames."""
+    return _plan(context, RUNNING)
+
+
+class Entries(list[Any]):
+    """A list whose entries are made one by one, when it is read: all at once would fill memory."""
+
+    def __init__(self, function: Callable[..., Any], rows: Sequence[Any], *more: Any) -> None:
+        super().__init__(rows)
+        self._function, self._more = function, more
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._function, super().__iter__(), zip(*self._more, strict=True))
 
 
 def encode(manifest: Mapping[str, Any]) -> bytes:
     """The manifest's file: JSON in UTF-8, without NaN."""
-    return (json.dumps(manifest, ensure_ascii=False, allow_nan=False, indent=2) + "\n").encode()
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, indent=2)
+    tokens, buffer = encoder.iterencode(manifest), io.BytesIO()
+    while part := "".join(islice(tokens, 10_000)):  # all tokens at once would fill memory
+        buffer.write(part.encode())
+    buffer.write(b"\n")
+    return buffer.getvalue()
 
 
 def schema() -> dict[str, Any]:
@@ -62,8 +81,21 @@ def schema() -> dict[str, Any]:
     return json.loads(files("flopslab.runs").joinpath("visual-manifest.schema.json").read_bytes())
 
 
-def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
-    """One entry of `frames`; `recipes`: the frame's own, pass by pass."""
+def _plan(context: RunContext, status: str) -> dict[str, Any]:
+    """What is known before the first frame."""
+    return {
+        "status": status,
+        "flopslab": FORMAT,
+        "parameters": context.study.model_dump(exclude={"output_dir", "reuse_from"}),
+        "settings": pixel_settings(context.settings),
+        "total_duration_ms": context.sequence.total_duration_ms,
+        "inter_word_silence_ms": context.sequence.inter_word_silence_ms,
+        "sequence": [word.entry for word in context.sequence.words],
+    }
+
+
+def _frame(frame: Frame, records: Sequence[Record]) -> dict[str, Any]:
+    """One entry of `frames`; `records`: the frame's own, pass by pass."""
     return {
         "position": frame.key.position,
         "center_word": frame.centre.text,
@@ -76,21 +108,21 @@ def _frame(frame: Frame, recipes: Sequence[Recipe]) -> dict[str, Any]:
         "image_file": layout.frame_name(frame.key.position),
         "audio_start_ms": frame.centre.start_ms,
         "audio_end_ms": frame.centre.end_ms,
-        "generation_time_s": recipes[-1].generation_time_s,
-        "seeds": [recipe.pixels["seed"] for recipe in recipes],
-        "pixel_digests": [recipe.digest for recipe in recipes],
+        "generation_time_s": records[-1].generation_time_s,
+        "seeds": [record.seed for record in records],
+        "pixel_digests": [record.digest for record in records],
     }
 
 
-def _pass(pass_number: int, recipes: Sequence[Recipe]) -> dict[str, Any]:
+def _pass(pass_number: int, records: Sequence[Record]) -> dict[str, Any]:
     return {
         "pass": pass_number,
         "directory": layout.pass_name(pass_number),
-        "generation_time_s": round(sum(recipe.generation_time_s for recipe in recipes), 3),
+        "generation_time_s": round(sum(record.generation_time_s for record in records), 3),
     }
 
 
-def _makers(recipes: Sequence[Recipe]) -> list[dict[str, Any]]:
+def _makers(records: Sequence[Record]) -> list[dict[str, Any]]:
     """The devices and library versions that made the pictures, each once, in a fixed order."""
-    makers = [{"device": recipe.device, "versions": recipe.versions} for recipe in recipes]
-    return sorted({canonical_json(maker): maker for maker in makers}.values(), key=canonical_json)
+    makers = ({"device": record.device, "versions": record.versions} for record in records)
+    return [json.loads(maker) for maker in sorted(set(map(canonical_json, makers)))]

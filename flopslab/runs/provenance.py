@@ -6,10 +6,12 @@ frames with their weights, in order. What does not determine its pixels (positio
 times, the rest of the run) stands beside it, outside the key.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache
+from sys import intern
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image
@@ -19,13 +21,50 @@ from flopslab.core.plan import Frame
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study, acts_directly, refinement_names
 from flopslab.core.windows import FrameKey
-from flopslab.digests import array_digest, json_digest, pixel_digest
+from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
-FORMAT = 3  # of the record
-ALGORITHM = 1  # raise it when the same recipe would give other pixels
+FORMAT = 4  # of the record
+ALGORITHM = 2  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
+NAMES = ("model", "model_configs", "ip_adapter")  # parameters that only say where something lies
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A recipe in short: what later frames and the manifest need of a verified picture."""
+
+    key: str  # the recipe's
+    digest: str  # of its pixels
+    latents: str | None  # digest of the latents beside it, if the run keeps them
+    seed: int
+    generation_time_s: float
+    created: str
+    device: str
+    versions: Mapping[str, str]
+
+    @property
+    def record(self) -> "Record":
+        """Itself, as a picture's `record`."""
+        return self
+
+    @classmethod
+    def of(cls, **values: Any) -> "Record":
+        """The record with these values; what many have in common is in memory once."""
+        values["created"], values["device"] = intern(values["created"]), intern(values["device"])
+        values["versions"] = _shared_versions(canonical_json(values["versions"]))
+        return cls(**values)
+
+
+Records = Mapping[FrameKey, Record]
+
+
+class Digests(NamedTuple):
+    """What counts of a frame for those made from it: its pixels', and its latents' if kept."""
+
+    digest: str
+    latents: str | None
 
 
 @dataclass(frozen=True)
@@ -43,6 +82,7 @@ class Recipe:
     tokens: int  # of the prompt, as the text encoder counts them
     sources: list[int]  # positions of the frames that pixels["inputs"] are, in the same order
     parameters: dict[str, Any]  # see `RunContext.parameters`
+    study_parameters: dict[str, Any]  # see `RunContext.study_parameters`
     model: str
     device: str
     versions: dict[str, str]
@@ -53,6 +93,20 @@ class Recipe:
     def key(self) -> str:
         """What verifies the picture: equal keys, equal pixels (on one device)."""
         return json_digest(self.pixels)
+
+    @property
+    def record(self) -> Record:
+        """What a run remembers of it once its picture is verified."""
+        return Record.of(
+            key=self.key,
+            digest=self.digest,
+            latents=self.latents,
+            seed=self.pixels["seed"],
+            generation_time_s=self.generation_time_s,
+            created=self.created,
+            device=self.device,
+            versions=self.versions,
+        )
 
     @property
     def frame_key(self) -> FrameKey:
@@ -79,13 +133,30 @@ class Recipe:
         )
 
     @property
+    def needs(self) -> list[tuple[FrameKey, Digests]]:
+        """The frames that this one was made from, and the digests that they had then."""
+        keys = [FrameKey(self.pass_number - 1, position) for position in self.sources]
+        entries = list(self.pixels.get("inputs", []))
+        if anchor := self.pixels.get("anchor"):
+            keys.append(FrameKey(1, self.position))
+            entries.append(anchor)
+        digests = [Digests(entry["digest"], entry.get("latents")) for entry in entries]
+        return list(zip(keys, digests, strict=True))
+
+    @property
     def study(self) -> Study:
         """A study that refines as this frame was refined; all else has its default."""
         names = [name for name in refinement_names() if name in self.parameters]
         return Study(**{name: self.parameters[name] for name in names})
 
 
-Recipes = Mapping[FrameKey, Recipe]
+class InputFrame(Protocol):
+    """What counts of a frame that others are made from: a recipe has it."""
+
+    @property
+    def digest(self) -> str: ...
+    @property
+    def latents(self) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -102,13 +173,18 @@ class RunContext:
         """Whether each picture has its latents beside it, for the next pass to read."""
         return METHODS[self.study.method].takes_latents
 
+    @property
+    def study_parameters(self) -> dict[str, Any]:
+        """The study's parameters as they were given, without the place of the run, JSON-ready."""
+        return self.study.model_dump(exclude={"output_dir"})
+
     def parameters(self, pass_number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to this pass, with resolved values.
 
         Model and sequence stand there by their content, a digest. Pass 1 knows no refinement.
         """
         values = self.study.pixel_parameters() | pixel_settings(self.settings)
-        for name in ("model", "ip_adapter", *refinement_names()):  # names: the digests tell
+        for name in (*NAMES, *refinement_names()):  # the digests tell
             del values[name]
         values |= {"algorithm": ALGORITHM, "sequence": self._sequence_digest}
         values |= {
@@ -116,8 +192,8 @@ class RunContext:
         }
         return values if pass_number == 1 else values | self._refinement()
 
-    def pixels(self, frame: Frame, recipes: Recipes) -> dict[str, Any]:
-        """What determines the frame's pixels; `recipes`: of the frames that it may look at."""
+    def pixels(self, frame: Frame, records: Mapping[FrameKey, InputFrame]) -> dict[str, Any]:
+        """What determines the frame's pixels; `records`: of the frames that it may look at."""
         part: dict[str, Any] = {
             "algorithm": ALGORITHM,
             "settings": pixel_settings(self.settings),
@@ -133,12 +209,12 @@ class RunContext:
         refinement = {name: refinement[name] for name in refinement if acts_directly(name)}
         inputs = [
             {"offset": entry.position - frame.key.position, "weight": entry.weight}
-            | self._digests(recipes[source])
+            | self._digests(records[source])
             for entry, source in zip(frame.inputs, frame.sources, strict=True)
         ]
         part |= {"refinement": refinement, "inputs": inputs}
         if frame.anchor:
-            part |= {"anchor": self._digests(recipes[frame.anchor])}
+            part |= {"anchor": self._digests(records[frame.anchor])}
         return part
 
     def recipe(
@@ -146,12 +222,12 @@ class RunContext:
         frame: Frame,
         image: Image.Image,
         latents: np.ndarray | None,
-        recipes: Recipes,
+        records: Mapping[FrameKey, InputFrame],
         **times: Any,
     ) -> Recipe:
         """The recipe of the frame's picture; `times`: generation_time_s and created."""
         return Recipe(
-            pixels=self.pixels(frame, recipes),
+            pixels=self.pixels(frame, records),
             digest=pixel_digest(image),
             latents=None if latents is None else array_digest(latents),
             pass_number=frame.key.pass_number,
@@ -162,14 +238,15 @@ class RunContext:
             tokens=frame.tokens,
             sources=[source.position for source in frame.sources],
             parameters=self.parameters(frame.key.pass_number),
+            study_parameters=self.study_parameters,
             **{name: self.settings[name] for name in NOT_PIXELS},
             **times,
         )
 
-    def _digests(self, recipe: Recipe) -> dict[str, Any]:
+    def _digests(self, record: InputFrame) -> dict[str, Any]:
         """The digests of an input frame: its pixels', and its latents' if they count."""
-        latents = {"latents": recipe.latents} if self.keeps_latents else {}
-        return {"digest": recipe.digest} | latents
+        latents = {"latents": record.latents} if self.keeps_latents else {}
+        return {"digest": record.digest} | latents
 
     @cached_property
     def _sequence_digest(self) -> str:
@@ -195,3 +272,8 @@ class RunContext:
 def pixel_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The generator's settings that change the pixels of every pass."""
     return {name: v for name, v in settings.items() if name not in (*NOT_PIXELS, ADAPTER)}
+
+
+@lru_cache(64)
+def _shared_versions(text: bytes) -> dict[str, str]:
+    return json.loads(text)

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,19 @@ from PIL import Image
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
-from flopslab.errors import RunError
-from flopslab.runs import filesystem, layout
-from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents, decode_recipe
-from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.errors import ParameterError, RunError
+from flopslab.runs import layout
+from flopslab.runs.checks.verification import describe_faults, find_faults
+from flopslab.runs.frame_files import (
+    FormatError,
+    decode_frame,
+    decode_latents,
+    decode_recipe,
+    read_recipe,
+)
+from flopslab.runs.manifest import COMPLETE, RUNNING
+from flopslab.runs.provenance import FORMAT, Recipe, Record
+from flopslab.storage import filesystem
 
 
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
@@ -36,7 +45,7 @@ def unreadable_frame(path: str | Path, error: Exception) -> RunError:
     return RunError(f"a picture with its recipe from {path}", str(error), hint)
 
 
-def read_latents(path: str | Path, recipe: Recipe) -> np.ndarray:
+def read_latents(path: str | Path, recipe: Recipe | Record) -> np.ndarray:
     """The latents beside the picture at `path`, float32 [channels, height, width].
 
     RunError if they are not there or not those that the recipe names.
@@ -84,23 +93,54 @@ class RunDirectory:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        """The manifest; RunError if the run is not finished, or has another record format."""
-        expected = f"the manifest of {self.directory}"
-        hint = "run the study to its end: the manifest is written last"
-        try:
-            manifest = json.loads((self.directory / layout.MANIFEST).read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(expected, str(error), hint) from error
-        if not isinstance(manifest, dict) or "flopslab" not in manifest:
-            raise RunError(expected, "a file that no run has written", hint)
-        if manifest["flopslab"] != FORMAT:
-            raise RunError(expected, str(FormatError(manifest["flopslab"])), _FORMAT_HINT)
+        """The manifest, not held against the frames.
+
+        RunError if the run is not finished, or has another record format.
+        """
+        manifest = read_manifest(self.directory)
+        if manifest["status"] != COMPLETE:
+            raise _unfinished(self.directory)
         return manifest
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """The manifest of a run, whether it is complete or running.
+
+    RunError if there is none, or one that no run of this version has written.
+    """
+    expected = f"the manifest of {directory}"
+    hint = "run the study again: frames that are whole are kept, and the manifest is written last"
+    try:
+        manifest = json.loads((directory / layout.MANIFEST).read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise RunError(expected, reason, hint) from error
+    if not isinstance(manifest, dict) or "flopslab" not in manifest:
+        raise RunError(expected, "a file that no run has written", hint)
+    if manifest["flopslab"] != FORMAT:
+        error = FormatError(manifest["flopslab"])
+        raise RunError(expected, str(error), _FORMAT_HINT) from error
+    if manifest.get("status") not in (RUNNING, COMPLETE):
+        raise RunError(expected, f"status {manifest.get('status')!r}", hint)
+    return manifest
+
+
+def recorded_study(directory: Path, manifest: Mapping[str, Any]) -> Study:
+    """The study of a run by its manifest, with the directory where it lies now.
+
+    RunError for a manifest that was edited.
+    """
+    try:
+        parameters = manifest["parameters"] | {"output_dir": str(directory)}
+        return Study.from_mapping(parameters, f"parameters from the manifest of {directory}")
+    except (ParameterError, KeyError, TypeError) as error:
+        hint = "run the study again: the manifest is written anew"
+        raise RunError(f"the manifest of {directory}", f"edited ({error})", hint) from error
 
 
 def open_run(directory: str | Path) -> RunDirectory:
     """The run in `directory`, for reading. RunError if there is none."""
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     keys = layout.frame_keys(directory)
     if not keys:
         hint = "give the output_dir of a run"
@@ -114,21 +154,49 @@ def finished_run(directory: str | Path) -> RunDirectory:
     """The run in `directory` as its manifest describes it, for reading.
 
     Frames of a longer run or of further passes that lie there have no part in it. RunError if
-    there is no run, or it is not finished.
+    there is no run, it is not finished, or its manifest is not true of what lies there.
     """
     run = open_run(directory)
+    check_manifest(run.directory, run.manifest)
     passes = tuple(range(1, run.manifest["final_pass"] + 1))
     positions = tuple(frame["position"] for frame in run.manifest["frames"])
     keys = tuple(FrameKey(number, position) for number in passes for position in positions)
     return replace(run, passes=passes, positions=positions, frames=keys)
 
 
+def check_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """RunError, which says what does not fit, if a manifest is not true of what lies there.
+
+    This is the check that every reader of a finished run makes. It reads recipes, not pixels.
+    """
+    expected = f"the run in {directory} as its manifest describes it"
+    try:
+        faults = list(find_faults(directory, manifest))
+        text = describe_faults(faults, manifest["frame_interval"])
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        faults, text = [error], f"a manifest that was edited ({error!r})"
+    if faults and read_manifest(directory) != manifest:
+        raise _unfinished(directory)  # a run has begun in the meantime
+    if faults:
+        hint = "run the study again, which makes again what does not fit; "
+        hint += f"`flopslab verify {directory}` lists it all"
+        raise RunError(expected, text, hint)
+
+
+def _unfinished(directory: Path) -> RunError:
+    hint = "wait for it, or run the study again: it goes on from there"
+    actual = "a run that is being made, or was interrupted"
+    return RunError(f"a finished run in {directory}", actual, hint)
+
+
 def common_parameters(directory: str | Path) -> dict[str, Any]:
     """The parameters that most pictures of a run have, one by one; empty if there are none.
 
+    A sample of each pass answers for a long run.
     RunError if the pictures have a record format that this version does not read.
     """
-    counts = Counter(canonical_json(recipe.parameters) for recipe in _recipes(Path(directory)))
+    recipes = _recipes(Path(directory).expanduser())
+    counts = Counter(canonical_json(recipe.parameters) for recipe in recipes)
     votes: dict[str, Counter[bytes]] = {}
     for parameters, count in counts.items():
         for name, value in json.loads(parameters).items():
@@ -136,15 +204,15 @@ def common_parameters(directory: str | Path) -> dict[str, Any]:
     return {name: json.loads(tally.most_common(1)[0][0]) for name, tally in votes.items()}
 
 
-def frozen_batch_size(study: Study, reuse_from: str | Path | None = None) -> int:
+def frozen_batch_size(study: Study) -> int:
     """The batch size of a study's run: its own, else that of the pictures there, else 0.
 
     Where there are none yet, that of the run whose frames are reused. Arithmetic on another number
     of rows may differ in the last bit, so that a run keeps to one.
     """
     recorded = common_parameters(study.output_dir)
-    if not recorded and reuse_from:
-        recorded = common_parameters(reuse_from)
+    if not recorded and study.reuse_from:
+        recorded = common_parameters(study.reuse_from)
     return study.batch_size or recorded.get("batch_size", 0)
 
 
@@ -155,13 +223,13 @@ _FORMAT_HINT = (
 
 
 def _recipes(directory: Path) -> Iterator[Recipe]:
-    """The recipes of all pictures that can be read, their pixels not verified."""
-    for key in layout.frame_keys(directory):
-        data = filesystem.read(layout.frame_path(directory, key))
+    """Recipes of pictures that stand for all, their pixels not verified."""
+    for key in layout.sample_keys(directory):
         try:
-            yield decode_recipe(data or b"")
+            yield read_recipe(layout.frame_path(directory, key))
         except FormatError as error:
-            expected = f"the run in {directory}"
-            raise RunError(expected, f"pictures of {error}", _FORMAT_HINT) from None
+            count = len(layout.frame_keys(directory))
+            hint = f"{_FORMAT_HINT}; another output_dir makes all {count} frames again"
+            raise RunError(f"the run in {directory}", f"pictures of {error}", hint) from error
         except ValueError:  # without a recipe it says nothing about the run
             continue

@@ -4,11 +4,11 @@ The pictures are the database: final/ and the manifest can be rebuilt from them 
 `flopslab.runs.layout` for what lies where.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,50 +20,45 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
-from flopslab.runs import filesystem, layout, links, manifest
-from flopslab.runs.cache import FrameCache
+from flopslab.runs import layout, links, manifest
+from flopslab.runs.checks.forecast import check_identity
 from flopslab.runs.frame_files import (
     decode_frame,
     decode_latents,
     encode_frame,
     encode_latents,
     is_occupied,
-    move_frame,
 )
 from flopslab.runs.provenance import Recipe, RunContext
-from flopslab.runs.reader import common_parameters, read_frame, read_latents
+from flopslab.runs.quarantine import Quarantine, diagnose
+from flopslab.runs.reader import common_parameters
+from flopslab.runs.records import Evidence, Picture, Proof, VerifiedPictures
+from flopslab.storage import filesystem
+from flopslab.storage.lock import Lock
+from flopslab.storage.workers import map_ahead
 from flopslab.words.sequence import TimedSequence
 
 COPIES = 32  # frames of another run that are written together
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A finished frame: its image, its latents if they are kept, its recipe."""
-
-    key: FrameKey
-    image: Image.Image
-    latents: np.ndarray | None
-    recipe: Recipe
-
-
 class Store:
     """The directory of one run, held by this process alone: use it in a `with` statement.
 
-    `reuse_from`: another run's directory, from which frames with the right key are copied.
+    Threads may commit and read pictures at once. `reuse_from`: another run's directory, from which
+    frames with the right key are copied.
     Raises RunError if another process holds the directory or the disk refuses.
     """
 
     def __init__(self, directory: str | Path, reuse_from: str | Path | None = None) -> None:
-        self.directory = Path(directory)
-        self.reuse_from = Path(reuse_from) if reuse_from else None
+        self.directory = Path(directory).expanduser()
+        self.reuse_from = Path(reuse_from).expanduser() if reuse_from else None
         self.copied: list[FrameKey] = []  # from `reuse_from`
-        self.quarantined: list[Path] = []  # where files are now that could not be kept
-        self._lock = filesystem.Lock(self.directory / layout.LOCK)
-        self._recipes: dict[FrameKey, Recipe] = {}  # of the verified pictures
-        self._images: FrameCache[Image.Image] = FrameCache()
-        self._latents: FrameCache[np.ndarray] = FrameCache()
+        self.quarantine = Quarantine(self.directory, self._announce)
+        self._lock = Lock(self.directory / layout.LOCK)
+        self._verified = VerifiedPictures(self.directory)
         self._bound: RunContext | None = None
+        self._announced = False  # whether the manifest says that the run is at work
+        self._announcing = threading.Lock()
 
     def __enter__(self) -> Self:
         with filesystem.explained(self.directory):
@@ -73,13 +68,12 @@ class Store:
 
     def __exit__(self, *error: object) -> None:
         self._bound = None
-        self._lock.release()
-
-    @cached_property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters that most of the pictures there have; empty in a new run."""
-        with filesystem.explained(self.directory):
-            return common_parameters(self.directory)
+        try:
+            if self._verified.proof:
+                with suppress(OSError):  # without it the next run verifies in full
+                    self._verified.proof.save()
+        finally:
+            self._lock.release()
 
     def bind(
         self,
@@ -98,16 +92,10 @@ class Store:
             hint = "give the output_dir of a run, or leave reuse_from out"
             raise RunError(f"a run to reuse in {self.reuse_from}", "no pictures", hint)
         context = RunContext(study, settings, sequence, external_frames or {})
-        expected, actual = context.parameters(), self.parameters
-        differences = [name for name in actual if actual[name] != expected.get(name)]
-        if differences:
-            raise RunError(
-                f"the run directory {self.directory} with {_listed(expected, differences)}",
-                f"frames made with {_listed(actual, differences)}; they stay as they are",
-                "use the parameters that are there (the same words, model and kind of device "
-                "among them), or choose another output_dir",
-            )
+        with filesystem.explained(self.directory):
+            check_identity(self.directory, context)
         self._bound = context
+        self._verified.proof = Proof(self.directory) if study.proof == "fast" else None
 
     def find_missing(self, frames: Sequence[Frame]) -> list[Frame]:
         """Those of the frames that must be made; all others are verified.
@@ -116,7 +104,12 @@ class Store:
         `reuse_from`, is taken from there if it is the frame that is needed.
         """
         with filesystem.explained(self.directory):
-            missing = [frame for frame in frames if not self._keep(frame)]
+            for directory in {layout.frame_path(self.directory, f.key).parent for f in frames}:
+                if not directory.is_dir():
+                    self._announce()
+                filesystem.make_directory(directory)
+            pairs = self._examine(frames, self.directory)
+            missing = [frame for frame, evidence in pairs if not self._keep(frame, evidence)]
             for start in range(0, len(missing), COPIES):
                 self._copy(missing[start : start + COPIES])
             return [frame for frame in missing if not self.is_verified(frame.key)]
@@ -124,32 +117,20 @@ class Store:
     def verify(self, frames: Sequence[Frame]) -> None:
         """Verify what can be verified of the frames; nothing changes on the disk."""
         with filesystem.explained(self.directory):
-            for frame in frames:
-                self._verify(frame, layout.frame_path(self.directory, frame.key))
+            for frame, evidence in self._examine(frames, self.directory):
+                self._accept(frame, evidence, layout.frame_path(self.directory, frame.key))
 
     def is_verified(self, key: FrameKey) -> bool:
         """Whether this picture has been verified, or made, since the run was opened."""
-        return key in self._recipes
+        return key in self._verified
 
     def image(self, key: FrameKey) -> Image.Image:
         """A verified picture, RGB: from memory or, if there was no room for it, from the disk."""
-        image = self._images.get(key)
-        if image is None:
-            path = layout.frame_path(self.directory, key)
-            image, recipe = read_frame(path)
-            if recipe.digest != self._recipe(key).digest:
-                raise RunError(f"read {path}", "another picture than before", "run again")
-            self._images.put(key, image)
-        return image
+        return self._verified.image(key)
 
     def latents(self, key: FrameKey) -> np.ndarray:
         """The latents of a verified picture, in a run that keeps them."""
-        latents = self._latents.get(key)
-        if latents is None:
-            path = layout.frame_path(self.directory, key)
-            latents = read_latents(path, self._recipe(key))
-            self._latents.put(key, latents)
-        return latents
+        return self._verified.latents(key)
 
     @property
     def keeps_latents(self) -> bool:
@@ -170,20 +151,34 @@ class Store:
         }
         recipe = self._context.recipe
         self._write(
-            Picture(frame.key, image, z, recipe(frame, image, z, self._recipes, **times))
+            Picture(frame.key, image, z, recipe(frame, image, z, self._verified, **times))
             for frame, image, z in zip(frames, images, latents, strict=True)
         )
 
     def finish(self, frames: Sequence[Frame]) -> Path:
         """The manifest's path; it and final/ now show `frames`, all those of the last pass."""
         path = self.directory / layout.MANIFEST
-        data = manifest.encode(manifest.build(self._context, frames, self._recipes))
+        data = manifest.encode(manifest.build(self._context, frames, self._verified))
         with filesystem.explained(self.directory):
             pictures = [layout.frame_path(self.directory, frame.key) for frame in frames]
-            links.link_final(self.directory, pictures, self._quarantine)
-            if filesystem.read(path) != data:
+            linked = links.is_linked(self.directory, pictures)
+            if not linked or filesystem.read(path) != data:
+                self._announce()
+                links.link_final(self.directory, pictures, self._quarantine_link)
                 filesystem.replace({path: data})
         return path
+
+    def _announce(self) -> None:
+        """Before the first change the manifest says that the run is at work."""
+        with self._announcing:
+            if self._announced:
+                return
+            path = self.directory / layout.MANIFEST
+            data = manifest.encode(manifest.announce(self._context))
+            filesystem.make_directory(self.directory / layout.FINAL)
+            if filesystem.read(path) != data:
+                filesystem.replace({path: data})
+            self._announced = True
 
     @property
     def _context(self) -> RunContext:
@@ -191,40 +186,29 @@ class Store:
             raise _out_of_order(self.directory, "it is bound to no study", "call bind first")
         return self._bound
 
-    def _recipe(self, key: FrameKey) -> Recipe:
-        """The recipe of a verified picture; RunError for any other."""
-        if key not in self._recipes:
-            expected = f"a verified picture, pass {key.pass_number}, position {key.position}"
-            raise RunError(expected, "none in this run", "call find_missing or verify first")
-        return self._recipes[key]
+    def _examine(
+        self, frames: Sequence[Frame], directory: Path
+    ) -> Iterator[tuple[Frame, Evidence | None]]:
+        """Each frame with what a run's directory has in its place; read in several threads."""
+        paths = [layout.frame_path(directory, frame.key) for frame in frames]
+        return zip(frames, map_ahead(self._read, frames, paths), strict=True)
 
-    def _keep(self, frame: Frame) -> bool:
-        """Whether the frame is verified now: where it stands, or from quarantine/."""
-        path = layout.frame_path(self.directory, frame.key)
-        filesystem.make_directory(path.parent)
-        if self._verify(frame, path):
-            return True
-        if is_occupied(path):
-            self._quarantine(path)
-        return self._take_back(frame, path)
-
-    def _verify(self, frame: Frame, path: Path) -> bool:
-        """Whether a whole picture stands there with the key that is needed; if so, remember it.
+    def _read(self, frame: Frame, path: Path) -> Evidence | None:
+        """The picture at `path`, None if it is not whole, or with `proof: fast` its record alone.
 
         Where latents are kept they must be whole too: a picture without them is made again.
         """
+        proof = self._verified.proof
+        if proof and (record := proof.record(frame.key, path)):
+            return record
         data = filesystem.read(path)
-        if data is None or not all(map(self.is_verified, frame.sources)):
-            return False
+        if data is None:
+            return None
         try:
             image, recipe = decode_frame(data)
-            latents = self._read_latents(path, recipe)
+            return Picture(frame.key, image, self._read_latents(path, recipe), recipe)
         except ValueError:
-            return False
-        verified = recipe.key == json_digest(self._context.pixels(frame, self._recipes))
-        if verified:
-            self._remember(Picture(frame.key, image, latents, recipe))
-        return verified
+            return None
 
     def _read_latents(self, path: Path, recipe: Recipe) -> np.ndarray | None:
         """The latents beside a picture, in a run that keeps them. ValueError if damaged."""
@@ -232,17 +216,36 @@ class Store:
             return None
         return decode_latents(filesystem.read(layout.latents_path(path)), recipe.latents)
 
-    def _quarantine(self, path: Path) -> None:
-        names = layout.quarantine_paths(self.directory, path)
-        target = next(name for name in names if not is_occupied(name))
-        filesystem.make_directory(target.parent)
-        self.quarantined += move_frame(path, target)
+    def _accept(self, frame: Frame, evidence: Evidence | None, path: Path) -> bool:
+        """Whether the picture at `path` has the key that is needed; if so, remember it."""
+        if evidence is None or not self._is_needed(frame, evidence):
+            return False
+        self._verified.add(frame.key, evidence, path)
+        return True
+
+    def _is_needed(self, frame: Frame, evidence: Evidence) -> bool:
+        if not all(map(self.is_verified, frame.sources)):
+            return False
+        return evidence.key == json_digest(self._context.pixels(frame, self._verified))
+
+    def _keep(self, frame: Frame, evidence: Evidence | None) -> bool:
+        """Whether the frame is verified now: where it stands, or from quarantine/."""
+        path = layout.frame_path(self.directory, frame.key)
+        if self._accept(frame, evidence, path):
+            return True
+        if is_occupied(path):
+            expected = self._context.pixels(frame, self._verified)
+            self.quarantine.put(path, *diagnose(filesystem.read(path), expected))
+        return self._take_back(frame, path)
+
+    def _quarantine_link(self, path: Path) -> None:
+        self.quarantine.put(path, "foreign", "not a link of this run")
 
     def _take_back(self, frame: Frame, path: Path) -> bool:
         """Whether the frame was in quarantine, where another `limit` may have put it."""
-        for candidate in takewhile(is_occupied, layout.quarantine_paths(self.directory, path)):
-            if self._verify(frame, candidate):
-                move_frame(candidate, path)
+        for candidate in self.quarantine.candidates(path):
+            if self._accept(frame, self._read(frame, candidate), candidate):
+                self.quarantine.take_back(candidate, path)
                 return True
         return False
 
@@ -250,46 +253,35 @@ class Store:
         """Take those that another run has, all at once, as frames of this one."""
         if self.reuse_from is None:
             return
-        source = self.reuse_from
-        verified = (f.key for f in frames if self._verify(f, layout.frame_path(source, f.key)))
-        pictures = [self._adopt(key) for key in verified]  # each while it is in memory
+        pictures = [
+            self._adopt(evidence)
+            for frame, evidence in self._examine(frames, self.reuse_from)
+            if isinstance(evidence, Picture) and self._is_needed(frame, evidence)
+        ]
         self._write(pictures)
-        self.copied += [picture.key for picture in pictures]
+        self.copied += [picture.frame for picture in pictures]
 
-    def _adopt(self, key: FrameKey) -> Picture:
+    def _adopt(self, picture: Picture) -> Picture:
         """The picture of another run with the recipe that it has in this one."""
-        parameters = self._context.parameters(key.pass_number)
-        recipe = replace(self._recipes[key], parameters=parameters)
-        latents = self.latents(key) if self.keeps_latents else None
-        return Picture(key, self.image(key), latents, recipe)
+        parameters = self._context.parameters(picture.frame.pass_number)
+        study = self._context.study_parameters
+        recipe = replace(picture.recipe, parameters=parameters, study_parameters=study)
+        return replace(picture, recipe=recipe)
 
     def _write(self, pictures: Iterable[Picture]) -> None:
         pictures, files = list(pictures), {}
         for picture in pictures:
-            path = layout.frame_path(self.directory, picture.key)
+            path = layout.frame_path(self.directory, picture.frame)
             if picture.latents is not None:  # first: a picture that is visible has its latents
                 files[layout.latents_path(path)] = encode_latents(picture.latents)
             files[path] = encode_frame(picture.image, picture.recipe)
         with filesystem.explained(self.directory):
+            self._announce()
             filesystem.replace(files)
         for picture in pictures:
-            self._remember(picture)
-
-    def _remember(self, picture: Picture) -> None:
-        self._recipes[picture.key] = picture.recipe
-        self._images.put(picture.key, picture.image)
-        if picture.latents is not None:
-            self._latents.put(picture.key, picture.latents)
+            path = layout.frame_path(self.directory, picture.frame)
+            self._verified.add(picture.frame, picture, path)
 
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
     return RunError(f"the store of {directory}, ready for use", actual, hint)
-
-
-def _listed(values: Mapping[str, Any], names: Iterable[str]) -> str:
-    """`name = value` for each name; digests cut to what tells them apart."""
-    pairs = ((name, values.get(name)) for name in names)
-    return ", ".join(
-        f"{name} = {value[:12] if isinstance(value, str) and len(value) == 64 else repr(value)}"
-        for name, value in pairs
-    )

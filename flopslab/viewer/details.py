@@ -6,7 +6,7 @@ from PIL import Image
 from flopslab.core.compositing import METHODS
 from flopslab.core.windows import FrameKey
 from flopslab.errors import FlopslabError
-from flopslab.runs.inspection import context_of
+from flopslab.reports.inspection import context_of
 from flopslab.runs.provenance import Recipe
 from flopslab.viewer import html, images
 from flopslab.viewer.html import NeighbourView

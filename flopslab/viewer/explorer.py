@@ -161,6 +161,7 @@ class Explorer(widgets.VBox):
             slider.max, slider.min, slider.step = max(positions), min(positions), step
         self.pass_number.max, self.pass_number.min = passes[-1], passes[0]
         state = "complete" if self.base.is_complete else "being made"
+        state = "not what its manifest says" if self.base.problem else state
         text = f"{len(self.base.keys)} frames, {len(passes)} passes, {state}"
         if self.variant:
             text += f"; base, beside the variant {self.variant.directory.name}"
@@ -173,7 +174,8 @@ class Explorer(widgets.VBox):
             self.panels.show(self.base, self.variant, passes, self.key)
             try:
                 self._describe(self.key)
-                self.problem.value = ""
+                problem = self.base.problem
+                self.problem.value = html.problem(problem) if problem else ""
             except RunError as error:
                 self.details.clear()
                 self.words.value, self.problem.value = "", html.problem(error)

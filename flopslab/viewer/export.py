@@ -15,7 +15,7 @@ from PIL import Image
 from flopslab.core.windows import FrameKey
 from flopslab.digests import pixel_digest
 from flopslab.errors import FlopslabError, RunError
-from flopslab.runs import filesystem
+from flopslab.storage import filesystem
 from flopslab.viewer import html, images, map_image
 from flopslab.viewer.html import NeighbourView
 from flopslab.viewer.panels import BASE, DIFFERENCE, VARIANT
@@ -38,12 +38,16 @@ def export_html(
 
     `against`: a second run, shown below the first with the difference; what the two share is
     stored once. `side`: pixels of a picture's longer side, fewer if all of them together would be
-    more than `most_megabytes`. RunError if there is no run.
+    more than `most_megabytes`. A run that is not finished is exported as far as it is there.
+    RunError if there is no run, or its manifest is not true of what lies there.
     """
     runs = {BASE: RunSnapshot(directory)} | ({VARIANT: RunSnapshot(against)} if against else {})
     if not runs[BASE].keys:
         raise RunError(f"the run in {directory}", "no frames", "give the output_dir of a run")
-    page, path = _page(runs, side, most_megabytes * 1e6), Path(path)
+    for run in runs.values():
+        if run.problem:
+            raise run.problem
+    page, path = _page(runs, side, most_megabytes * 1e6), Path(path).expanduser()
     with filesystem.explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
@@ -57,7 +61,8 @@ def _page(runs: Runs, side: int, most_bytes: float) -> str:
     data = _contents(runs) | _pictures(runs, side, most_bytes)
     parts = {
         "TITLE": escape(name),
-        "ABOUT": f"{len(base.keys)} frames: {len(positions)} positions, {len(passes)} passes",
+        "ABOUT": f"{len(base.keys)} frames: {len(positions)} positions, {len(passes)} passes"
+        + ("" if base.is_complete else ", not finished"),
         "RUN": f" ({escape(name)}, base)" if VARIANT in runs else "",
         "STYLE": _read("explorer.css") + _read("export.css"),
         "MAP": _read("sequence_map.js").replace("export default { render };", ""),

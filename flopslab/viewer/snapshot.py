@@ -15,10 +15,10 @@ from PIL import Image
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.cache import FrameCache
 from flopslab.runs.frame_files import decode_frame
 from flopslab.runs.provenance import Recipe
-from flopslab.runs.reader import RunDirectory, open_run, unreadable_frame
+from flopslab.runs.reader import RunDirectory, check_manifest, open_run, unreadable_frame
+from flopslab.storage.cache import FrameCache
 from flopslab.viewer.images import shrink
 from flopslab.words.sequence import Word
 
@@ -42,10 +42,11 @@ class RunSnapshot:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        self.directory = Path(directory)
+        self.directory = Path(directory).expanduser()
         self.keys: tuple[FrameKey, ...] = ()  # of every picture that is there, in order
         self.manifest: dict[str, Any] | None = None  # None until the run is finished
-        self.is_complete = False  # whether the manifest names what is there
+        self.is_complete = False  # whether the manifest is true of what is there
+        self.problem: RunError | None = None  # what is not true of it
         self._run = RunDirectory(self.directory, (), (), ())
         self._times: dict[FrameKey, int] = {}  # when each file changed last, in ns
         self._manifest_time: int | None = None
@@ -65,7 +66,7 @@ class RunSnapshot:
                 self._recipes.pop(key, None)
                 self._thumbnails.pop(key, None)
                 self._images.drop(key)
-            self._read_manifest()
+            self._read_manifest(changes)
             return changes
 
     @property
@@ -172,30 +173,22 @@ class RunSnapshot:
                 times[key] = self._run.path(key).stat().st_mtime_ns
         return times
 
-    def _read_manifest(self) -> None:
+    def _read_manifest(self, changes: set[FrameKey]) -> None:
+        """The manifest, held against the frames if it or one of them has changed."""
         time = None
         with contextlib.suppress(OSError):
             time = (self.directory / layout.MANIFEST).stat().st_mtime_ns
-        if time is None or time != self._manifest_time:
-            self.manifest = None
-            with contextlib.suppress(RunError):
-                self.manifest = open_run(self.directory).manifest
-        self._manifest_time = time
-        self.is_complete = self._manifest_agrees()
-
-    def _manifest_agrees(self) -> bool:
-        """Whether all that the manifest names is there, and nothing has come since.
-
-        A run that is being extended still has the manifest of the shorter one. Older pictures that
-        it does not name are those of a longer run before it.
-        """
-        if self.manifest is None or self._manifest_time is None:
-            return False
-        passes = range(1, self.manifest["final_pass"] + 1)
-        frames = self.manifest["frames"]
-        contents = {FrameKey(number, frame["position"]) for number in passes for frame in frames}
-        newer = {key for key, time in self._times.items() if time > self._manifest_time}
-        return contents <= self._times.keys() and newer <= contents
+        if time == self._manifest_time and not changes:
+            return
+        self._manifest_time, self.manifest, self.problem = time, None, None
+        with contextlib.suppress(RunError):
+            self.manifest = open_run(self.directory).manifest
+        if self.manifest is not None:
+            try:
+                check_manifest(self.directory, self.manifest)
+            except RunError as error:
+                self.manifest, self.problem = None, error
+        self.is_complete = self.manifest is not None
 
     def _read(self, key: FrameKey) -> bytes:
         path = self._run.path(key)

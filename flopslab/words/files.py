@@ -22,10 +22,12 @@ _BYTE_ORDER_MARKS = (  # the longer first: that of UTF-32 begins like that of UT
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
     """The content of a regular file of at most `largest` bytes. Raises Fault."""
+    limit = f"{largest // 2**20} MiB" if largest >= 2**20 else f"{largest // 2**10} KiB"
     with open_regular(path) as file:
-        data = file.read(largest + 1)
-    if len(data) > largest:
-        raise Fault(f"{path}: more than {largest // 2**20} MiB", "give a smaller file")
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > largest else file.read(largest + 1)
+    if max(size, len(data)) > largest:
+        raise Fault(f"{path}: more than {limit}", "give a smaller file")
     return data
 
 

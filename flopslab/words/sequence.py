@@ -3,11 +3,12 @@
 import json
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from flopslab.errors import FlopslabWarning, SequenceError
-from flopslab.words.cues import Fault, Options, Transcript, Unit, check_text
+from flopslab.words.cues import Cue, Fault, Options, Transcript, Unit, check_text
 from flopslab.words.files import decode, read_bytes
 from flopslab.words.formats import READABLE, find_format, is_known, suffix_of
 from flopslab.words.timing import normalise
@@ -15,6 +16,8 @@ from flopslab.words.word import TimedSequence, Word
 
 SHIPPED = ("demo", "full", "tide", "storm", "year")
 SHIPPED_POOLS = ("full-pool",)
+MOST_WORDS = 100_000  # ten times the longest sequence that is usual
+LONGEST_WORD = 10_000  # characters; a text encoder reads a few hundred at once
 
 __all__ = [
     "SHIPPED",
@@ -71,7 +74,9 @@ def parse_timed_sequence(
     try:
         text = _decode(data, name)
         transcript = find_format(text, name).read(text, options)
+        _check_count(transcript.cues)
         words, remarks = normalise(transcript, options)
+        _check_count(words)
         sequence, doubts = _with_totals(words, transcript)
     except Fault as fault:
         raise SequenceError(f"a word sequence from {name}", *fault.args) from None
@@ -126,6 +131,19 @@ def _decode(data: bytes, name: str) -> str:
             raise
         actual = f"a file of a format that is not read ({suffix_of(name)})"
         raise Fault(actual, f"give one of these: {READABLE}") from None
+
+
+def _check_count(entries: Sequence[Cue] | Sequence[Word]) -> None:
+    """Raise Fault for more words, or longer ones, than a run can be made of."""
+    if len(entries) > MOST_WORDS:
+        actual = f"{len(entries):,} words; the limit is {MOST_WORDS:,}"
+        raise Fault(actual, "split the file, and make a run of each part")
+    for number, entry in enumerate(entries, start=1):
+        if len(entry.text) > LONGEST_WORD:
+            actual = (
+                f"word {number} of {len(entry.text):,} characters; the limit is {LONGEST_WORD:,}"
+            )
+            raise Fault(actual, "write a word or phrase a line, or use unit word")
 
 
 def _with_totals(

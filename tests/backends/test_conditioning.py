@@ -4,10 +4,11 @@ import generators
 import models
 import pytest
 import torch
-from generators import DecoderOutputs, picture, prompt, request_of, same
+from generators import DecoderOutputs, explains, picture, prompt, request_of, same
 
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
+from flopslab.errors import ParameterError
 
 
 @pytest.fixture(params=models.FAMILIES)
@@ -94,3 +95,41 @@ def test_the_nearest_colour_of_colours_is_their_own(generator):
 
 def test_the_nearest_colour_of_no_words_is_a_colour(generator):
     assert generator.nearest_colour(()) in BASIC_COLOURS
+
+
+def hidden_states(encoder, tokenizer):
+    """CLIP's hidden states of the prompt "sea", the embedding of its tokens first."""
+    options = {"padding": "max_length", "return_tensors": "pt"}
+    ids = tokenizer("sea", **options).input_ids
+    with torch.no_grad():
+        return encoder(ids, output_hidden_states=True).hidden_states
+
+
+@pytest.mark.parametrize("clip_skip", [1, 2])
+def test_clip_skip_reads_a_layer_counted_from_the_last_and_normalizes_it(clip_skip):
+    generator = generators.load("sd", clip_skip=clip_skip)
+    pipe = generator._text_to_image
+    layer = hidden_states(pipe.text_encoder, pipe.tokenizer)[-clip_skip]
+    with torch.no_grad():
+        expected = pipe.text_encoder.final_layer_norm(layer)
+    assert torch.allclose(embeddings(generator, prompt("sea"))["prompt_embeds"], expected)
+
+
+@pytest.mark.parametrize("clip_skip", [1, 2])
+def test_sdxl_reads_the_last_layer_but_one_with_clip_skip_1_and_2(clip_skip):
+    generator = generators.load("sdxl", clip_skip=clip_skip)
+    pipe = generator._text_to_image
+    expected = torch.cat(
+        [
+            hidden_states(pipe.text_encoder, pipe.tokenizer)[-2],
+            hidden_states(pipe.text_encoder_2, pipe.tokenizer_2)[-2],
+        ],
+        dim=-1,
+    )
+    assert torch.allclose(embeddings(generator, prompt("sea"))["prompt_embeds"], expected)
+
+
+def test_more_layers_than_clip_has_are_refused():
+    with pytest.raises(ParameterError) as error:
+        generators.load("sd", clip_skip=3)
+    assert explains(error, "clip_skip 3", "2 layers", "2 or less")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers import loading
+from flopslab.backends.diffusers.loading import directory
 from flopslab.core.study import Study
 from flopslab.errors import ModelError
 
@@ -59,16 +60,14 @@ def test_a_missing_model_is_an_error_that_names_it(name):
 
 
 def test_the_embedded_model_is_called_tiny(monkeypatch, tmp_path):
-    monkeypatch.setattr(loading, "TINY_MODEL", generators.directory("embedded"))
+    monkeypatch.setattr(directory, "TINY_MODEL", generators.directory("embedded"))
     assert loading.find("tiny") == generators.directory("embedded")
-    monkeypatch.setattr(loading, "TINY_MODEL", tmp_path / "missing")
+    monkeypatch.setattr(directory, "TINY_MODEL", tmp_path / "missing")
     assert explains(model_error("tiny"), "missing", "make tiny")
 
 
-def test_a_directory_without_a_pipeline_and_a_single_file_are_errors(tmp_path):
+def test_a_directory_without_a_pipeline_is_an_error(tmp_path):
     assert explains(model_error(tmp_path), str(tmp_path), "model_index.json")
-    (tmp_path / "model.safetensors").write_bytes(b"")
-    assert explains(model_error(tmp_path / "model.safetensors"), "one file")
 
 
 def test_an_unreadable_index_is_an_error(model):
@@ -116,11 +115,3 @@ def test_a_model_of_no_known_kind_is_an_error(model):
     index = json.loads((model / "model_index.json").read_text())
     (model / "model_index.json").write_text(json.dumps(index | {"_class_name": "DDPMPipeline"}))
     assert explains(model_error(model), "DDPMPipeline")
-
-
-@pytest.mark.parametrize("content", ['{"strength": 1}', "[1]", "{"])
-def test_a_recommendation_that_cannot_be_followed_is_an_error(model, content):
-    (model / "flopslab.json").write_text(content)
-    with pytest.raises(ModelError) as error:
-        loading.read_recommendations(model)
-    assert explains(error, "flopslab.json")

@@ -7,10 +7,10 @@ import generators
 import models
 import pytest
 import torch
-from generators import BATCH, STEPS, explains, nearly_same, picture, request_of, same
+from generators import BATCH, STEPS, explains, nearly_same, picture, request_of
 
 from flopslab.backends import load_generator
-from flopslab.backends.diffusers.settings import SCHEDULERS, find_batch_size
+from flopslab.backends.diffusers.settings import find_batch_size
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
@@ -24,7 +24,8 @@ def test_settings_are_json_and_complete(generator):
     assert json.loads(json.dumps(generator.settings)) == generator.settings
     assert set(generator.settings) == {
         "model", "model_digest", "width", "height", "steps", "guidance_scale", "guidance_stop",
-        "scheduler", "negative_prompt", "batch_size", "device", "dtype", "versions",
+        "guidance_rescale", "scheduler", "scheduler_options", "clip_skip", "negative_prompt",
+        "batch_size", "device", "dtype", "versions",
     }  # fmt: skip
     assert generator.size == (32, 32)
 
@@ -61,28 +62,6 @@ def test_a_size_that_the_vae_cannot_make_is_refused(tmp_path):
     assert explains(error, "40 x 64", "16", "32 x 64")
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_every_scheduler_repeats_after_another_frame_and_alone(name):
-    generator = generators.load(scheduler=name)
-    frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
-    batch = generator.generate(frames, 0.7)
-    for frame, image in reversed([*zip(frames, batch, strict=True)]):
-        assert same(generator.generate([frame], 0.7)[0], image)
-    assert generator.settings["scheduler"] == SCHEDULERS[name]
-
-
-def test_a_scheduler_keeps_what_the_model_was_trained_for():
-    generator = generators.load(scheduler="euler")
-    assert generator._text_to_image.scheduler.config.prediction_type == "v_prediction"
-    assert generator.settings == generators.load(scheduler="EulerDiscreteScheduler").settings
-
-
-def test_an_unknown_scheduler_is_refused_with_the_nearest_name():
-    with pytest.raises(ParameterError) as error:
-        generators.load(scheduler="eular")
-    assert explains(error, "'eular'", "use euler")
-
-
 def test_the_batch_size_of_a_run_comes_before_that_of_the_study():
     study = Study(model=str(generators.directory("embedded")), batch_size=5)
     assert load_generator(study, batch_size=2).settings["batch_size"] == 2
@@ -92,9 +71,3 @@ def test_the_batch_size_of_a_run_comes_before_that_of_the_study():
 @pytest.mark.parametrize("side, frames", [(32, 8), (128, 8), (512, 2), (1024, 1)])
 def test_the_batch_size_found_on_a_cpu_suits_the_frames(side, frames):
     assert find_batch_size(side * side, torch.device("cpu")) == frames
-
-
-def test_a_transformer_pipeline_refuses_a_scheduler_made_for_others():
-    with pytest.raises(ParameterError) as error:
-        generators.load("sd3", scheduler="ddim")
-    assert explains(error, "'ddim'", "FlowMatchEulerDiscreteScheduler")

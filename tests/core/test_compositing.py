@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from PIL import Image
 from pytest import approx, mark, raises
 
+from flopslab.colour import from_linear, to_linear
 from flopslab.core.compositing import (
     METHODS,
     Context,
     Neighbour,
+    cell_size,
     compose,
-    from_linear,
     grid_layout,
     mean_latents,
     montage,
-    to_linear,
 )
 from flopslab.core.neighbours import weights_by_distance
 from flopslab.errors import ParameterError
@@ -68,8 +68,9 @@ def imagemagick_montage(images, columns, folder):
 @mark.parametrize("count", range(1, 17))
 def test_a_grid_is_what_imagemagick_montage_makes(count, tmp_path):
     images = [noise(seed) for seed in range(count)]
-    columns, _ = grid_layout(count)
-    assert same(montage(images), imagemagick_montage(images, columns, tmp_path))
+    columns, rows = grid_layout(count)
+    sheet = montage(images, (columns * SIZE[0], rows * SIZE[1]))
+    assert same(sheet, imagemagick_montage(images, columns, tmp_path))
 
 
 @given(st.integers(1, 500))
@@ -79,16 +80,58 @@ def test_a_grid_has_ceil_sqrt_n_columns_and_no_empty_row(count):
     assert columns * (rows - 1) < count <= columns * rows
 
 
+@given(st.integers(1, 60), st.integers(1, 90), st.integers(1, 90))
+def test_a_grid_covers_every_pixel_in_order_whatever_the_size(count, width, height):
+    """Cell i of n begins at floor(i * width / n); what no cell has is black."""
+    columns, rows = grid_layout(count)
+    cell = cell_size(count, (width, height))
+    levels = [Image.new("RGB", cell, (1 + index,) * 3) for index in range(count)]
+    column = np.repeat(np.arange(columns), np.diff(np.arange(columns + 1) * width // columns))
+    row = np.repeat(np.arange(rows), np.diff(np.arange(rows + 1) * height // rows))
+    index = row[:, None] * columns + column
+    expected = np.where(index < count, 1 + index, 0)
+    assert (np.asarray(montage(levels, (width, height)))[..., 0] == expected).all()
+
+
 def test_cells_that_are_left_over_are_black():
-    sheet = montage([flat(200)] * 5)
-    assert sheet.size == (3 * 24, 2 * 16)
+    sheet = montage([flat(200)] * 5, (3 * 24, 2 * 16))
     assert sheet.crop((2 * 24, 16, 3 * 24, 2 * 16)).getextrema() == ((0, 0),) * 3
 
 
-def test_a_grid_is_scaled_to_the_models_size_with_lanczos():
-    images = [noise(seed) for seed in range(9)]
-    context = compose("grid", [Neighbour(i - 4, image) for i, image in enumerate(images)], SIZE)
-    assert same(context.init, montage(images).resize(SIZE, Image.Resampling.LANCZOS))
+def test_a_grid_shows_each_frame_scaled_to_its_cell_with_lanczos():
+    frames = [Neighbour(index - 4, noise(index)) for index in range(9)]
+    init = compose("grid", frames, (30, 21)).init
+    for index, frame in enumerate(frames):
+        left, top = index % 3 * 10, index // 3 * 7
+        cell = frame.image.resize((10, 7), Image.Resampling.LANCZOS)
+        assert same(init.crop((left, top, left + 10, top + 7)), cell)
+
+
+def test_a_grid_is_the_scaled_montage_but_for_the_filters_reach_over_borders():
+    """Lanczos looks at three pixels of the result on either side; no further can they differ.
+
+    The montage mixes frames across their borders, here flat ones of different levels.
+    """
+    frames = [Neighbour(level, flat(20 * level, (96, 96))) for level in range(9)]
+    sheet = montage([frame.image for frame in frames], (288, 288))
+    scaled = np.asarray(sheet.resize((96, 96), Image.Resampling.LANCZOS), dtype=int)
+    init = np.asarray(compose("grid", frames, (96, 96)).init, dtype=int)
+    inside = np.arange(96) % 32
+    inside = (inside >= 3) & (inside < 29)
+    difference = np.abs(init - scaled)
+    assert difference[np.ix_(inside, inside)].max() == 0 < difference.max()
+
+
+def test_what_is_derived_from_a_frame_is_kept_by_name():
+    memory, image = {}, noise(1, (96, 64))
+
+    def keep(name, make):
+        return memory.setdefault(name, None) or memory.__setitem__(name, make()) or memory[name]
+
+    first, second = (Neighbour(offset, image, keep=keep) for offset in (0, 1))
+    assert first.scaled((32, 20)) is second.scaled((32, 20))
+    assert first.scaled((32, 20)) is not first.scaled((20, 32))
+    assert first.scaled((96, 64)) is image and len(memory) == 2
 
 
 def test_a_blend_is_the_weighted_mean_of_light_not_of_code_values():

@@ -17,7 +17,7 @@ from flopslab.experiments import influence, interventions
 from flopslab.experiments.interventions import Replace
 from flopslab.passes import run
 from flopslab.progress import NullProgress
-from flopslab.runs.inspection import inspect_frame
+from flopslab.reports.inspection import inspect_frame
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import read_sequence
 
@@ -35,10 +35,14 @@ def test_frames_from_elsewhere_are_drawn_for_each_frame_and_the_same_for_one_see
     frames = range(1, 60, 3)
     drawn = neighbours.random_frames(7, 6, frames, seed=7)
     assert len(set(drawn)) == 6 and set(drawn) <= set(frames)
-    assert drawn == neighbours.random_frames(7, 6, frames, 7) == (31, 28, 22, 55, 34, 52)
+    assert drawn == neighbours.random_frames(7, 6, frames, 7) == (46, 28, 16, 4, 31, 25)
     assert set(neighbours.random_frames(7, len(frames), frames, 7)) == set(frames)
     others = {neighbours.random_frames(*one) for one in [(10, 6, frames, 7), (7, 6, frames, 8)]}
     assert len(others | {drawn}) == 3
+
+
+def test_a_draw_costs_as_many_steps_as_it_has_frames():
+    assert len(neighbours.random_frames(7, 21, range(1, 10**9), seed=0)) == 21
 
 
 def test_frames_from_elsewhere_are_no_nearer_than_by_chance():

@@ -14,13 +14,14 @@ SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
 SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
-    "model", "width", "height", "steps", "guidance_scale", "guidance_stop", "scheduler",
+    "model", "model_configs", "vae", "lora", "width", "height", "steps", "guidance_scale",
+    "guidance_stop", "guidance_rescale", "scheduler", "scheduler_options", "clip_skip",
     "batch_size", "sequence", "unit", "tier", "offset_ms", "output_dir", "passes",
-    "context_diameter", "frame_interval",
-    "boundary", "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
+    "context_diameter", "frame_interval", "boundary",
+    "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
-    "control", "limit",
+    "control", "workers", "limit", "reuse_from", "proof",
 ]  # fmt: skip
 
 
@@ -68,8 +69,8 @@ def test_several_problems_come_in_one_message():
     error = refusal(passes=0, widht=512, method="gird")
     assert error.actual == "passes = 0; method = 'gird'; widht = 512, which is not a parameter"
     assert error.hint == (
-        "passes must be a whole number of at least 1; method must be one of grid, blend, latent, "
-        "ip_adapter; "
+        "passes must be a whole number of at least 1 and at most 1000; "
+        "method must be one of grid, blend, latent, ip_adapter; "
         "use width instead of widht"
     )
 
@@ -95,6 +96,9 @@ def test_several_problems_come_in_one_message():
         ("colour_match", "lab", "one of reinhard, histogram"),
         ("detail", -0.1, "at least 0"),
         ("guidance_stop", 0, "above 0"),
+        ("guidance_rescale", 1.1, "at most 1"),
+        ("clip_skip", 0, "at least 1"),
+        ("scheduler_options", 3, "or a mapping of names to values"),
         ("seed_policy", "same", "one of per_pass, fixed"),
         ("image_context_multiplier", -1, "at least 0"),
         ("image_weight", 1.01, "at least 0 and at most 1"),
@@ -102,8 +106,8 @@ def test_several_problems_come_in_one_message():
         ("image_weight", float("nan"), "a number"),
         ("denoising_strength", 0, "above 0 and at most 1"),
         ("denoising_strength", 1.01, "above 0 and at most 1"),
-        ("guidance_scale", float("inf"), "a number of at least 0 or none"),
-        ("guidance_scale", "high", "a number of at least 0 or none"),
+        ("guidance_scale", float("inf"), "a number of at least 0 and at most 1000"),
+        ("guidance_scale", "high", "a number of at least 0 and at most 1000"),
         ("width", 500, "a multiple of 8"),
         ("height", -8, "at least 0"),
         ("steps", -1, "at least 0"),
@@ -171,7 +175,8 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
-    rest = {"output_dir", "limit", "passes", "unit", "tier", "offset_ms"}  # words are in the recipe
+    rest = {"unit", "tier", "offset_ms"}  # the words themselves are in the recipe
+    rest |= {"output_dir", "workers", "limit", "passes", "reuse_from", "proof"}
     assert set(NAMES) - set(Study.of().pixel_parameters()) == rest
 
 
@@ -196,7 +201,7 @@ def test_an_empty_yaml_file_is_the_default_study(tmp_path):
         ("- passes\n", r"no mapping of names, but \['passes'\]"),
         ("7: 2\n", "no mapping of names"),
         ("[" * 1_000, "no readable YAML"),
-        (b"passes: \xff\xff", "no readable YAML"),
+        (b"passes: \xff\xff", "bytes in line 1 that are not utf-8"),
         ("passes: 0\n", "passes = 0"),
         ("passes: '3'\n", "passes = '3'"),
         ("? [passes]\n: 3\n", "line 1"),
@@ -248,7 +253,7 @@ def test_a_name_of_another_tool_or_a_misspelt_one_is_answered_with_the_right_one
 
 @mark.parametrize("name", ["gamma", "fps", "foo"])
 def test_where_nothing_is_near_nothing_is_offered(name):
-    with raises(ParameterError, match=f"drop {name}; there are model, width, "):
+    with raises(ParameterError, match=f"drop {name}; there are model, model_configs, "):
         Study(**{name: 1})
 
 

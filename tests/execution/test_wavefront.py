@@ -14,7 +14,7 @@ from flopslab.core.compositing import METHODS
 from flopslab.core.plan import Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
-from flopslab.errors import ModelError
+from flopslab.errors import ModelError, RunInterrupted
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.store import Store
@@ -140,6 +140,48 @@ def test_what_fails_in_a_thread_ends_the_run_and_what_was_made_stays(long_study,
     assert generator.interrupts == (0 if workers == 1 else workers)
     rest = PaintedGenerator()
     assert len(make(study, rest)) == rest.calls + kept == 324
+
+
+class Impatient(NullProgress):
+    """Somebody presses Ctrl-C once there are some frames of the second pass."""
+
+    def advance(self, pass_number, count, words):
+        if pass_number == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
+    study = long_study.replace(workers=workers)
+    with pytest.raises(RunInterrupted, match=r"\d+ of 324 frames are in"):
+        make(study, Slow(), Impatient())
+    made = len(list(Path(study.output_dir).glob("pass*/*.png")))
+    rest = PaintedGenerator()
+    frames = make(study, rest)
+    assert 0 < made == 324 - rest.calls
+    assert frames == make(long_study.replace(output_dir=str(tmp_path / "undisturbed")))
+
+
+class Stepping(PaintedGenerator):
+    on_step = None
+
+    def generate_with_latents(self, requests, strength=1.0):
+        if self.on_step:
+            self.on_step(1, 2)
+        return super().generate_with_latents(requests, strength)
+
+
+def test_the_steps_of_an_only_thread_are_told_by_the_thread_that_waits(study):
+    threads = []
+
+    class Listener(NullProgress):
+        def step(self, number, total, frames):
+            threads.append((threading.current_thread(), number, total, frames))
+
+    make(study.replace(passes=1), Stepping(device="cuda"), Listener())
+    assert threads == [(threading.main_thread(), 1, 2, 2)] * 6
+    make(study.replace(passes=2, workers=2), Stepping(device="cuda"), Listener())
+    assert len(threads) == 6, "steps of batches side by side are no progress of one"
 
 
 def test_a_planned_frame_needs_its_neighbours_and_the_frame_of_its_colours(study):

@@ -4,7 +4,7 @@ import os
 import pytest
 from painted import files
 
-from flopslab.runs import filesystem
+from flopslab.storage import filesystem
 
 
 def test_final_links_relatively_to_the_last_pass(paint):

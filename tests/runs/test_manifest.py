@@ -5,12 +5,15 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from painted import PaintedGenerator
+from painted import WORDS, PaintedGenerator
 from PIL import Image
 
 from flopslab.core.plan import frame_seed
 from flopslab.core.windows import FrameKey
+from flopslab.digests import pixel_digest
+from flopslab.errors import RunError
 from flopslab.runs import manifest
+from flopslab.runs.reader import read_manifest
 from flopslab.words.sequence import read_sequence
 
 WEIGHTED = [
@@ -223,3 +226,26 @@ def test_an_assembler_that_knows_only_the_fields_finds_every_picture_and_time(pa
     assert all(Image.open(path).size == (12, 8) for path, _ in shots)
     assert [start for _, start in shots] == sorted(start for _, start in shots)
     assert len(shots) == record["total_frames"]
+
+
+@pytest.mark.parametrize("boundary", ["shift", "clamp"])
+def test_every_frame_is_named_by_the_word_at_its_own_position(paint, boundary):
+    record = read(paint(context_diameter=4, boundary=boundary, image_context_multiplier=1))
+    assert [frame["center_word"] for frame in record["frames"]] == WORDS
+
+
+def test_the_digests_in_the_manifest_are_those_of_the_pictures_of_each_pass(paint):
+    run = paint(limit=4, passes=3)
+    for frame in read(run)["frames"]:
+        paths = [run.directory / f"pass{n}" / frame["image_file"] for n in (1, 2, 3)]
+        assert frame["pixel_digests"] == [pixel_digest(Image.open(path)) for path in paths]
+
+
+def test_the_manifest_is_complete_only_after_every_link(paint, study, monkeypatch):
+    def fail(*_arguments):
+        raise OSError(5, "the disk says no")
+
+    monkeypatch.setattr("flopslab.runs.links._put", fail)
+    with pytest.raises(RunError, match="the disk says no"):
+        paint()
+    assert read_manifest(Path(study.output_dir))["status"] == "running"

@@ -9,6 +9,7 @@ from PIL import Image, ImageFile
 from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
+from flopslab.runs.checks.differences import differences
 from flopslab.runs.frame_files import decode_frame, decode_recipe, encode_frame
 from flopslab.runs.provenance import Recipe, RunContext
 from flopslab.words.sequence import TimedSequence, Word
@@ -251,7 +252,7 @@ def test_the_recipe_tells_all_that_the_frame_was_made_with():
     made_with = recipe().parameters
     everything = Study().pixel_parameters() | PaintedGenerator().settings
     left_out = {"model", "device", "versions", "ip_adapter", "distance_weights", "image_weight"}
-    left_out |= {"colour_match"}  # without a meaning here
+    left_out |= {"model_configs", "colour_match"}  # a mere place, and without a meaning here
     assert set(made_with) == set(everything) - left_out | {"algorithm", "external_frames"}
     assert made_with["steps"] == 4 and made_with["guidance_scale"] == 3.0, "resolved values"
 
@@ -280,3 +281,22 @@ def test_the_word_window_is_recorded_with_its_silent_words():
     record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
     assert record.window == range(4, 7) and record.prompt_words == ["stone", "river"]
     assert record.words == [None, "stone", "river"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_another_algorithm_is_another_key(monkeypatch, number):
+    before = key(number=number)
+    monkeypatch.setattr("flopslab.runs.provenance.ALGORITHM", 10**6)
+    assert key(number=number) != before
+    assert recipe(number=number).parameters["algorithm"] == 10**6
+
+
+def test_the_differences_of_two_recipes_are_named_field_by_field():
+    context = run_context(settings={"steps": 9})
+    needed = context.pixels(frame_of(context, 5, 2), made(DIGESTS | {6: "f" * 64}))
+    changes = differences(needed, recipe().pixels)
+    assert {change.field: (change.expected, change.actual) for change in changes} == {
+        "settings.steps": (9, 4),
+        "input at +1": ("f" * 64, DIGESTS[6]),
+    }
+    assert differences(needed, needed) == []

@@ -36,7 +36,7 @@ def test_open_run_reads_a_run_that_is_not_finished(paint, study):
         paint(Stopping())
     found = open_run(study.output_dir)
     assert found.positions == (1, 2, 3, 4)
-    with pytest.raises(RunError, match="manifest"):
+    with pytest.raises(RunError, match="being made, or was interrupted"):
         _ = found.manifest
 
 
@@ -74,7 +74,8 @@ def test_only_the_names_that_a_run_gives_are_frames(tmp_path):
 
 def test_the_batch_size_of_a_reused_run_is_kept(paint, study, tmp_path):
     first = paint(PaintedGenerator(batch_size=4), passes=1).directory
-    other = study.replace(output_dir=str(tmp_path / "other"))
-    assert frozen_batch_size(other, first) == 4
-    assert frozen_batch_size(other.replace(batch_size=3), first) == 3
-    assert frozen_batch_size(other) == 0
+    alone = study.replace(output_dir=str(tmp_path / "other"))
+    other = alone.replace(reuse_from=str(first))
+    assert frozen_batch_size(other) == 4
+    assert frozen_batch_size(other.replace(batch_size=3)) == 3
+    assert frozen_batch_size(alone) == 0

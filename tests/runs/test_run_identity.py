@@ -1,5 +1,6 @@
 """A run directory belongs to the parameters that its pictures were made with."""
 
+import re
 from unittest import mock
 
 import pytest
@@ -36,6 +37,18 @@ def test_other_parameters_are_refused_and_change_nothing(paint, change):
     name, value = list(change.items())[-1]
     assert f"{name} = {value!r}" in caught.value.expected
     assert f"{name} = " in caught.value.actual and f"{value!r}" not in caught.value.actual
+    assert re.search(r"\d+ of \d+ frames would be made again", caught.value.hint)
+    assert files(run.directory) == before
+
+
+def test_a_run_of_another_algorithm_is_refused_and_changes_nothing(paint, monkeypatch):
+    """The same recipe would give other pixels: a run does not mix them."""
+    with monkeypatch.context() as patch:
+        patch.setattr("flopslab.runs.provenance.ALGORITHM", 1)
+        run = paint(limit=6)
+    before = files(run.directory)
+    with pytest.raises(RunError, match=r"algorithm = 2.*\n.*algorithm = 1"):
+        paint()
     assert files(run.directory) == before
 
 
@@ -51,6 +64,31 @@ def test_another_sequence_or_model_is_refused_and_changes_nothing(paint, tmp_pat
     with pytest.raises(RunError, match=r"steps = 5.*\n.*steps = 4"):
         paint(PaintedGenerator(steps=5))
     assert files(run.directory) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "cost"),
+    [
+        ({"seed": 1}, "24 of 24"),
+        ({"denoising_strength": 0.75}, "12 of 24"),  # the first pass would stay
+        ({"limit": 4, "method": "blend"}, "4 of 8"),
+        ({"sequence": "one word"}, "10 of 24"),  # its cone
+    ],
+    ids=str,
+)
+def test_a_refusal_says_what_the_parameters_would_cost(paint, tmp_path, change, cost):
+    paint()
+    if "sequence" in change:
+        words = write_words(
+            tmp_path / "other.json", ["comet" if w == "river" else w for w in WORDS]
+        )
+        change = {"sequence": words}
+    with pytest.raises(RunError) as caught:
+        paint(**change)
+    assert f"{cost} frames would be made again" in caught.value.hint
+    after = paint(**change, output_dir=str(tmp_path / "new"), reuse_from=tmp_path / "run")
+
+    assert cost.startswith(f"{sum(done.made for done in after.passes)} of")
 
 
 @pytest.mark.parametrize(
@@ -92,3 +130,20 @@ def test_the_batch_size_of_a_run_stays_what_it_was_first(paint, study):
     assert loaded.call_args.args == (study, 4)
     with pytest.raises(RunError, match=r"batch_size = 2.*\n.*batch_size = 4"):
         paint(PaintedGenerator(batch_size=2))
+
+
+def test_another_method_on_the_same_directory_is_answered_with_how_to_keep_the_first_pass(paint):
+    run = paint(method="grid")
+    with pytest.raises(RunError, match="reuse_from = ") as caught:
+        paint(method="blend")
+    assert repr(str(run.directory)) in caught.value.hint
+    with pytest.raises(RunError) as caught:
+        paint(seed=3)
+    assert "reuse_from" not in caught.value.hint
+
+
+def test_the_same_first_pass_is_copied_for_another_method(paint, tmp_path):
+    first = paint(method="grid")
+    other = paint(method="blend", output_dir=str(tmp_path / "b"), reuse_from=first.directory)
+    assert [(done.made, done.copied) for done in other.passes] == [(0, 12), (12, 0)]
+    assert str(other.passes[0]) == "pass 1: 12 copied"

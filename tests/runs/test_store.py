@@ -184,16 +184,53 @@ def test_nothing_in_aside_is_ever_overwritten(paint):
 
 @pytest.mark.parametrize("name", ["pass1", "final", "quarantine"])
 def test_a_directory_that_links_out_of_the_run_is_refused(paint, tmp_path, name):
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    run_directory = tmp_path / "run"
-    run_directory.mkdir()
-    (run_directory / name).symlink_to(outside)
-    (run_directory / "pass2").mkdir()
-    (run_directory / "pass2" / "frame_000001.png").write_bytes(b"something to set quarantine")
+    directory, outside = paint(limit=1).directory, tmp_path / "outside"
+    (directory / "quarantine").mkdir()
+    (directory / name).rename(outside)
+    (directory / name).symlink_to(outside)
+    (directory / "pass2" / "frame_000001.png").write_bytes(b"something for the quarantine")
+    before = files(outside)
     with pytest.raises(RunError, match=name):
         paint()
-    assert list(outside.iterdir()) == []
+    assert files(outside) == before
+
+
+def test_pictures_in_a_directory_of_no_run_are_refused_not_moved(paint, tmp_path):
+    (tmp_path / "run" / "pass1").mkdir(parents=True)
+    for position in (1, 2):
+        Image.new("RGB", (12, 8)).save(tmp_path / "run" / "pass1" / f"frame_00000{position}.png")
+    before = files(tmp_path / "run")
+    with pytest.raises(RunError, match=r"pass1/frame_000001.png, pass1/frame_000002.png") as caught:
+        paint()
+    assert "move them" in caught.value.hint
+    with pytest.raises(RunError, match="which no run"):
+        paint()
+    assert {k: v for k, v in files(tmp_path / "run").items() if k != ".lock"} == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: data[:99],
+        lambda data: data.replace(b"flopslab", b"flopslaB"),
+        lambda data: data[:200] + bytes([data[200] ^ 1]) + data[201:],
+    ],
+)
+def test_a_run_whose_only_frames_are_damaged_is_still_a_run(paint, undisturbed, tmp_path, damage):
+    class Stopping(PaintedGenerator):
+        def generate(self, requests, strength=1.0):
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().generate(requests, strength)
+
+    with pytest.raises(KeyboardInterrupt):
+        paint(Stopping(batch_size=2))
+    for frame in (tmp_path / "run" / "pass1").iterdir():
+        frame.write_bytes(damage(frame.read_bytes()))
+    run = paint()
+    assert [entry.reason for entry in run.passes[0].quarantine] == ["damaged"] * 2
+    assert pixels(run.directory) == undisturbed
 
 
 # Limits, and quarantined frames that are needed again
@@ -262,7 +299,7 @@ def test_what_is_taken_from_another_run_reaches_the_disk_many_at_a_time(
     run = paint(passes=1, output_dir=str(tmp_path / "shared"), reuse_from=first)
     assert run.passes[0].copied == 12
     directory = (run.directory / "pass1").stat().st_ino
-    assert quick_disk.count(directory) == 3  # 12 frames: 5, 5 and 2
+    assert quick_disk.count(directory) == 4  # 2, 4 and 6 frames are looked up: 2, 4, 5 and 1
     assert pixels(run.directory) == pixels(first)
 
 

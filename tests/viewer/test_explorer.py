@@ -247,7 +247,7 @@ def test_what_is_not_there_or_damaged_is_said(viewer):
     assert "quarantined and made again" in viewer.problem.value
     assert viewer.details.facts.value == ""
     viewer.position.value = 4
-    assert viewer.problem.value == ""
+    assert "pass3 at 2: No such file" in viewer.problem.value, "the manifest is not true"
     assert viewer.details.facts.value
 
 

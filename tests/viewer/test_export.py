@@ -125,8 +125,16 @@ def test_pictures_of_two_sizes_have_no_difference_to_show(paint, tmp_path):
     assert list(content["pictures"]) == ["base", "variant"]
 
 
-def test_a_damaged_picture_is_left_out(paint, tmp_path):
+def test_a_run_that_is_not_what_it_claims_is_refused(paint, tmp_path):
     directory = paint().directory
+    (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
+    with pytest.raises(RunError, match="pass1 at 3: cut off"):
+        export_html(directory, tmp_path / "page.html")
+
+
+def test_a_damaged_picture_of_an_unfinished_run_is_left_out(paint, tmp_path):
+    directory = paint().directory
+    (directory / "visual-manifest.json").unlink()
     (directory / "pass1" / "frame_000003.png").write_bytes(b"damaged")
     content = data(export_html(directory, tmp_path / "page.html").read_text())
     assert len(content["frames"]) == len(content["pictures"]["base"]) == 23

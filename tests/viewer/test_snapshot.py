@@ -136,8 +136,7 @@ def test_a_run_that_is_being_extended_is_not_complete(study, paint, parameters):
     with pytest.raises(KeyboardInterrupt):
         paint(Stopping(), **parameters)
     snapshot.refresh()
-    assert snapshot.manifest is not None  # that of the shorter run
-    assert not snapshot.is_complete
+    assert not snapshot.is_complete and snapshot.manifest is None
 
 
 def test_what_is_left_over_of_a_longer_run_does_not_make_it_incomplete(study, paint):

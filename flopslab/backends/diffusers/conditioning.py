@@ -12,11 +12,7 @@ from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
-from compel.embeddings_provider import (
-    EmbeddingsProvider,
-    ReturnedEmbeddingsType,
-    SplitLongTextMode,
-)
+from compel.embeddings_provider import EmbeddingsProvider, SplitLongTextMode
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
@@ -44,20 +40,38 @@ class PromptEncoder(Protocol):
         ...
 
 
-def make_prompt_encoder(pipe: DiffusionPipeline, negative_prompt: str) -> PromptEncoder:
+def make_prompt_encoder(
+    pipe: DiffusionPipeline, negative_prompt: str, clip_skip: int = 1
+) -> PromptEncoder:
     """The encoder for this pipeline: with word weights where CLIP conditions a UNet.
 
-    Raises ParameterError if the pipeline takes no negative prompt.
+    `clip_skip` is the layer of CLIP that is read, from the last; 1 is the model's own. Raises
+    ParameterError if the pipeline takes no negative prompt, or CLIP has not so many layers.
     """
     for name in ("tokenizer", "tokenizer_2", "tokenizer_3"):
         if getattr(pipe, name, None) is not None:
             getattr(pipe, name).split_special_tokens = True
-    if negative_prompt and "negative_prompt" not in inspect.signature(pipe.__call__).parameters:
+    if negative_prompt and not takes_negative_prompt(pipe):
         actual = f"{type(pipe).__name__}, which takes none"
         raise ParameterError("a negative prompt", actual, "leave negative_prompt empty")
     if hasattr(pipe, "unet") and isinstance(getattr(pipe, "text_encoder", None), CLIPTextModel):
-        return WeightedEncoder(pipe, negative_prompt)
-    return PlainEncoder(pipe, negative_prompt)
+        return WeightedEncoder(pipe, negative_prompt, clip_skip)
+    return PlainEncoder(pipe, negative_prompt, clip_skip)
+
+
+def takes_negative_prompt(pipe: DiffusionPipeline) -> bool:
+    """Whether a negative prompt acts: guidance compares two predictions (classifier-free).
+
+    Flux would take one and ignore it; guidance is an input of its denoiser, as of LCM's.
+    """
+    names = inspect.signature(pipe.__call__).parameters
+    return "negative_prompt" in names and not has_embedded_guidance(pipe)
+
+
+def has_embedded_guidance(pipe: DiffusionPipeline) -> bool:
+    """Whether the denoiser gets the guidance scale as an input, in one prediction for each step."""
+    is_lcm = hasattr(pipe, "unet") and pipe.unet.config.get("time_cond_proj_dim")
+    return bool(is_lcm) or "true_cfg_scale" in inspect.signature(pipe.__call__).parameters
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,13 +85,13 @@ class Embedding:
 class WeightedEncoder:
     """Stable Diffusion 1, 2 and XL: prompts of any length, in chunks that the encoder can read."""
 
-    def __init__(self, pipe: DiffusionPipeline, negative_prompt: str) -> None:
-        pairs = [(pipe.tokenizer, pipe.text_encoder)]
-        layer = ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
-        if getattr(pipe, "text_encoder_2", None) is not None:  # SDXL
+    def __init__(self, pipe: DiffusionPipeline, negative_prompt: str, clip_skip: int = 1) -> None:
+        pairs, layer, is_normalized = [(pipe.tokenizer, pipe.text_encoder)], clip_skip, True
+        if getattr(pipe, "text_encoder_2", None) is not None:  # SDXL reads the last but one
             pairs.append((pipe.tokenizer_2, pipe.text_encoder_2))
-            layer = ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
-        self._providers = [_make_provider(*pair, layer) for pair in pairs]
+            layer, is_normalized = max(clip_skip, 2), False
+        _check_layer(clip_skip, [encoder for _, encoder in pairs])
+        self._providers = [_make_provider(*pair, layer, is_normalized) for pair in pairs]
         self._encode = lru_cache(CACHE_SIZE)(self._encode_fragments)
         self._empty = self._encode_fragments(_EMPTY)
         self._negative = self._encode_fragments(((negative_prompt, 1.0),))
@@ -129,9 +143,10 @@ class WeightedEncoder:
 class PlainEncoder:
     """Other families (SD3, Flux, ...): the pipeline encodes the text; weights are refused."""
 
-    def __init__(self, pipe: DiffusionPipeline, negative_prompt: str) -> None:
+    def __init__(self, pipe: DiffusionPipeline, negative_prompt: str, clip_skip: int = 1) -> None:
         self._negative = {"negative_prompt": negative_prompt} if negative_prompt else {}
         self._family = type(pipe).__name__
+        self._layer = self._layer_arguments(pipe, clip_skip)
         # The encoder of the last tokenizer reads the longest prompts (T5 where there is one).
         tokenizers = [part for name, part in pipe.components.items() if "tokenizer" in name]
         self._tokenizer = next(part for part in reversed(tokenizers) if part is not None)
@@ -140,17 +155,36 @@ class PlainEncoder:
         self._limit = min(limits) - 2  # start and end
 
     def tokens(self, prompt: Prompt) -> int:
-        return len(self._tokenizer(prompt.text, add_special_tokens=False).input_ids)
+        """See `PromptEncoder`. Raises ParameterError as `arguments` does: before any frame."""
+        self._check(prompt)
+        return self._count(prompt)
 
     def length(self, prompt: Prompt) -> int:
         return 0
 
-    def arguments(self, prompts: Sequence[Prompt]) -> dict[str, list[str]]:
-        """Texts. Raises ParameterError for a prompt with word weights or one that is too long."""
+    def arguments(self, prompts: Sequence[Prompt]) -> dict[str, Any]:
+        """Texts and the layer of CLIP.
+
+        Raises ParameterError for a prompt with word weights or one that is too long.
+        """
         for prompt in prompts:
             self._check(prompt)
         texts = {"prompt": [prompt.text for prompt in prompts]}
-        return texts | {name: [text] * len(prompts) for name, text in self._negative.items()}
+        texts |= {name: [text] * len(prompts) for name, text in self._negative.items()}
+        return texts | self._layer
+
+    def _layer_arguments(self, pipe: DiffusionPipeline, clip_skip: int) -> dict[str, int]:
+        """The argument of the call that counts layers from the last but one, SD3's own."""
+        if clip_skip == 1:
+            return {}
+        if "clip_skip" not in inspect.signature(pipe.__call__).parameters:
+            actual = f"{self._family}, which reads no layer of CLIP"
+            raise ParameterError(f"clip_skip {clip_skip}", actual, "leave clip_skip at 1")
+        _check_layer(clip_skip, [pipe.text_encoder, pipe.text_encoder_2])
+        return {"clip_skip": clip_skip - 2}
+
+    def _count(self, prompt: Prompt) -> int:
+        return len(self._tokenizer(prompt.text, add_special_tokens=False).input_ids)
 
     def _check(self, prompt: Prompt) -> None:
         expected = f"the prompt {prompt.written[:80]!r}"
@@ -158,8 +192,8 @@ class PlainEncoder:
             actual = f"{self._family}, which has no word weights here"
             hint = "use prompt_style simple or themed with this model"
             raise ParameterError(expected, actual, hint)
-        if self.tokens(prompt) > self._limit:
-            actual = f"{self.tokens(prompt)} tokens, but {self._family} reads {self._limit}"
+        if self._count(prompt) > self._limit:
+            actual = f"{self._count(prompt)} tokens, but {self._family} reads {self._limit}"
             raise ParameterError(expected, actual, "use a smaller context_diameter")
 
 
@@ -177,18 +211,46 @@ def embed_text(pipe: DiffusionPipeline, text: str) -> torch.Tensor:
     return torch.nn.functional.normalize(output.last_hidden_state[0].float().mean(0), dim=0)
 
 
+class _LayerProvider(EmbeddingsProvider):
+    """compel's provider, reading any layer of CLIP, where compel knows the last two."""
+
+    def __init__(self, layer: int, is_normalized: bool, *arguments: Any, **options: Any) -> None:
+        """`layer`: counted from the last, 1."""
+        super().__init__(*arguments, **options)
+        self._layer, self._is_normalized = layer, is_normalized
+
+    def _encode_token_ids_to_embeddings(
+        self, token_ids: torch.Tensor, attention_mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        output = self.text_encoder(token_ids, attention_mask, output_hidden_states=True)
+        if self._layer == 1 and self._is_normalized:
+            return output.last_hidden_state  # the norm is part of the encoder
+        rows = output.hidden_states[-self._layer]
+        norm: Any = getattr(self.text_encoder, "text_model", self.text_encoder).final_layer_norm
+        return norm(rows) if self._is_normalized else rows
+
+
 def _make_provider(
-    tokenizer: Any, encoder: Any, layer: ReturnedEmbeddingsType
+    tokenizer: Any, encoder: Any, layer: int, is_normalized: bool
 ) -> EmbeddingsProvider:
     limit = min(tokenizer.model_max_length, encoder.config.max_position_embeddings)
-    return EmbeddingsProvider(
+    return _LayerProvider(
+        layer,
+        is_normalized,
         tokenizer,
         encoder,
         truncate=False,
         split_long_text_mode=SplitLongTextMode.WORDS,
-        returned_embeddings_type=layer,
         model_max_length=limit,
     )
+
+
+def _check_layer(clip_skip: int, encoders: Sequence[Any]) -> None:
+    """Raise ParameterError if one of the encoders has fewer layers."""
+    count = min(encoder.config.num_hidden_layers for encoder in encoders)
+    if clip_skip > count:
+        hint = f"set clip_skip to {count} or less"
+        raise ParameterError(f"clip_skip {clip_skip}", f"a CLIP of {count} layers", hint)
 
 
 def _embed_fragments(

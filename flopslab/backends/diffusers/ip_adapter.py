@@ -5,7 +5,6 @@ mean. (The projection behind it ends in a LayerNorm, so that scaling a single em
 weight would have no effect.) `image_weight` is the scale of the adapter's attention.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,29 +13,44 @@ from typing import Any
 import torch
 from diffusers.models.embeddings import ImageProjection
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-from huggingface_hub import snapshot_download
 from PIL import Image
+from safetensors import safe_open
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from flopslab.backends.diffusers import loading
+from flopslab.backends.diffusers.loading.digests import (
+    component_digest,
+    config_digest,
+    weight_digests,
+)
+from flopslab.backends.diffusers.loading.directory import find_file
+from flopslab.backends.diffusers.loading.files import Component, read_component
+from flopslab.backends.diffusers.loading.networks import (
+    check_complete,
+    check_files,
+    check_finite,
+    load_network,
+)
+from flopslab.backends.diffusers.recommendations import read_recommendations
 from flopslab.core.compositing import Context
-from flopslab.digests import file_digest, pixel_digest
+from flopslab.digests import json_digest, pixel_digest
 from flopslab.errors import ModelError
 
 CACHE_SIZE = 2048  # image embeddings: 2 KB each, or 650 KB where a hidden layer is read
 
+_PROCESSOR = "preprocessor_config.json"
 _EXAMPLE = "h94/IP-Adapter/models/ip-adapter_sd15.safetensors"
 
 
 @dataclass(frozen=True)
 class AdapterFiles:
-    """An adapter on the disk: the file of its weights and the directory of its image encoder.
+    """An adapter on the disk: the file of its weights and its image encoder.
 
     `processor` is the directory of a CLIPImageProcessor; None stands for CLIP's default.
     """
 
     adapter: Path
-    encoder: Path
+    encoder: Component
     processor: Path | None
 
 
@@ -45,30 +59,33 @@ def find(name: str, model: Path) -> AdapterFiles:
 
     The image encoder beside the adapter comes first, then the model's. Raises ModelError.
     """
-    adapter = _locate(name) if name else _default_adapter(model)
-    expected = f"the IP-Adapter {name or adapter}"
-    if adapter.suffix != ".safetensors" or not adapter.is_file():
-        hint = f"give the path of a safetensors file, or one on the hub: {_EXAMPLE}"
-        raise ModelError(expected, f"no safetensors file {adapter}", hint)
+    name = name or str(_default_adapter(model))
+    expected, beside = (
+        f"the IP-Adapter {name}",
+        ("image_encoder/*.json", "image_encoder/*.safetensors"),
+    )
+    adapter = find_file("the IP-Adapter", name, _EXAMPLE, beside)
+    check_files(expected, [adapter])
     for directory in (adapter.parent, model):
         if (directory / "image_encoder").is_dir():
-            loading.refuse_pickle(expected, directory / "image_encoder")
+            kind, path = CLIPVisionModelWithProjection, directory / "image_encoder"
+            encoder = read_component(expected, "the image encoder", kind, path)
             processor = directory / "feature_extractor"
-            return AdapterFiles(
-                adapter, directory / "image_encoder", processor if processor.is_dir() else None
-            )
+            return AdapterFiles(adapter, encoder, processor if processor.is_dir() else None)
     hint = f"put the image encoder that it was trained with into {adapter.parent / 'image_encoder'}"
     raise ModelError(expected, f"no image encoder beside it or in {model}", hint)
 
 
 def digest(files: AdapterFiles) -> str:
     """SHA-256 (hex) of the contents that determine what the adapter does."""
-    total = hashlib.sha256(file_digest(files.adapter).encode())
-    for directory in (files.encoder, files.processor):
-        for path in sorted(directory.rglob("*")) if directory else ():
-            if path.suffix in loading.MODEL_SUFFIXES:
-                total.update(f"\n{path.name}\0{file_digest(path)}".encode())
-    return total.hexdigest()
+    processor = files.processor / _PROCESSOR if files.processor else None
+    return json_digest(
+        {
+            "adapter": weight_digests([files.adapter]),
+            "encoder": component_digest(files.encoder),
+            "processor": config_digest(processor) if processor and processor.is_file() else "",
+        }
+    )
 
 
 def load(files: AdapterFiles, pipes: Sequence[DiffusionPipeline]) -> "ImageAdapter":
@@ -150,11 +167,9 @@ def _prepare_row_embeddings(
 
 def _install(expected: str, files: AdapterFiles, pipe: DiffusionPipeline) -> None:
     with loading.quiet_libraries():
-        encoder = CLIPVisionModelWithProjection.from_pretrained(
-            files.encoder, dtype=pipe.dtype, use_safetensors=True, local_files_only=True
-        )
-        encoder.to(pipe.device)  # pyright: ignore[reportArgumentType]  # its decorator hides self
-        loading.check_complete(expected, "image_encoder", encoder, files.encoder)
+        encoder: Any = load_network(expected, files.encoder, pipe.dtype)
+        _check_width(expected, files, encoder)
+        encoder.to(pipe.device)
         pipe.image_encoder, pipe.feature_extractor = encoder, _load_processor(files, encoder)
         pipe.load_ip_adapter(
             str(files.adapter.parent),
@@ -163,7 +178,32 @@ def _install(expected: str, files: AdapterFiles, pipe: DiffusionPipeline) -> Non
             image_encoder_folder=None,
             local_files_only=True,
         )
-    loading.check_finite(expected, [("image_encoder", encoder), ("unet", pipe.unet)])
+    check_complete(expected, "unet", pipe.unet)
+    check_finite(expected, [("image_encoder", encoder), ("unet", pipe.unet)])
+
+
+def _check_width(
+    expected: str, files: AdapterFiles, encoder: CLIPVisionModelWithProjection
+) -> None:
+    """Raise ModelError if the adapter was trained on embeddings of another width."""
+    with safe_open(files.adapter, "pt") as file:
+        widths = {name: file.get_slice(name).get_shape()[-1] for name in list(file.keys())}
+    config = encoder.config
+    for name, width in (
+        ("image_proj.proj.weight", config.projection_dim),
+        ("image_proj.proj.0.weight", config.hidden_size),  # full face
+        ("image_proj.proj_in.weight", config.hidden_size),  # plus: of a hidden layer
+    ):
+        if widths.get(name, width) != width:
+            actual = (
+                f"an adapter on image embeddings of width {widths[name]}, beside an image encoder "
+                f"of width {width}: {files.encoder.directory}"
+            )
+            hint = (
+                f"put the image encoder that it was trained with into "
+                f"{files.adapter.parent / 'image_encoder'}"
+            )
+            raise ModelError(expected, actual, hint)
 
 
 def _load_processor(
@@ -177,7 +217,7 @@ def _load_processor(
 
 def _default_adapter(model: Path) -> Path:
     """The file of the adapter that comes with the model."""
-    entry = loading.read_recommendations(model).get("ip_adapter")
+    entry = read_recommendations(model).get("ip_adapter")
     if isinstance(entry, dict) and entry.keys() == {"subfolder", "weight_name"}:
         return model / entry["subfolder"] / entry["weight_name"]
     if entry is None:
@@ -189,22 +229,3 @@ def _default_adapter(model: Path) -> Path:
         )
     hint = 'write {"ip_adapter": {"subfolder": ..., "weight_name": ...}}'
     raise ModelError(f"the IP-Adapter that {model / 'flopslab.json'} names", f"{entry}", hint)
-
-
-def _locate(name: str) -> Path:
-    """The file of this path or, as owner/name/path, of a repository on the hub."""
-    path = Path(name).expanduser()
-    parts = name.split("/")
-    if path.exists() or len(parts) < 3 or not name.endswith(".safetensors"):
-        return path
-    repository, file = "/".join(parts[:2]), "/".join(parts[2:])
-    encoder = (Path(file).parent / "image_encoder").as_posix()
-    patterns = [file, f"{encoder}/*.json", f"{encoder}/*.safetensors"]
-    try:
-        return Path(snapshot_download(repository, allow_patterns=patterns)) / file
-    except Exception as error:  # the hub fails in many ways: explain them all
-        raise ModelError(
-            f"the IP-Adapter {name}",
-            f"no file {path.absolute()}, and on the hub: {loading.first_line(error)}",
-            "check the spelling and the network (is HF_HUB_OFFLINE set?)",
-        ) from error

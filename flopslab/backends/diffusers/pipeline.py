@@ -5,11 +5,13 @@ number of threads stay as they are. Every call computes `batch_size` rows, becau
 another number of rows may differ in the last bit.
 """
 
+import copy
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Event
 from typing import Any, Self
 
 import numpy as np
@@ -18,19 +20,21 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
+from flopslab.backends.diffusers.abilities import check_abilities
 from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
-from flopslab.backends.diffusers.settings import (
-    DTYPES,
-    best_device,
-    make_scheduler,
-    resolve_settings,
-)
+from flopslab.backends.diffusers.recommendations import recommend
+from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.settings import DTYPES, best_device, resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
 from flopslab.core.study import Study, step_count
 from flopslab.errors import ModelError, ParameterError
+
+# Frames of exactly the size that is asked for, and prompts as they are: whether diffusers would
+# rewrite them depends on the packages that are installed.
+CALL_OPTIONS = {"use_resolution_binning": False, "clean_caption": False}
 
 
 class DiffusersGenerator:
@@ -47,28 +51,53 @@ class DiffusersGenerator:
         image_adapter: ip_adapter.ImageAdapter | None = None,
     ) -> None:
         self.settings = settings
-        self._adapter = image_adapter
+        self._adapter, self._interruption = image_adapter, Event()
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
-        self._encoder = make_prompt_encoder(text_to_image, settings["negative_prompt"])
+        self._encoder = make_prompt_encoder(
+            text_to_image, settings["negative_prompt"], settings["clip_skip"]
+        )
         self._embed_text = lru_cache(4096)(lambda text: embed_text(text_to_image, text))
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        directory = loading.find(study.model)
         device = best_device()
-        pipes = loading.load(directory, device, DTYPES[device.type])
+        dtype, additions = DTYPES[device.type], loading.Additions.of(study)
+        directory = loading.find(study.model, dtype)
+        pipes = loading.load(directory, device, dtype, additions)
+        check_abilities(study, pipes)
+        recommendations = recommend(study, pipes[0], directory)
         for pipe in pipes:
-            pipe.scheduler = make_scheduler(study.scheduler, pipe.scheduler)
-        recommendations = loading.read_recommendations(directory)
+            pipe.scheduler = make_scheduler(
+                study.scheduler, pipe.scheduler, study.scheduler_options
+            )
         settings = resolve_settings(study, pipes[0], recommendations, batch_size)
-        settings |= {"model_digest": loading.digest(directory)}
-        _require_unet(study, pipes[0])
-        if not METHODS[study.method].weighs_images:
-            return cls(*pipes, settings)
-        files = ip_adapter.find(study.ip_adapter, directory)
-        settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
-        return cls(*pipes, settings, ip_adapter.load(files, pipes))
+        settings |= {"model_digest": loading.digest(directory, additions)}
+        settings |= additions.settings()
+        adapter = None
+        if METHODS[study.method].weighs_images:
+            files = ip_adapter.find(study.ip_adapter, directory)
+            settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
+            adapter = ip_adapter.load(files, pipes)
+        generator = cls(*pipes, settings, adapter)
+        loading.try_out(generator, study)
+        return generator
+
+    def clone(self) -> Self:
+        """See `Generator`. All but the weights is copied: modules keep state during a call."""
+        pipes = self._text_to_image, self._image_to_image
+        modules = [
+            part for part in pipes[0].components.values() if isinstance(part, torch.nn.Module)
+        ]
+        tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+        copies = copy.deepcopy(pipes, {id(tensor): tensor for tensor in tensors})
+        adapter = self._adapter and ip_adapter.ImageAdapter(copies[0])
+        return type(self)(*copies, self.settings, adapter)
+
+    def interrupt(self) -> None:
+        """See `Generator`. The batches that begin afterwards are not touched."""
+        self._interruption.set()
+        self._interruption = Event()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -104,7 +133,7 @@ class DiffusersGenerator:
         return [image for image, _ in frames_in_order], [latents for _, latents in frames_in_order]
 
     def decode(self, latents: np.ndarray) -> Image.Image:
-        """The image of latents [4, height / scale, width / scale], to look at."""
+        """The image of latents [channels, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
         batch = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
         shift = vae.config.get("shift_factor") or 0
@@ -151,8 +180,10 @@ class DiffusersGenerator:
         noise: list[torch.Generator],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
-        cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
+        stop = self.settings["guidance_stop"]
+        cutoff = GuidanceCutoff(stop, conditioning, self._interruption)
         arguments = conditioning | cutoff.arguments(pipe)
+        arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
         pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
             **start,
@@ -206,13 +237,14 @@ class DiffusersGenerator:
         return start | {name: value for name, value in size.items() if name in names}
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, 4, height / scale, width / scale] of RGB images, without noise.
+        """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.
 
-        diffusers would encode one by one. It takes only latents of 4 channels; for a VAE with
-        others, or with a normalisation of its own, it gets the images.
+        diffusers would encode one by one. A pipeline that takes no latents, or whose VAE has a
+        normalisation of its own, gets the images.
         """
         pipe, vae = self._image_to_image, self._image_to_image.vae
-        if vae.config.latent_channels != 4 or vae.config.get("latents_mean") is not None:
+        takes_latents = loading.takes_latents((self._text_to_image, pipe))
+        if not takes_latents or vae.config.get("latents_mean") is not None:
             return images
         pixels = pipe.image_processor.preprocess(images).to(vae.device, vae.dtype)
         output = vae.encode(pixels)
@@ -224,20 +256,6 @@ class DiffusersGenerator:
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     image = image.convert("RGB")
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _require_unet(study: Study, pipe: DiffusionPipeline) -> None:
-    """ParameterError if the study asks for what only a UNet on latents of 4 channels can do."""
-    method = METHODS[study.method]
-    needs = {
-        f"method {study.method}": method.takes_latents or method.weighs_images,
-        f"guidance_stop {study.guidance_stop}": study.guidance_stop < 1,
-    }
-    features = " and ".join(name for name, needs_unet in needs.items() if needs_unet)
-    if features and not (hasattr(pipe, "unet") and pipe.vae.config.latent_channels == 4):
-        actual = f"{type(pipe).__name__}, with {pipe.vae.config.latent_channels} latent channels"
-        hint = f"use Stable Diffusion 1.5, 2 or XL, or leave out {features}"
-        raise ParameterError(features, actual, hint)
 
 
 @contextmanager

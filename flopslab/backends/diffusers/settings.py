@@ -1,36 +1,22 @@
 """The settings of a generator: device, size, steps, scheduler, batch size, no default left open."""
 
-import difflib
 import inspect
 import math
 from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-import diffusers
 import torch
-from diffusers.configuration_utils import ConfigMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
+from flopslab.backends.diffusers.schedulers import check_steps, sampling_options
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
-
-SCHEDULERS = {
-    "ddim": "DDIMScheduler",
-    "ddpm": "DDPMScheduler",
-    "dpm++": "DPMSolverMultistepScheduler",
-    "euler": "EulerDiscreteScheduler",
-    "euler_a": "EulerAncestralDiscreteScheduler",
-    "heun": "HeunDiscreteScheduler",
-    "lcm": "LCMScheduler",
-    "pndm": "PNDMScheduler",
-    "unipc": "UniPCMultistepScheduler",
-}
 
 # bf16 has the range of fp32, so no VAE overflows in it; on Apple's GPUs fp16 would.
 DTYPES = {"cuda": torch.bfloat16, "mps": torch.float32, "cpu": torch.float32}
 
-_LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scikit-image")
+_LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scipy")
 
 
 def best_device() -> torch.device:
@@ -54,27 +40,6 @@ def find_batch_size(pixels: int, device: torch.device) -> int:
     return 2 ** (frames.bit_length() - 1)
 
 
-def make_scheduler(name: str, default: ConfigMixin) -> ConfigMixin:
-    """The scheduler of this name with the configuration of the model's own, which is `default`.
-
-    `name` is one of `SCHEDULERS` or its class; "" returns `default` itself. Raises ParameterError
-    if there is no such name, or if the model cannot use it.
-    """
-    if not name:
-        return default
-    expected = f"scheduler {name!r}"
-    if name not in (*SCHEDULERS, *SCHEDULERS.values()):
-        matches = difflib.get_close_matches(name.lower(), SCHEDULERS, n=1, cutoff=0.4)
-        offer = f"use {matches[0]}? " if matches else ""
-        hint = f"{offer}There are {', '.join(SCHEDULERS)}"
-        raise ParameterError(expected, "no such name", hint)
-    if "beta_schedule" not in default.config:  # another kind of noise, such as flow matching
-        hint = "leave scheduler empty: the model's own"
-        raise ParameterError(expected, f"a model made for {type(default).__name__}", hint)
-    plms = {"skip_prk_steps": True} if name in ("pndm", "PNDMScheduler") else {}  # as SD uses it
-    return getattr(diffusers, SCHEDULERS.get(name, name)).from_config(default.config, **plms)
-
-
 def resolve_settings(
     study: Study, pipe: DiffusionPipeline, recommendations: dict[str, Any], batch_size: int = 0
 ) -> dict[str, Any]:
@@ -82,20 +47,25 @@ def resolve_settings(
 
     That is what the model's maker recommends or, without that, the default of the pipeline's call.
     `batch_size` is the one that a run has recorded, or 0.
-    Raises ParameterError if the size does not fit the model.
+    Raises ParameterError if the size or the steps do not fit the model.
     """
     call = inspect.signature(pipe.__call__).parameters
-    steps = recommendations.get("steps", call["num_inference_steps"].default)
-    scale = recommendations.get("guidance_scale", call["guidance_scale"].default)
+    defaults = {name: call[name].default for name in ("num_inference_steps", "guidance_scale")}
+    steps = study.steps or recommendations.get("steps", defaults["num_inference_steps"])
+    scale = recommendations.get("guidance_scale", defaults["guidance_scale"])
     width, height = _size(study, pipe)
+    check_steps(pipe.scheduler, steps)
     return {
         "model": study.model,
         "width": width,
         "height": height,
-        "steps": study.steps or steps,
+        "steps": steps,
         "guidance_scale": scale if study.guidance_scale is None else study.guidance_scale,
         "guidance_stop": study.guidance_stop,
+        "guidance_rescale": study.guidance_rescale,
         "scheduler": type(pipe.scheduler).__name__,
+        "scheduler_options": sampling_options(pipe.scheduler),
+        "clip_skip": study.clip_skip,
         "negative_prompt": study.negative_prompt,
         "batch_size": batch_size
         or study.batch_size
@@ -113,12 +83,22 @@ def _size(study: Study, pipe: DiffusionPipeline) -> tuple[int, int]:
     rows, columns = sample if isinstance(sample, Iterable) else (sample, sample)
     scale = pipe.vae_scale_factor
     width, height = study.width or columns * scale, study.height or rows * scale
-    unit = math.lcm(scale, 8)  # 8: diffusers' own condition
+    unit = size_unit(pipe)
     if width % unit or height % unit:
         actual = f"a model whose sizes are multiples of {unit}"
-        hint = f"try {width // unit * unit} x {height // unit * unit}"
+        near = (max(round(side / unit), 1) * unit for side in (width, height))
+        hint = "try {} x {}".format(*near)
         raise ParameterError(f"frames of {width} x {height}", actual, hint)
     return width, height
+
+
+def size_unit(pipe: DiffusionPipeline) -> int:
+    """What width and height must be multiples of, in pixels."""
+    denoiser = pipe.unet if hasattr(pipe, "unet") else pipe.transformer
+    patch = denoiser.config.get("patch_size") or 1
+    if hasattr(pipe, "_pack_latents"):  # Flux makes one token of 2 x 2 latents
+        patch *= 2
+    return math.lcm(pipe.vae_scale_factor * patch, 8)  # 8: diffusers' own condition
 
 
 def _device_name(device: torch.device) -> str:

@@ -102,7 +102,7 @@ def _read_sequence(value: Object) -> Transcript:
         raise Fault("an empty list", "give at least one word")
     transcript = _read_entries(entries, value)
     total, gap = (_whole_or_none(value.get(key), key) for key in OUTER[1:])
-    if "frames" in value:  # the manifest of a run: it has more keys, and they are its own
+    if {"frames", "flopslab"} & value.keys():  # a run's manifest: its other keys are its own
         return Transcript(transcript.cues, total, gap, exact=True)
     remarks = _check_keys([value], [*OUTER, *COUNTS], "") + transcript.remarks
     count = value.get("word_count")

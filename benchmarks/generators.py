@@ -1,0 +1,84 @@
+"""Generators for the benchmarks: one that only sleeps, and one that times another."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.report import photograph
+from flopslab.core.generator import FrameRequest, Generator
+from flopslab.core.prompts import Prompt
+
+POOL = 16  # different pictures of the free generator
+
+
+class FreeGenerator:
+    """Networks that cost no processor: `seconds` of sleep a batch, then pictures from a pool."""
+
+    def __init__(self, size: int = 512, batch_size: int = 8, seconds: float = 0.2) -> None:
+        self.size = size, size
+        self.settings: dict[str, Any] = {
+            "model": "free",
+            "model_digest": "0" * 64,
+            "width": size,
+            "height": size,
+            "steps": 20,
+            "guidance_scale": 7.5,
+            "guidance_stop": 1.0,
+            "scheduler": "none",
+            "negative_prompt": "",
+            "batch_size": batch_size,
+            "device": "cpu",
+            "dtype": "uint8",
+            "versions": {"numpy": np.__version__},
+        }
+        self._seconds = seconds
+        self._images = [photograph(seed, size) for seed in range(POOL)]
+        shape = (POOL, 4, size // 8, size // 8)
+        self._latents = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+    def tokens(self, prompt: Prompt) -> int:
+        return len(prompt.fragments)
+
+    def nearest_colour(self, words: tuple[str, ...]) -> str:
+        return "gray"
+
+    def generate(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> list[Image.Image]:
+        return self.generate_with_latents(requests, strength)[0]
+
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        time.sleep(self._seconds)
+        places = [request.seed % POOL for request in requests]
+        return [self._images[p].copy() for p in places], [self._latents[p] for p in places]
+
+    def decode(self, latents: np.ndarray) -> Image.Image:
+        return self._images[0]
+
+
+class TimedGenerator:
+    """Another generator, and the `seconds` on the clock that its networks took."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator, self.seconds = generator, 0.0
+        self.size, self.settings = generator.size, generator.settings
+        self.tokens, self.nearest_colour = generator.tokens, generator.nearest_colour
+        self.decode = generator.decode
+
+    def generate(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> list[Image.Image]:
+        return self.generate_with_latents(requests, strength)[0]
+
+    def generate_with_latents(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> tuple[list[Image.Image], list[np.ndarray]]:
+        start = time.perf_counter()
+        pictures = self._generator.generate_with_latents(requests, strength)
+        self.seconds += time.perf_counter() - start
+        return pictures

@@ -1,0 +1,253 @@
+"""Schedulers: by any name that people know, with options, on the model's own noise schedule."""
+
+import diffusers
+import generators
+import numpy as np
+import pytest
+from generators import explains, picture, request_of, same
+
+from flopslab.backends.diffusers.loading import quiet_libraries
+from flopslab.backends.diffusers.schedulers import (
+    check_steps,
+    make_scheduler,
+    parse_options,
+    sampling_options,
+)
+from flopslab.errors import ParameterError
+from flopslab.interop.samplers import SAMPLERS, SPACINGS
+
+CLASSES = sorted(name for name in dir(diffusers) if name.endswith("Scheduler"))
+ACCEPTED = {s.scheduler for s in SAMPLERS} | {"DDIMParallelScheduler", "DDPMParallelScheduler"}
+STABLE_DIFFUSION = {  # its noise schedule, which is the default of no class
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "steps_offset": 1,
+}
+ZERO_SNR = STABLE_DIFFUSION | {
+    "rescale_betas_zero_snr": True,
+    "timestep_spacing": "trailing",
+    "prediction_type": "v_prediction",
+}
+
+
+def own(**config):
+    return diffusers.DDIMScheduler(**STABLE_DIFFUSION | {"clip_sample": False} | config)
+
+
+def refusal(*arguments):
+    with pytest.raises(ParameterError) as error:
+        make_scheduler(*arguments)
+    return error
+
+
+def frames_with(scheduler):
+    """Frames from noise and from an image by a generator with this scheduler, in two batches."""
+    generator = generators.load_once("embedded")
+    pipes = generator._text_to_image, generator._image_to_image
+    before = pipes[0].scheduler
+    for pipe in pipes:
+        pipe.scheduler = scheduler
+    try:
+        frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
+        batch = generator.generate(frames, 0.7)
+        alone = [generator.generate([frame], 0.7)[0] for frame in reversed(frames)]
+    finally:
+        for pipe in pipes:
+            pipe.scheduler = before
+    return batch, alone[::-1]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_makes_frames_from_noise_and_from_images_or_is_refused_with_the_reason(name):
+    try:
+        with quiet_libraries():
+            scheduler = make_scheduler(name, own())
+    except ParameterError as error:
+        assert name not in ACCEPTED and name in str(error) and error.hint
+        return
+    assert name in ACCEPTED
+    batch, alone = frames_with(scheduler)
+    assert all(map(same, batch, alone))
+    assert all(np.asarray(image).std() > 1 for image in batch)
+
+
+@pytest.mark.parametrize("name", [name for sampler in SAMPLERS for name in sampler.names])
+def test_every_name_of_the_table_is_a_scheduler(name):
+    [expected] = {s.scheduler for s in SAMPLERS if name in s.names}
+    assert type(make_scheduler(name, own())).__name__ == expected
+    check_steps(make_scheduler(name, own()), 20)
+
+
+@pytest.mark.parametrize(
+    ("name", "scheduler", "options"),
+    [
+        ("DPM++ 2M Karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("dpmpp_2m + karras", "DPMSolverMultistepScheduler", {"use_karras_sigmas": True}),
+        ("k_dpmpp_2m_ka", "DPMSolverMultistepScheduler", None),
+        ("Euler a", "EulerAncestralDiscreteScheduler", {}),
+        ("euler_ancestral", "EulerAncestralDiscreteScheduler", {}),
+        ("euler sgm_uniform", "EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+        ("Euler Beta", "EulerDiscreteScheduler", {"use_beta_sigmas": True}),
+        ("dpmpp_2m_sde", "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("DPM++ SDE", "DPMSolverSinglestepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
+        ("PLMS", "PNDMScheduler", {"skip_prk_steps": True}),
+        ("PNDMScheduler", "PNDMScheduler", {"skip_prk_steps": True}),
+        ("DDIM", "DDIMScheduler", {}),
+        ("LMS Karras", "LMSDiscreteScheduler", {"use_karras_sigmas": True}),
+    ],
+)
+def test_names_of_other_tools_mean_what_they_mean_there(name, scheduler, options):
+    if options is None:
+        assert explains(refusal(name, own()), "no such name")
+        return
+    made = make_scheduler(name, own())
+    assert type(made).__name__ == scheduler
+    assert options.items() <= sampling_options(made).items()
+
+
+@pytest.mark.parametrize("spacing", [name for spacing in SPACINGS for name in spacing.names])
+def test_every_spacing_changes_the_noise_levels_or_is_the_ordinary_one(spacing):
+    plain, spaced = make_scheduler("euler", own()), make_scheduler(f"Euler {spacing}", own())
+    for scheduler in (plain, spaced):
+        scheduler.set_timesteps(10)
+    [entry] = [entry for entry in SPACINGS if spacing in entry.names]
+    assert np.allclose(plain.sigmas, spaced.sigmas) == (not entry.options)
+
+
+@pytest.mark.parametrize("name", ["eular", "Euler Karas", "DPM++ 2M Karas"])
+def test_a_misspelt_name_is_answered_with_the_one_that_is_meant(name):
+    expected = {"eular": "euler", "Euler Karas": "euler Karras"}.get(name, "DPM++ 2M Karras")
+    assert explains(refusal(name, own()), repr(name), f"use {expected}?")
+
+
+@pytest.mark.parametrize(
+    "name", ["DPM++ 2S a", "DPM++ 2S Karras", "ipndm", "ddom", "DPM fast", "Restart", "heunpp2"]
+)
+def test_another_method_is_never_offered(name):
+    assert "?" not in refusal(name, own()).value.hint
+
+
+@pytest.mark.parametrize("name", ["heun", "dpm_2", "LMS", "tcd", "lcm", "euler", "dpm++", "DDPM"])
+def test_the_noise_schedule_of_the_model_survives_though_the_defaults_of_classes_differ(name):
+    model = diffusers.DDIMScheduler()  # as a config that leaves everything to the defaults
+    made = make_scheduler(name, model)
+    assert np.allclose(made.alphas_cumprod, model.alphas_cumprod)
+
+
+@pytest.mark.parametrize("name", ["pndm", "heun", "lms", "dpm_2", "deis", "DPM++ SDE"])
+def test_zero_terminal_snr_is_refused_where_a_class_has_no_room_for_it(name):
+    error = refusal(name, diffusers.DDIMScheduler(**ZERO_SNR))
+    assert explains(error, "rescale_betas_zero_snr", name)
+
+
+@pytest.mark.parametrize("name", ["dpm++", "euler", "Euler a", "ddpm", "unipc", "lcm"])
+def test_zero_terminal_snr_survives_elsewhere(name):
+    made = make_scheduler(name, diffusers.DDIMScheduler(**ZERO_SNR))
+    assert float(made.alphas_cumprod[-1]) < 1e-4
+    assert made.config.prediction_type == "v_prediction"
+    assert made.config.timestep_spacing == "trailing"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"use_karras_sigmas": True, "solver_order": 3},
+        ["use_karras_sigmas=true", "solver_order=3"],
+        "use_karras_sigmas=true, solver_order=3",
+    ],
+    ids=["mapping", "list", "text"],
+)
+def test_options_are_a_mapping_a_list_or_text(options):
+    assert parse_options(options) == {"use_karras_sigmas": True, "solver_order": 3}
+    made = make_scheduler("dpm++", own(), options)
+    assert made.config.use_karras_sigmas and made.config.solver_order == 3
+    assert sampling_options(made) == {
+        "solver_order": 3, "steps_offset": 1, "use_karras_sigmas": True,
+    }  # fmt: skip
+
+
+def test_options_alone_change_the_scheduler_of_the_model():
+    made = make_scheduler("", own(), "timestep_spacing=trailing")
+    assert type(made) is diffusers.DDIMScheduler and made.config.timestep_spacing == "trailing"
+
+
+def test_the_spacing_that_is_asked_for_replaces_that_of_the_model():
+    model = diffusers.EulerDiscreteScheduler(use_karras_sigmas=True)
+    made = make_scheduler("DPM++ 2M Exponential", model)
+    assert made.config.use_exponential_sigmas and not made.config.use_karras_sigmas
+    assert make_scheduler("dpm++", model).config.use_karras_sigmas
+
+
+@pytest.mark.parametrize(
+    ("options", "part"),
+    [
+        ("karras=true", "no option karras"),
+        ("use_karras_sigmas", "use_karras_sigmas"),
+        ("use_karras_sigmas=2", "use_karras_sigmas = 2"),
+        ("solver_order=1.5", "solver_order = 1.5"),
+        ("timestep_spacing=", "timestep_spacing="),
+        ("algorithm_type=best", "best"),
+        ({"use_karras_sigmas": True, "use_beta_sigmas": True}, "use_karras_sigmas"),
+    ],
+    ids=str,
+)
+def test_an_option_that_the_class_has_not_is_refused_by_name(options, part):
+    assert explains(refusal("dpm++", own(), options), part)
+
+
+def test_a_value_that_shows_only_in_the_schedule_is_refused_too():
+    with pytest.raises(ParameterError) as error:
+        generators.load(scheduler="euler", scheduler_options="timestep_spacing=wide")
+    assert explains(error, "wide")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "limit"),
+    [
+        ({"scheduler": "lcm", "steps": 60}, "50"),
+        ({"scheduler": "ddim", "steps": 1001}, "1000"),
+        ({"scheduler": "euler", "steps": 1001}, "1000"),
+        ({"scheduler": "pndm", "scheduler_options": "skip_prk_steps=false", "steps": 3}, "4"),
+    ],
+    ids=str,
+)
+def test_steps_that_the_schedule_has_not_are_refused_at_load(parameters, limit):
+    with pytest.raises(ParameterError) as error:
+        generators.load(guidance_scale=1.0, **parameters)
+    assert explains(error, f"{parameters['steps']} steps", limit)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_pndm_needs_no_minimum_of_steps(steps):
+    check_steps(make_scheduler("pndm", own()), steps)
+
+
+def test_a_scheduler_keeps_what_the_model_was_trained_for():
+    generator = generators.load(scheduler="euler")
+    assert generator._text_to_image.scheduler.config.prediction_type == "v_prediction"
+    assert generator.settings == generators.load(scheduler="EulerDiscreteScheduler").settings
+
+
+def test_the_settings_say_which_class_and_options_were_used():
+    settings = generators.load(scheduler="DPM++ 2M SDE Karras").settings
+    assert settings["scheduler"] == "DPMSolverMultistepScheduler"
+    options = {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}
+    assert options.items() <= settings["scheduler_options"].items()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("Euler", "FlowMatchEuler"), ("heun", "FlowMatchHeun"), ("lcm", "FlowMatchLCM")],
+)
+def test_a_model_of_flow_matching_takes_the_methods_that_exist_for_it(name, expected):
+    generator = generators.load("sd3", scheduler=name, steps=4, guidance_scale=1.0)
+    assert generator.settings["scheduler"].startswith(expected)
+    assert len(generator.generate([request_of(), request_of(init=picture(1))], 0.5)) == 2
+
+
+@pytest.mark.parametrize("name", ["ddim", "DPM++ 2M Karras"])
+def test_a_model_of_flow_matching_refuses_a_scheduler_made_for_others(name):
+    with pytest.raises(ParameterError) as error:
+        generators.load("sd3", scheduler=name)
+    assert explains(error, repr(name), "FlowMatchEulerDiscreteScheduler")

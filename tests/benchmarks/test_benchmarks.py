@@ -1,0 +1,43 @@
+"""The benchmarks run, quietly, and say what they measured. Tiny sizes: the numbers mean nothing."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks import compositing, loop
+from flopslab.core.compositing import METHODS
+
+
+@pytest.fixture
+def rows(monkeypatch, tmp_path, capsys):
+    """`rows(module, *options)`: what the benchmark wrote; its table has a line for each row."""
+
+    def run(module, *options: str) -> list[dict]:
+        path = tmp_path / "results.json"
+        monkeypatch.setattr(sys, "argv", ["benchmark", *options, "--json", str(path)])
+        module.main()
+        results = json.loads(path.read_text())
+        assert results["machine"]["cores"] >= 1
+        captured = capsys.readouterr()
+        assert len(captured.out.splitlines()) == len(results["rows"]) + 2 and not captured.err
+        return results["rows"]
+
+    return run
+
+
+def test_every_step_of_a_frame_is_timed(rows):
+    found = rows(compositing, "--sizes", "32", "--neighbours", "3", "--repeats", "1")
+    steps = {row["step"] for row in found}
+    assert {f"compose {method}, next" for method in METHODS} < steps
+    assert {"anchor reinhard, each frame", "sharpen", "PNG, level 1", "pixel digest"} < steps
+    assert all(row["size"] == 32 and row["cpu_ms"] >= 0 for row in found)
+
+
+def test_free_networks_leave_what_the_loop_adds(rows):
+    sizes = {"frames": 3, "passes": 2, "size": 32, "sleep": 0, "rounds": 1, "diameter": 2}
+    found = rows(loop, "--free", *(f"--{name}={value}" for name, value in sizes.items()))
+    assert {row["way"] for row in found} == {
+        f"{method}{ending}" for method in METHODS for ending in ("", ", anchored")
+    }
+    assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
