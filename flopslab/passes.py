@@ -12,7 +12,7 @@ from PIL import Image
 
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
-from flopslab.core.generator import Generator
+from flopslab.core.generator import Generator, capabilities_of
 from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
@@ -26,6 +26,7 @@ from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.runs.store import Store
 from flopslab.validation import (
+    check_capabilities,
     check_external_frames,
     check_output_dir,
     check_refinement,
@@ -143,6 +144,7 @@ def _prepare(
     if generator is None:
         progress.note(f"loading the model {study.model}")
         generator = load_generator(study, frozen_batch_size(study))
+    check_capabilities(study, capabilities_of(generator))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)

@@ -7,6 +7,8 @@ from pathlib import Path
 from PIL import Image
 
 from flopslab.core.compositing import METHODS
+from flopslab.core.generator import Capabilities
+from flopslab.core.prompts import STYLES
 from flopslab.core.study import Study, step_count
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError, RunError
@@ -19,6 +21,31 @@ def check_refinement(study: Study, steps: int) -> None:
     """ParameterError if a refinement pass cannot do what the study says in `steps` steps."""
     _require_steps(study, steps)
     _require_start(study)
+
+
+def check_capabilities(study: Study, capabilities: Capabilities) -> None:
+    """ParameterError if the generator at hand cannot do what the study needs, naming what can."""
+    method = METHODS[study.method]
+    starts = not (method.takes_latents or method.weighs_images)
+    lacks = {
+        f"method {study.method}": (method.takes_latents and not capabilities.latents)
+        or (method.weighs_images and not capabilities.references)
+        or (starts and study.passes > 1 and not capabilities.init_image),
+        "prompt_style themed": study.prompt_style == "themed" and not capabilities.text_embeddings,
+        "prompt_style weighted": study.prompt_style == "weighted" and not capabilities.weights,
+        "a negative_prompt": study.negative_prompt and not capabilities.negative_prompt,
+    }
+    wishes = [wish for wish, lack in lacks.items() if lack]
+    if wishes:
+        parts = [f"method {' or '.join(_possible_methods(capabilities))}"]
+        parts += [f"prompt_style {' or '.join(_possible_styles(capabilities))}"]
+        parts += [] if capabilities.negative_prompt else ["no negative_prompt"]
+        raise ParameterError(
+            " and ".join(wishes),
+            f"model {study.model}, which cannot do that",
+            f"use {', '.join(parts)}, or a model that runs in this process: tiny, a directory or "
+            "a hub id",
+        )
 
 
 def warnings_for(study: Study, length: int) -> list[str]:
@@ -39,6 +66,25 @@ def check_external_frames(
     """
     _require_positions(study, images, frames)
     _require_size(images, size)
+
+
+def _possible_methods(capabilities: Capabilities) -> list[str]:
+    able = {
+        "grid": capabilities.init_image,
+        "blend": capabilities.init_image,
+        "latent": capabilities.latents,
+        "ip_adapter": capabilities.references,
+    }
+    return [name for name in METHODS if able[name]]
+
+
+def _possible_styles(capabilities: Capabilities) -> list[str]:
+    able = {
+        "simple": True,
+        "weighted": capabilities.weights,
+        "themed": capabilities.text_embeddings,
+    }
+    return [name for name in STYLES if able[name]]
 
 
 def check_output_dir(study: Study, length: int) -> None:

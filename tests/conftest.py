@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,10 +53,12 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return synced
 
 
-@pytest.fixture(autouse=True)
-def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
     """Batches are made one after the other, so that a test can tell when something happens."""
-    monkeypatch.setattr(local, "count_cores", lambda: 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "count_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture

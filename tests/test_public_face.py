@@ -85,7 +85,7 @@ MODULE_OF = {
     "webvtt-py": "webvtt",
 }
 PART_OF = {"pydantic_core": "pydantic"}
-INDIRECT = {"accelerate", "jsonschema"}  # diffusers loads models with it; the manifest's users
+INDIRECT = {"accelerate", "jsonschema", "peft"}  # of diffusers for models, LoRAs; of manifests
 IN_A_KERNEL = {"IPython"}  # imported only where a notebook's kernel has loaded it already
 
 

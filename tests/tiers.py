@@ -1,8 +1,8 @@
 """The tiers of the tests.
 
 The fast tier is `-m "not torch and not browser and not slow"`: it imports no torch. A test belongs
-to `torch` by its mark, or with its whole file if that is in tests/backends or imports a heavy
-library at its head; it belongs to `browser` if its file imports playwright.
+to `torch` by its mark, or with its whole file if that lies in tests/backends itself or imports a
+heavy library at its head; it belongs to `browser` if its file imports playwright.
 """
 
 import functools
@@ -24,7 +24,7 @@ BROWSER = re.compile(r"^(?:import|from) playwright\b", re.M)
 def tiers(path: Path) -> list[str]:
     """The marks that a whole test file gets."""
     source = path.read_text(encoding="utf-8")
-    heavy = TESTS / "backends" in path.parents or TORCH.search(source)
+    heavy = path.parent == TESTS / "backends" or TORCH.search(source)
     return ["torch"] * bool(heavy) + ["browser"] * bool(BROWSER.search(source))
 
 

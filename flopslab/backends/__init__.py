@@ -1,4 +1,4 @@
-"""Loads the diffusion models. A call imports torch and diffusers; this module does not."""
+"""The door to the generators. A call imports what the model needs; this module does not."""
 
 import logging
 
@@ -10,12 +10,16 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     """The study's model as a generator: loaded, checked and ready.
 
     `batch_size` is the one that a run has recorded. 0 takes the study's; if that is 0 too, the
-    device decides. Raises ModelError if the model cannot be found, trusted or loaded,
-    ParameterError if a parameter does not fit it.
+    device decides; a server makes one at a time. Raises ModelError if the model cannot be found,
+    trusted or loaded, ParameterError if a parameter does not fit it.
 
     The number of threads is the caller's choice (`torch.set_num_threads`). It changes the last bit
     of pixels, so keep it constant within a run.
     """
+    if study.model.startswith(("http://", "https://")):
+        from flopslab.backends.webui.generator import WebuiGenerator
+
+        return WebuiGenerator.load(study)
     hide_torchvision_notice()
     from flopslab.backends.diffusers.pipeline import DiffusersGenerator  # imports torch: seconds
 

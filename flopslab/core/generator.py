@@ -24,6 +24,19 @@ class FrameRequest:
     context: Context = field(default_factory=Context)
 
 
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a generator can do; by default everything."""
+
+    weights: bool = True  # of words, apart from their text
+    negative_prompt: bool = True
+    init_image: bool = True
+    latents: bool = True  # gives them, and starts from them
+    references: bool = True  # looks at images beside the words
+    tokens: bool = True  # counts those of a prompt
+    text_embeddings: bool = True  # names the nearest colour
+
+
 class Generator(Protocol):
     """A loaded diffusion model with its settings fixed.
 
@@ -42,8 +55,11 @@ class Generator(Protocol):
         """(width, height) of every frame, in pixels."""
         ...
 
-    def tokens(self, prompt: Prompt) -> int:
-        """How many tokens the text encoder reads for this prompt, start and end not counted."""
+    def tokens(self, prompt: Prompt) -> int | None:
+        """How many tokens the text encoder reads for this prompt, start and end not counted.
+
+        None from a generator that cannot count them.
+        """
         ...
 
     def nearest_colour(self, words: tuple[str, ...]) -> str:
@@ -77,6 +93,11 @@ class Generator(Protocol):
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
         """The same images, and what each was decoded from: float32 [channels, height, width]."""
         ...
+
+
+def capabilities_of(generator: Generator) -> Capabilities:
+    """What its `capabilities` say; without these it can do everything."""
+    return getattr(generator, "capabilities", Capabilities())
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from flopslab.words.sequence import Word
 class PromptReader(Protocol):
     """What planning needs of a generator."""
 
-    def tokens(self, prompt: Prompt) -> int: ...
+    def tokens(self, prompt: Prompt) -> int | None: ...
     def nearest_colour(self, words: tuple[str, ...]) -> str: ...
 
 
@@ -33,7 +33,7 @@ class Frame:
     words: tuple[Word, ...]  # the words at these positions
     prompt: Prompt
     seed: int  # 63 bits
-    tokens: int  # of the prompt, as the text encoder counts them
+    tokens: int | None  # of the prompt, if the generator counts them
     inputs: tuple[Input, ...] = ()  # the frames of the pass before that it looks at, in order
     anchor: FrameKey | None = None  # the frame whose colours it takes on
     external: Image.Image | None = None  # a picture from outside that is this frame

@@ -24,7 +24,7 @@ class Inspection:
 
     key: FrameKey
     words: tuple[tuple[str, float], ...]  # each fragment of the prompt with the weight that acts
-    tokens: int  # of the prompt, as the text encoder counts them
+    tokens: int | None  # of the prompt, if the generator counts them
     seed: int
     inputs: tuple[Input, ...]  # the frames that it looked at
     refinement: dict[str, Any]  # method, share of the steps, ...; empty in pass 1
@@ -35,7 +35,7 @@ class Inspection:
         inputs = [f"{entry.weight:5.3f}  position {entry.source}" for entry in self.inputs]
         parts = [
             [f"position {self.key.position} in pass {self.key.pass_number}, seed {self.seed}"],
-            [f"words, {self.tokens} tokens", *words],
+            ["words" if self.tokens is None else f"words, {self.tokens} tokens", *words],
             ["frames of the pass before", *(inputs or ["none"])],
             ["refinement", *(f"{name} {value}" for name, value in self.refinement.items())],
         ]

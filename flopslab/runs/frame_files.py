@@ -64,6 +64,7 @@ def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:
         try:
             _check_chunks(data)
             image = file.convert(file.mode)
+            image.info.clear()  # else every image in memory holds its recipe's text
         except Exception as error:  # Pillow raises whatever its parser stumbles over
             raise ValueError(f"not a whole picture ({error!r})") from error
     if pixel_digest(image) != recipe.digest:

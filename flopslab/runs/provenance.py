@@ -79,7 +79,7 @@ class Recipe:
     words: list[str | None]  # of the window, in order; None for one that is silent
     word_window: list[int]  # first and last position of the window
     prompt: str  # as written in the manifest
-    tokens: int  # of the prompt, as the text encoder counts them
+    tokens: int | None  # of the prompt, if the generator counts them
     sources: list[int]  # positions of the frames that pixels["inputs"] are, in the same order
     parameters: dict[str, Any]  # see `RunContext.parameters`
     study_parameters: dict[str, Any]  # see `RunContext.study_parameters`

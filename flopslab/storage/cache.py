@@ -71,4 +71,4 @@ class FrameCache(Generic[Pixels]):
 def _bytes(pixels: Image.Image | np.ndarray) -> int:
     if isinstance(pixels, np.ndarray):
         return OVERHEAD + pixels.nbytes
-    return OVERHEAD + pixels.width * pixels.height * len(pixels.getbands())
+    return OVERHEAD + pixels.width * pixels.height * 4  # as Pillow stores RGB

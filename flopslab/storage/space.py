@@ -52,6 +52,6 @@ def _size(count: float) -> str:
     """Bytes for people, in the units that disks are sold in."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
-            return f"{count:.3g} {unit}"
+            return f"{count:.1f} {unit}"
         count /= 1000
-    return f"{count:.3g} TB"
+    return f"{count:.1f} TB"

@@ -85,16 +85,20 @@ def facts(recipe: Recipe, run: str = "") -> dict[str, str]:
     settings = recipe.pixels["settings"]
     values = {
         "run": run,
-        "prompt": f"{recipe.prompt} ({recipe.tokens} tokens)",
+        "prompt": f"{recipe.prompt} ({_count(recipe.tokens)})",
         "negative prompt": settings["negative_prompt"],
         "seed": str(recipe.pixels["seed"]),
         "neighbours": _refinement(recipe),
-        "model": f"{recipe.model} ({settings['model_digest'][:12]})",
+        "model": f"{recipe.model} ({(settings['model_digest'] or 'unproven')[:12]})",
         "sampling": _sampling(settings),
         "made": f"{recipe.created}, {recipe.generation_time_s:.2f} s on {recipe.device}",
         "pixels": recipe.digest[:12],
     }
     return {name: value for name, value in values.items() if value}
+
+
+def _count(tokens: int | None) -> str:
+    return "tokens not counted" if tokens is None else f"{tokens} tokens"
 
 
 def table(facts: Mapping[str, str]) -> str:

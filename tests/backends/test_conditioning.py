@@ -84,7 +84,7 @@ def test_a_prompt_is_encoded_once_for_all_passes():
     generator, calls = generators.load(), []
     generator._text_to_image.text_encoder.register_forward_hook(lambda *_: calls.append(1))
     for _ in range(2):
-        generator.generate([request_of("sea"), request_of("sky", init=picture(1))], 0.5)
+        generator.generate([request_of("rain"), request_of("sky", init=picture(1))], 0.5)
     assert len(calls) == 2
 
 

@@ -1,11 +1,14 @@
 """Guidance in some of the steps: it costs half after that, and frames stay independent."""
 
+from dataclasses import replace
+
 import generators
 import models
 import pytest
 import torch
 from generators import BATCH, DecoderOutputs, explains, picture, request_of, same
 
+from flopslab.core.compositing import Context
 from flopslab.errors import ParameterError
 
 STEPS = 4
@@ -94,8 +97,17 @@ def test_latents_are_those_that_the_picture_is_decoded_from(family):
         assert generators.nearly_same(generator.decode(frame), image)
 
 
-@pytest.mark.parametrize("parameters", [{"guidance_stop": 0.5}, {"method": "latent"}], ids=str)
-def test_a_model_without_a_unet_refuses_what_it_cannot_do(parameters):
+def test_a_model_without_a_unet_refuses_guidance_that_stops():
     with pytest.raises(ParameterError) as error:
-        generators.load("sd3", **parameters)
-    assert explains(error, "StableDiffusion3Pipeline", *map(str, parameters.values()))
+        generators.load("sd3", guidance_stop=0.5)
+    assert explains(error, "StableDiffusion3Pipeline", "guidance_stop")
+
+
+def test_latents_of_sixteen_channels_are_a_start_too():
+    generator = load("sd3", method="latent", passes=2)
+    images, latents = generator.generate_with_latents([request_of(), request_of(seed=1)])
+    assert latents[0].shape[0] == 16
+    starts = [Context(latents=frame) for frame in latents]
+    again = generator.generate([replace(request_of(), context=start) for start in starts], 0.3)
+    assert not any(same(one, other) for one, other in zip(images, again, strict=True))
+    assert again[0].size == generator.size

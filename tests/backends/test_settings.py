@@ -25,7 +25,7 @@ def test_settings_are_json_and_complete(generator):
     assert set(generator.settings) == {
         "model", "model_digest", "width", "height", "steps", "guidance_scale", "guidance_stop",
         "guidance_rescale", "scheduler", "scheduler_options", "clip_skip", "negative_prompt",
-        "batch_size", "device", "dtype", "versions",
+        "batch_size", "device", "dtype", "versions", "lora", "vae",
     }  # fmt: skip
     assert generator.size == (32, 32)
 

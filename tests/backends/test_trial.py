@@ -122,13 +122,10 @@ def test_a_scheduler_for_other_models_is_refused(model, name):
     assert explains(refusal(model, passes=1), name, "set scheduler")
 
 
-@pytest.mark.parametrize(
-    ("scheduler", "steps", "limit"), [("lcm", 60, "50"), ("ddim", 1001, "1000")]
-)
-def test_more_steps_than_a_schedule_has_are_refused(model, scheduler, steps, limit):
+def test_more_steps_than_a_schedule_has_are_refused(model):
     with pytest.raises(ParameterError) as error:
-        load(model, scheduler=scheduler, steps=steps, passes=1)
-    assert explains(error, str(steps), limit, "steps")
+        load(model, scheduler="lcm", steps=60, guidance_scale=1.0, passes=1)
+    assert explains(error, "60", "50", "steps")
 
 
 def test_pndm_with_too_few_steps_for_its_own_start_is_refused(model):

@@ -161,7 +161,7 @@ def test_without_pyav_the_extra_is_named(twelve, check_error, monkeypatch):
         ({"fps": 0}, "fps: input should be greater than or equal to 1"),
         ({"fps": "25"}, "fps: input should be a valid number"),
         ({"timing": "rough"}, "'exact' or 'fps'"),
-        ({"transition": "sharp"}, "'cut', 'crossfade', 'dissolve' or 'flow'"),
+        ({"transition": "sharp"}, "'cut', 'crossfade', 'dissolve', 'flow' or 'morph'"),
         ({"transition_ms": [100, 200, 300]}, "transition_ms"),
         ({"passes": "every"}, "passes"),
         ({"frame_mss": 3}, "use frame_ms instead of frame_mss"),

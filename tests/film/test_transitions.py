@@ -93,4 +93,4 @@ def test_flow_moves_what_moves():
 
 def test_every_transition_of_the_settings_exists():
     names = FilmSettings.model_json_schema()["properties"]["transition"]["enum"]
-    assert set(names) - {"cut"} == set(TRANSITIONS)
+    assert set(names) - {"cut", "morph"} == set(TRANSITIONS)  # morph has latents to go between

@@ -47,16 +47,18 @@ def test_a_picture_is_remembered_in_less_than_a_kilobyte():
 
 
 def test_a_run_remembers_records_and_no_recipes(paint, monkeypatch):
-    stores = []
-    monkeypatch.setattr(
-        store,
-        "VerifiedPictures",
-        lambda path: stores.append(records.VerifiedPictures(path)) or stores[-1],
-    )
+    runs = []
+
+    def remember(directory: Path) -> records.VerifiedPictures:
+        runs.append(records.VerifiedPictures(directory))
+        return runs[-1]
+
+    monkeypatch.setattr(store, "VerifiedPictures", remember)
     paint()
     paint()
-    assert [len(verified) for verified in stores] == [24, 24]
-    assert {type(value) for verified in stores for value in verified.values()} == {Record}
+    assert [len(verified) for verified in runs] == [24, 24]
+    assert {type(value) for verified in runs for value in verified.values()} == {Record}
+    assert runs[1].image(FrameKey(1, 5)).info == {}, "no recipe hides in a picture"
 
 
 # The fast proof

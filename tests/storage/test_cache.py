@@ -26,14 +26,13 @@ def test_no_frame_is_decoded_more_than_once_per_run(paint, undisturbed, monkeypa
 
 
 def test_with_little_memory_frames_come_from_the_disk(paint, undisturbed, monkeypatch):
-    monkeypatch.setattr(
-        "flopslab.runs.records.FrameCache", lambda: FrameCache(3 * (8 * 12 * 3 + OVERHEAD))
-    )
+    room = 3 * (8 * 12 * 4 + OVERHEAD)
+    monkeypatch.setattr("flopslab.runs.records.FrameCache", lambda: FrameCache(room))
     assert pixels(paint().directory) == undisturbed
 
 
 def test_the_image_cache_keeps_what_was_used_last():
-    entries = FrameCache(2 * (12 + OVERHEAD))
+    entries = FrameCache(2 * (2 * 2 * 4 + OVERHEAD))
     images = {name: Image.new("RGB", (2, 2), (ord(name), 0, 0)) for name in "abc"}
     entries.put("a", images["a"])
     entries.put("b", images["b"])
@@ -66,7 +65,7 @@ def test_the_image_cache_makes_what_it_lacks_and_keeps_it():
 
 
 def test_the_image_cache_stays_within_its_bounds_whatever_threads_do():
-    entries = FrameCache(10 * (12 + OVERHEAD))
+    entries = FrameCache(10 * (16 + OVERHEAD))
 
     def use(number: int) -> bool:
         image = entries.get_or_make(

@@ -28,7 +28,7 @@ def test_a_file_system_that_does_not_say_how_much_is_free_has_room(monkeypatch):
 
 
 def test_too_little_room_is_told_with_both_numbers():
-    with pytest.raises(RunError, match=r"about 1e\+03 TB on the disk of \S+, for everything"):
+    with pytest.raises(RunError, match=r"about 1000\.0 TB on the disk of \S+, for everything"):
         space.require_space(Path("/"), 10**15, "everything")
 
 

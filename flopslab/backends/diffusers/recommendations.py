@@ -110,7 +110,10 @@ def read_recommendations(directory: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         problem = (str(error).strip() or type(error).__name__).splitlines()[0]
     if problem:
-        hint = 'write {"steps": 30, "guidance_scale": 7.5} or one of them, or remove the file'
+        hint = (
+            'write some of {"steps": 30, "guidance_scale": 7.5, "ip_adapter": {"subfolder": "...", '
+            '"weight_name": "..."}}, or remove the file'
+        )
         raise ModelError(f"recommended settings from {path}", problem, hint)
     return values
 
