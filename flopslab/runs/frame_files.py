@@ -187,9 +187,10 @@ def _check_types(recipe: Recipe) -> None:
     positions += [entry.source for entry in recipe.inputs] + recipe.word_window
     if not all(isinstance(position, int) for position in positions):
         raise ValueError("positions that are no numbers")
-    dict(recipe.pixels["prompt"])  # an error unless it is fragments; under control no_text none
-    if not isinstance(recipe.pixels["seed"], int):
-        raise ValueError("no seed")
+    seed, prompt = recipe.pixels["seed"], recipe.pixels["prompt"]
+    if not (isinstance(seed, int) and isinstance(prompt, list)):
+        raise ValueError("no seed or no prompt")
+    dict(prompt)  # fragments with their weights; without words there are none
 
 
 def _check_chunks(data: bytes) -> None:

@@ -113,7 +113,7 @@ def test_a_directory_without_a_run_is_an_error(tmp_path):
 def test_a_frame_that_is_missing_is_an_error_and_not_left_out(paint):
     directory = paint().directory
     open_run(directory).path(FrameKey(2, 5)).unlink()
-    with pytest.raises(RunError, match="frame_000005"):
+    with pytest.raises(RunError, match="pass2 at 5"):
         evaluate(directory)
 
 
