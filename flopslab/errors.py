@@ -28,6 +28,10 @@ class ModelError(FlopslabError):
     """The diffusion model cannot be found, loaded or trusted, or made a bad frame."""
 
 
+class MemoryShortageError(ModelError):
+    """The diffusion model needs more memory than there is."""
+
+
 class RunError(FlopslabError):
     """The run directory does not hold what was asked, or belongs to another run."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from painted import PaintedGenerator, pixels, write_words
-from tiers import WITHOUT_TORCH, leaves_out, tiers
+from tiers import WITHOUT_TORCH, has_card, leaves_out, tiers
 
 from flopslab.core.study import Study
 from flopslab.execution import local
@@ -43,6 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for tier in tiers(item.path):
             item.add_marker(tier)
+        if item.get_closest_marker("gpu") and not has_card():
+            item.add_marker(pytest.mark.skip(reason="no card that torch can use"))
 
 
 @pytest.fixture(autouse=True)

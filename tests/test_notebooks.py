@@ -262,7 +262,8 @@ def probe(tmp_path: Path) -> str:
 
 
 @pytest.mark.torch
-def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path, model):
+def test_the_smallest_run_works_and_the_next_keeps_everything(tmp_path, model, monkeypatch):
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # with it a kernel shows its process's stderr
     (tmp_path / "words.json").write_text('["<b>$silence</b>"]')
     names = {
         "sequence": str(tmp_path / "words.json"),

@@ -2,7 +2,8 @@
 
 The fast tier is `-m "not torch and not browser and not slow"`: it imports no torch. A test belongs
 to `torch` by its mark, or with its whole file if that lies in tests/backends itself or imports a
-heavy library at its head; it belongs to `browser` if its file imports playwright.
+heavy library at its head; it belongs to `browser` if its file imports playwright. A test marked
+`gpu` is skipped where torch can use no card.
 """
 
 import functools
@@ -30,3 +31,10 @@ def tiers(path: Path) -> list[str]:
 
 def leaves_out(config: pytest.Config, tier: str) -> bool:
     return f"not {tier}" in config.option.markexpr
+
+
+@functools.cache
+def has_card() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

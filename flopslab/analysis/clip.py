@@ -5,9 +5,10 @@ Radford et al., "Learning transferable visual models from natural language super
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from PIL import Image
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from flopslab.backends.diffusers.hardware.devices import find_device
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.loading import quiet_libraries
-from flopslab.backends.diffusers.settings import best_device
 from flopslab.errors import FlopslabWarning, ModelError
 
 TINY_CLIP = Path(__file__).parents[1] / "tiny" / "clip"
@@ -58,7 +60,8 @@ class ClipEmbedder:
         except Exception as error:  # transformers and safetensors share no base class
             raise ModelError(expected, f"{type(error).__name__}: {error}", _HINT) from error
         model.eval()
-        model.to(best_device())  # pyright: ignore[reportArgumentType]  # its decorator hides self
+        with explain_memory_errors("the embedder"):
+            model.to(find_device())  # pyright: ignore[reportArgumentType]  # hides self
         return cls(model, tokenizer, processor)
 
     def images(self, images: Sequence[Image.Image]) -> np.ndarray:
@@ -69,19 +72,22 @@ class ClipEmbedder:
         batches = (texts[i : i + BATCH_SIZE] for i in range(0, len(texts), BATCH_SIZE))
         return self._concatenate([self._embed_texts(batch) for batch in batches])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _embed_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         batch = self._processor([image.convert("RGB") for image in images], return_tensors="pt")
         pixels = batch.to(self._model.device)["pixel_values"]
-        return _projections(self._model.get_image_features(pixel_values=pixels))
+        with _full_precision():
+            return _projections(self._model.get_image_features(pixel_values=pixels)).cpu()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _embed_texts(self, texts: Sequence[str]) -> torch.Tensor:
         self._warn_of_long(texts)
         options = {"padding": True, "truncation": True, "max_length": self._max_tokens}
         batch = self._tokenizer(list(texts), return_tensors="pt", **options).to(self._model.device)
         ids, mask = batch["input_ids"], batch["attention_mask"]
-        return _projections(self._model.get_text_features(input_ids=ids, attention_mask=mask))
+        with _full_precision():
+            output = self._model.get_text_features(input_ids=ids, attention_mask=mask)
+            return _projections(output).cpu()
 
     def _warn_of_long(self, texts: Sequence[str]) -> None:
         lengths = [len(tokens) for tokens in self._tokenizer(list(texts), verbose=False).input_ids]
@@ -92,8 +98,22 @@ class ClipEmbedder:
     def _concatenate(self, batches: Sequence[torch.Tensor]) -> np.ndarray:
         """[n, d]: unit vectors; without batches [0, d]."""
         empty = torch.empty(0, self._model.visual_projection.out_features)
-        vectors = torch.cat([empty, *(batch.cpu() for batch in batches)])
+        vectors = torch.cat([empty, *batches])
         return torch.nn.functional.normalize(vectors, dim=-1).numpy()
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Float32 that is float32: by default a card computes convolutions in TF32, of 10 bits."""
+    libraries: list[Any] = [torch.backends.cudnn, torch.backends.cuda.matmul]
+    states = [library.allow_tf32 for library in libraries]
+    for library in libraries:
+        library.allow_tf32 = False
+    try:
+        yield
+    finally:
+        for library, state in zip(libraries, states, strict=True):
+            library.allow_tf32 = state
 
 
 def _load_model(expected: str, directory: Path) -> CLIPModel:

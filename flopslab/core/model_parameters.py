@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -16,6 +16,10 @@ Text = Annotated[str, Field(pattern=r"^[^\x00]*$", max_length=LONGEST_TEXT)]
 Name = Annotated[Text, Field(min_length=1)]
 Home = AfterValidator(os.path.expanduser)  # of a path, where it begins with ~
 Share = Annotated[float, Field(gt=0, le=1)]
+Device = Literal[
+    "auto", "cpu", "mps", "cuda", "cuda:0", "cuda:1", "cuda:2", "cuda:3", "cuda:4", "cuda:5",
+    "cuda:6", "cuda:7",
+]  # fmt: skip
 Weight = Annotated[float, Field(gt=0, le=1e6)]  # relative: a sum of them is finite
 SchedulerOptions = Text | list[Text] | dict[Text, bool | int | float | Text]
 
@@ -99,3 +103,15 @@ class ModelParameters(BaseModel):
 
     batch_size: int = Field(0, ge=0, le=MOST_FRAMES)
     """Frames computed together; 0: found once, then kept for the run."""
+
+    device: Annotated[Device, RUN] = "auto"
+    """Where the model runs: cpu, cuda, cuda:1 (the second card), mps (Apple), or the best there is
+    (auto)."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """The numbers that the model computes with; auto: float32 on a CPU and on Apple's GPUs, on a
+    card bfloat16, or float16 (with the VAE in float32) where it has none."""
+
+    offload: Annotated[Literal["none", "model"], RUN] = "none"
+    """What leaves the card while it is not at work, to save memory: nothing (none), or whole
+    networks (model)."""

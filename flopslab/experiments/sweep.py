@@ -21,7 +21,10 @@ import numpy as np
 from flopslab.analysis import evaluation
 from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.evaluation import Row
+from flopslab.backends import load_generator
+from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
+from flopslab.core.model_parameters import ModelParameters
 from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
@@ -136,15 +139,17 @@ class Sweep:
     ) -> tuple[Variant, ...]:
         """The variants, each with a finished run in `study.output_dir`; goes on where it was.
 
-        `load`: makes the generator of a study (default: the study's model is loaded). `progress`:
-        by default one bar for all runs.
+        `load`: makes the generator of a study (default: the study's model is loaded). It is called
+        again only when a parameter of the model changes. `progress`: by default one bar for all
+        runs.
         """
+        models = _Models(load or load_generator)
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
                 progress.follow(variant.label)
                 source = self._relative(index) or variant.study.reuse_from
                 study = variant.study.replace(**self._frozen(index), reuse_from=source)
-                run(study, load(study) if load else None, progress)
+                run(study, models.get(study), progress)
         return self.variants
 
     def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
@@ -200,6 +205,33 @@ class Sweep:
     def _bar(self) -> OverallBar:
         studies = [variant.study for variant in self.variants]
         return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies])
+
+
+class _Models:
+    """The generator of a study, shared by studies of the same model. One is in memory at a time."""
+
+    def __init__(self, load: Callable[[Study], Generator]) -> None:
+        self._load, self._key = load, None
+        self._generator: Generator | None = None
+
+    def get(self, study: Study) -> Generator:
+        """The study's generator, with the batch size of its run."""
+        key, size = _model_key(study), frozen_batch_size(study)
+        generator = self._generator
+        if generator and key == self._key and size in (0, generator.settings["batch_size"]):
+            return generator
+        del generator
+        self._generator = None  # before the next one needs its memory
+        self._generator, self._key = self._load(study.replace(batch_size=size)), key
+        return self._generator
+
+
+def _model_key(study: Study) -> dict[str, Any]:
+    """What a generator is loaded for: the model's parameters, and what the method needs of it."""
+    names = {*ModelParameters.model_fields, "negative_prompt", "ip_adapter"} - {"batch_size"}
+    method = METHODS[study.method]
+    needs = {"latents": method.takes_latents, "adapter": method.weighs_images}
+    return study.model_dump(include=names) | needs | {"refines": study.passes > 1}
 
 
 def _check_cell(seeds: object, pairs: Sequence[tuple[str, Any]]) -> None:

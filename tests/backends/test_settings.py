@@ -10,7 +10,7 @@ import torch
 from generators import BATCH, STEPS, explains, nearly_same, picture, request_of
 
 from flopslab.backends import load_generator
-from flopslab.backends.diffusers.settings import find_batch_size
+from flopslab.backends.diffusers.hardware.batch import estimate_batch_size
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
@@ -70,4 +70,4 @@ def test_the_batch_size_of_a_run_comes_before_that_of_the_study():
 
 @pytest.mark.parametrize("side, frames", [(32, 8), (128, 8), (512, 2), (1024, 1)])
 def test_the_batch_size_found_on_a_cpu_suits_the_frames(side, frames):
-    assert find_batch_size(side * side, torch.device("cpu")) == frames
+    assert estimate_batch_size(side * side, torch.device("cpu")) == frames

@@ -16,8 +16,8 @@ PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "model", "model_configs", "vae", "lora", "width", "height", "steps", "guidance_scale",
     "guidance_stop", "guidance_rescale", "scheduler", "scheduler_options", "clip_skip",
-    "batch_size", "sequence", "unit", "tier", "offset_ms", "output_dir", "passes",
-    "context_diameter", "frame_interval", "boundary",
+    "batch_size", "device", "dtype", "offload", "sequence", "unit", "tier", "offset_ms",
+    "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
@@ -95,6 +95,8 @@ def test_several_problems_come_in_one_message():
         ("colour_anchor", 1.1, "at most 1"),
         ("colour_match", "lab", "one of reinhard, histogram"),
         ("detail", -0.1, "at least 0"),
+        ("device", "gpu", "one of auto, cpu, mps, cuda, cuda:0"),
+        ("dtype", "fp16", "one of auto, float32, bfloat16, float16"),
         ("guidance_stop", 0, "above 0"),
         ("guidance_rescale", 1.1, "at most 1"),
         ("clip_skip", 0, "at least 1"),
@@ -177,6 +179,7 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
     rest = {"unit", "tier", "offset_ms"}  # the words themselves are in the recipe
     rest |= {"output_dir", "workers", "limit", "passes", "reuse_from", "proof"}
+    rest |= {"device", "offload"}
     assert set(NAMES) - set(Study.of().pixel_parameters()) == rest
 
 

@@ -58,6 +58,7 @@ def test_runs_share_the_first_pass_and_nothing_is_made_twice(sweep):
     painters = Painters()
     variants = run(sweep, painters)
     assert painters.frames == 12 + 6 * 12
+    assert len(painters.made) == 1  # no axis is a parameter of the model
     assert len({tuple(first_pass(variant).items()) for variant in variants}) == 1
     whole = {tuple(pixels(Path(variant.study.output_dir)).items()) for variant in variants}
     assert len(whole) == 6
@@ -88,6 +89,7 @@ def test_what_differs_in_the_first_pass_shares_nothing(study):
     painters = Painters()
     run(Sweep(study, {"negative_prompt": ["", "blue"]}), painters)
     assert painters.frames == 2 * 24
+    assert len(painters.made) == 2  # a generator has its negative prompt
 
 
 def test_the_pixels_are_those_of_a_run_on_its_own(sweep, paint, tmp_path):

@@ -142,7 +142,7 @@ def test_frames_that_are_there_need_no_more_room(paint, monkeypatch):
     set_free(monkeypatch, 0)
     paint(NoFrame())
     set_free(monkeypatch, 60_000)
-    paint(passes=3)
+    assert paint(passes=3).passes[2].made == 12
 
 
 # Names and lengths
@@ -164,7 +164,7 @@ def test_a_name_that_windows_does_not_allow_is_refused_before_the_first_frame(
 @pytest.mark.parametrize("name", ["out", "../out/", "console", "D:/runs/a b", "ünïcode", "com"])
 def test_a_name_that_windows_allows_is_none_of_them(name, monkeypatch):
     monkeypatch.setattr(paths, "IS_WINDOWS", True)
-    paths.require_path(Path(name), "final")
+    assert paths.require_path(Path(name), "final") is None  # else a RunError
 
 
 def test_a_path_that_is_too_long_is_refused_before_the_first_frame(paint, tmp_path, monkeypatch):

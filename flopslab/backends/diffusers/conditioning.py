@@ -6,9 +6,7 @@ prompt syntax in them is not parsed, and the name of a special token is plain te
 """
 
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,12 +14,15 @@ from compel.embeddings_provider import EmbeddingsProvider, SplitLongTextMode
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
+from flopslab.backends.diffusers.embedding_cache import Embedding, EmbeddingCache, Fragments
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
+from flopslab.backends.diffusers.hardware.placement import on_device
 from flopslab.core.prompts import Prompt
 from flopslab.errors import ParameterError
 
-CACHE_SIZE = 1024  # prompts: the next pass finds those of 700 frames again
+GROUP = 64  # prompts that a text encoder on a card encodes before it leaves it
 
-_EMPTY = (("", 1.0),)
+_EMPTY: Fragments = (("", 1.0),)
 
 
 class PromptEncoder(Protocol):
@@ -74,14 +75,6 @@ def has_embedded_guidance(pipe: DiffusionPipeline) -> bool:
     return bool(is_lcm) or "true_cfg_scale" in inspect.signature(pipe.__call__).parameters
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Embedding:
-    """A prompt's `rows` [1, tokens, width] and, for SDXL, its `pooled` vector [1, width]."""
-
-    rows: torch.Tensor
-    pooled: torch.Tensor | None
-
-
 class WeightedEncoder:
     """Stable Diffusion 1, 2 and XL: prompts of any length, in chunks that the encoder can read."""
 
@@ -92,15 +85,20 @@ class WeightedEncoder:
             layer, is_normalized = max(clip_skip, 2), False
         _check_layer(clip_skip, [encoder for _, encoder in pairs])
         self._providers = [_make_provider(*pair, layer, is_normalized) for pair in pairs]
-        self._encode = lru_cache(CACHE_SIZE)(self._encode_fragments)
-        self._empty = self._encode_fragments(_EMPTY)
-        self._negative = self._encode_fragments(((negative_prompt, 1.0),))
+        self._encoders, self._device = [encoder for _, encoder in pairs], pipe._execution_device
+        for provider in self._providers:
+            provider.device = self._device
+        group = 1 if self._device.type == "cpu" else GROUP
+        self._cache = EmbeddingCache(self._encode, group)
+        self._empty = self._cache.get(_EMPTY)
+        self._negative = self._cache.get(((negative_prompt, 1.0),))
         if not negative_prompt and pipe.config.get("force_zeros_for_empty_prompt"):  # SDXL base
             self._empty_negative = self._negative = _zeros_like(self._empty)
         else:
             self._empty_negative = self._empty
 
     def tokens(self, prompt: Prompt) -> int:
+        self._cache.announce(prompt.fragments or _EMPTY)
         texts = [text for text, _ in prompt.fragments or _EMPTY]
         ids = self._providers[0].get_token_ids(texts, include_start_and_end_markers=False)
         return sum(map(len, ids))
@@ -108,13 +106,14 @@ class WeightedEncoder:
     def length(self, prompt: Prompt) -> int:
         """Rows of the embedding; the shorter of prompt and negative prompt is padded to it."""
         return max(
-            self._encode(prompt.fragments or _EMPTY).rows.shape[1], self._negative.rows.shape[1]
+            self._cache.get(prompt.fragments or _EMPTY).rows.shape[1],
+            self._negative.rows.shape[1],
         )
 
     def arguments(self, prompts: Sequence[Prompt]) -> dict[str, torch.Tensor]:
         """Embeddings [prompts, length, width], for SDXL pooled vectors [prompts, width] too."""
         length = self.length(prompts[0])
-        positive = [self._encode(prompt.fragments or _EMPTY) for prompt in prompts]
+        positive = [self._cache.get(prompt.fragments or _EMPTY) for prompt in prompts]
         negative = [self._negative] * len(prompts)
         arguments = {
             "prompt_embeds": _stack_rows(positive, self._empty, length),
@@ -123,10 +122,19 @@ class WeightedEncoder:
         if self._negative.pooled is not None:
             arguments["pooled_prompt_embeds"] = _stack_pooled(positive)
             arguments["negative_pooled_prompt_embeds"] = _stack_pooled(negative)
-        return arguments
+        return {name: rows.to(self._device) for name, rows in arguments.items()}
 
     @torch.no_grad()
-    def _encode_fragments(self, fragments: tuple[tuple[str, float], ...]) -> Embedding:
+    def _encode(self, prompts: Sequence[Fragments]) -> Iterator[Embedding]:
+        """The prompts' embeddings, on the CPU. Between the calls no text encoder is on a card."""
+        with (
+            explain_memory_errors("the text encoder"),
+            on_device(self._encoders, self._device),
+        ):
+            for fragments in prompts:
+                yield self._encode_fragments(fragments).cpu()
+
+    def _encode_fragments(self, fragments: Fragments) -> Embedding:
         texts, weights = map(list, zip(*fragments, strict=True))
         parts = [_embed_fragments(provider, texts, weights) for provider in self._providers]
         pooled = self._pool(texts, weights) if len(parts) > 1 else None
@@ -203,8 +211,12 @@ def embed_text(pipe: DiffusionPipeline, text: str) -> torch.Tensor:
 
     Text beyond the encoder's length is ignored.
     """
-    batch = pipe.tokenizer(text, truncation=True, return_tensors="pt").to(pipe.device)
-    output = pipe.text_encoder(batch.input_ids)
+    device = pipe._execution_device
+    if not hasattr(pipe.text_encoder, "_hf_hook"):  # offload would move it by itself
+        pipe.text_encoder.to(device)  # it may have left, see `WeightedEncoder`
+    batch = pipe.tokenizer(text, truncation=True, return_tensors="pt").to(device)
+    with explain_memory_errors("the text encoder"):
+        output = pipe.text_encoder(batch.input_ids)
     for name in ("text_embeds", "pooler_output"):  # CLIP with and without a projection
         if getattr(output, name, None) is not None:
             return torch.nn.functional.normalize(output[name][0].float(), dim=0)

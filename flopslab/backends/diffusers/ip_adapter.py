@@ -18,6 +18,7 @@ from safetensors import safe_open
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from flopslab.backends.diffusers import loading
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.loading.digests import (
     component_digest,
     config_digest,
@@ -128,7 +129,8 @@ class ImageAdapter:
         self._pipe.set_ip_adapter_scale(contexts[0].image_weight)
         positive = torch.cat([self._mean(context.references) for context in contexts])
         negative = self._empty.expand_as(positive)
-        return {"ip_adapter_image_embeds": [torch.cat([negative, positive])[:, None]]}
+        embeddings = torch.cat([negative, positive])[:, None]
+        return {"ip_adapter_image_embeds": [embeddings.to(self._pipe._execution_device)]}
 
     def _mean(self, references: Sequence[tuple[Image.Image, float]]) -> torch.Tensor:
         """The weighted mean of the references' embeddings, [1, ...]; the empty one without any."""
@@ -147,9 +149,12 @@ class ImageAdapter:
         return self._cache[key]
 
     def _embed(self, image: Image.Image) -> tuple[torch.Tensor, torch.Tensor]:
-        """The embeddings of the image and of no image, [1, ...]."""
-        with torch.no_grad():  # one image a call: its bits do not depend on the others
-            return self._pipe.encode_image(image, self._pipe.device, 1, self._hidden)
+        """The embeddings of the image and of no image, [1, ...], on the CPU."""
+        device = self._pipe._execution_device
+        # One image a call: its bits do not depend on the others.
+        with torch.no_grad(), explain_memory_errors("the IP-Adapter's image encoder"):
+            embedding, empty = self._pipe.encode_image(image, device, 1, self._hidden)
+        return embedding.cpu(), empty.cpu()
 
 
 def _prepare_row_embeddings(

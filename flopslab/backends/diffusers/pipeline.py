@@ -9,8 +9,6 @@ import copy
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache
 from threading import Event
 from typing import Any, Self
 
@@ -23,9 +21,13 @@ from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.abilities import check_abilities
 from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
+from flopslab.backends.diffusers.hardware.batch import probe_batch_size
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
+from flopslab.backends.diffusers.hardware.placement import Hardware
+from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.recommendations import recommend
 from flopslab.backends.diffusers.schedulers import make_scheduler
-from flopslab.backends.diffusers.settings import DTYPES, best_device, resolve_settings
+from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
@@ -52,35 +54,42 @@ class DiffusersGenerator:
     ) -> None:
         self.settings = settings
         self._adapter, self._interruption = image_adapter, Event()
+        self._dtype = getattr(torch, settings["dtype"])
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
         self._encoder = make_prompt_encoder(
             text_to_image, settings["negative_prompt"], settings["clip_skip"]
         )
-        self._embed_text = lru_cache(4096)(lambda text: embed_text(text_to_image, text))
+        self._text_vectors: dict[str, torch.Tensor] = {}
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
         """The study's model on the best device there is; see `load_generator`."""
-        device = best_device()
-        dtype, additions = DTYPES[device.type], loading.Additions.of(study)
-        directory = loading.find(study.model, dtype)
-        pipes = loading.load(directory, device, dtype, additions)
+        hardware, additions = Hardware.of(study), loading.Additions.of(study)
+        directory = loading.find(study.model, hardware.dtype)
+        free_memory()  # of a generator that nobody uses any more
+        with explain_memory_errors("the model"):
+            pipes = loading.load(directory, hardware.loading_device, hardware.dtype, additions)
         check_abilities(study, pipes)
         recommendations = recommend(study, pipes[0], directory)
         for pipe in pipes:
             pipe.scheduler = make_scheduler(
                 study.scheduler, pipe.scheduler, study.scheduler_options
             )
-        settings = resolve_settings(study, pipes[0], recommendations, batch_size)
+        settings = resolve_settings(study, pipes[0], recommendations, hardware, batch_size)
         settings |= {"model_digest": loading.digest(directory, additions)}
         settings |= additions.settings()
         adapter = None
         if METHODS[study.method].weighs_images:
             files = ip_adapter.find(study.ip_adapter, directory)
             settings |= {"ip_adapter_digest": ip_adapter.digest(files)}
-            adapter = ip_adapter.load(files, pipes)
+            with explain_memory_errors("the IP-Adapter"):
+                adapter = ip_adapter.load(files, pipes)
+        settings |= hardware.install(pipes, (settings["width"], settings["height"]))
         generator = cls(*pipes, settings, adapter)
         loading.try_out(generator, study)
+        if hardware.device.type == "cuda" and not (batch_size or study.batch_size):
+            size = probe_batch_size(generator._try_batch, settings["batch_size"])
+            settings["batch_size"] = size
         return generator
 
     def clone(self) -> Self:
@@ -108,14 +117,20 @@ class DiffusersGenerator:
 
     def nearest_colour(self, words: tuple[str, ...]) -> str:
         """See `Generator`. Without words: the colour nearest to the empty text."""
-        vectors = [self._embed_text(word) for word in words or ("",)]
+        vectors = [self._text_vector(word) for word in words or ("",)]
         total = sum(vectors, torch.zeros_like(vectors[0]))
-        return max(BASIC_COLOURS, key=lambda colour: float(total @ self._embed_text(colour)))
+        return max(BASIC_COLOURS, key=lambda colour: float(total @ self._text_vector(colour)))
+
+    def _text_vector(self, text: str) -> torch.Tensor:
+        """The text's unit vector [width], on the CPU."""
+        if text not in self._text_vectors:
+            self._text_vectors[text] = embed_text(self._text_to_image, text).cpu()
+        return self._text_vectors[text]
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> list[Image.Image]:
-        return self.generate_with_latents(requests, strength)[0]
+        return [image for image, _ in self._frames(requests, strength)]
 
     def generate_with_latents(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
@@ -124,18 +139,32 @@ class DiffusersGenerator:
 
         Raises ParameterError if no step would run, ModelError if memory or the model fails.
         """
-        frames: dict[int, tuple[Image.Image, np.ndarray]] = {}
+        frames = self._frames(requests, strength)
+        return [image for image, _ in frames], [latents.float().numpy() for _, latents in frames]
+
+    def _frames(
+        self, requests: Sequence[FrameRequest], strength: float
+    ) -> list[tuple[Image.Image, torch.Tensor]]:
+        """The image of each request and its latents, on the CPU."""
+        frames: dict[int, tuple[Image.Image, torch.Tensor]] = {}
         for indices in self._batches(requests):
             padding = self.settings["batch_size"] - len(indices)
             batch = [requests[index] for index in indices + indices[-1:] * padding]
             frames |= zip(indices, zip(*self._run(batch, strength), strict=True), strict=False)
-        frames_in_order = [frames[index] for index in range(len(requests))]
-        return [image for image, _ in frames_in_order], [latents for _, latents in frames_in_order]
+        return [frames[index] for index in range(len(requests))]
+
+    def _try_batch(self, size: int) -> None:
+        """Compute two steps and the decoding of a batch of this size; nothing of it is kept."""
+        trial = copy.copy(self)
+        trial.settings = self.settings | {"batch_size": size, "steps": 2}
+        trial._check_finite = lambda _: None
+        trial.generate([FrameRequest(Prompt((("sea", 1.0),)), 0)])
 
     def decode(self, latents: np.ndarray) -> Image.Image:
         """The image of latents [channels, height / scale, width / scale], to look at."""
         vae, processor = self._text_to_image.vae, self._text_to_image.image_processor
-        batch = torch.from_numpy(latents[None]).to(vae.device, vae.dtype)
+        device = self._text_to_image._execution_device
+        batch = torch.from_numpy(latents[None]).to(device, vae.dtype)
         shift = vae.config.get("shift_factor") or 0
         with torch.no_grad():
             pixels = vae.decode(batch / vae.config.scaling_factor + shift).sample
@@ -155,11 +184,13 @@ class DiffusersGenerator:
     @torch.no_grad()
     def _run(
         self, requests: list[FrameRequest], strength: float
-    ) -> tuple[list[Image.Image], np.ndarray]:
+    ) -> tuple[list[Image.Image], torch.Tensor]:
         """The images of one batch and their latents [batch, channels, height, width]."""
         noise = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
         contexts = [request.context for request in requests]
-        with _explain_memory_errors(self.settings["batch_size"]):
+        size = self.settings["batch_size"]
+        hints = [f"set batch_size below {size} (in a new output_dir: it changes pixels)"]
+        with explain_memory_errors(f"a batch of {size} frames", *hints[: size > 1]):
             if contexts[0].init is None and contexts[0].latents is None:
                 pipe, start = self._text_to_image, self._noise_arguments(noise)
             else:
@@ -167,10 +198,9 @@ class DiffusersGenerator:
             arguments = self._encoder.arguments([request.prompt for request in requests])
             arguments |= self._reference_arguments(contexts)
             pixels, latents = self._call(pipe, start, arguments, noise)
-        self._check_finite(pixels)
-        processor = pipe.image_processor
-        images = processor.numpy_to_pil(processor.pt_to_numpy(pixels))
-        return images, latents.float().cpu().numpy()
+            levels, is_finite = download_levels(pixels)
+        self._check_finite(is_finite)
+        return [Image.fromarray(image) for image in levels], latents.cpu()
 
     def _call(
         self,
@@ -196,8 +226,8 @@ class DiffusersGenerator:
         assert cutoff.latents is not None  # every call runs a step or more
         return pixels, cutoff.latents
 
-    def _check_finite(self, pixels: torch.Tensor) -> None:
-        if not torch.isfinite(pixels).all():
+    def _check_finite(self, is_finite: bool, /) -> None:
+        if not is_finite:
             expected = f"frames from {self.settings['model']} in {self.settings['dtype']}"
             hint = "try a smaller guidance_scale, another scheduler or another model"
             raise ModelError(expected, "pixels that are not finite numbers", hint)
@@ -218,7 +248,7 @@ class DiffusersGenerator:
         scale, channels = pipe.vae_scale_factor, pipe.unet.config.in_channels
         shape = (1, channels, height // scale, width // scale)
         latents = torch.cat([torch.randn(shape, generator=generator) for generator in noise])
-        return start | {"latents": latents.to(pipe.device, pipe.unet.dtype)}
+        return start | {"latents": latents.to(pipe._execution_device, self._dtype)}
 
     def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
         pipe, steps = self._image_to_image, self.settings["steps"]
@@ -227,7 +257,7 @@ class DiffusersGenerator:
             raise ParameterError("image to image", actual, "raise steps or denoising_strength")
         latents = [context.latents for context in contexts if context.latents is not None]
         if latents:
-            image = torch.from_numpy(np.stack(latents)).to(pipe.device, pipe.dtype)
+            image = torch.from_numpy(np.stack(latents)).to(pipe._execution_device, self._dtype)
         else:
             images = [context.init for context in contexts if context.init is not None]
             image = self._encode([_fit(image, self.size) for image in images])
@@ -246,26 +276,13 @@ class DiffusersGenerator:
         takes_latents = loading.takes_latents((self._text_to_image, pipe))
         if not takes_latents or vae.config.get("latents_mean") is not None:
             return images
-        pixels = pipe.image_processor.preprocess(images).to(vae.device, vae.dtype)
-        output = vae.encode(pixels)
+        output = vae.encode(upload_pixels(images, pipe._execution_device))
         is_tiny = hasattr(output, "latents")  # AutoencoderTiny has no distribution
         latents = output.latents if is_tiny else output.latent_dist.mode()
-        return (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
+        latents = (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
+        return latents.to(self._dtype)
 
 
 def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     image = image.convert("RGB")
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-@contextmanager
-def _explain_memory_errors(batch_size: int) -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:  # torch.OutOfMemoryError is one; the CPU raises a bare one
-        if not any(phrase in str(error) for phrase in ("out of memory", "can't allocate memory")):
-            raise
-        expected = f"a batch of {batch_size} frames"
-        hint = f"set batch_size below {batch_size} (in a new output_dir: it changes pixels)"
-        hint = hint if batch_size > 1 else "set a smaller width and height"
-        raise ModelError(expected, str(error).splitlines()[0], hint) from error

@@ -6,42 +6,23 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
+from flopslab.backends.diffusers.hardware.batch import estimate_batch_size
+from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.schedulers import check_steps, sampling_options
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
-# bf16 has the range of fp32, so no VAE overflows in it; on Apple's GPUs fp16 would.
-DTYPES = {"cuda": torch.bfloat16, "mps": torch.float32, "cpu": torch.float32}
-
 _LIBRARIES = ("torch", "diffusers", "transformers", "compel", "pillow", "numpy", "scipy")
 
 
-def best_device() -> torch.device:
-    """CUDA where there is one, else Apple's GPU, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def find_batch_size(pixels: int, device: torch.device) -> int:
-    """How many frames of so many pixels to compute together.
-
-    CUDA: the largest power of two, up to 32, that takes at most 60 % of the free memory at 4 KiB
-    a pixel (decoding by a VAE in bf16 needs most of that). Elsewhere 2**19 pixels, but 1 to 8
-    frames: 8 of 128 x 128, 2 of 512 x 512.
-    """
-    if device.type != "cuda":
-        return min(max(2**19 // pixels, 1), 8)
-    free, _ = torch.cuda.mem_get_info(device)
-    frames = min(max(int(0.6 * free / (4096 * pixels)), 1), 32)
-    return 2 ** (frames.bit_length() - 1)
-
-
 def resolve_settings(
-    study: Study, pipe: DiffusionPipeline, recommendations: dict[str, Any], batch_size: int = 0
+    study: Study,
+    pipe: DiffusionPipeline,
+    recommendations: dict[str, Any],
+    hardware: Hardware,
+    batch_size: int = 0,
 ) -> dict[str, Any]:
     """The generator's settings, JSON-ready; what the study leaves empty suits the model.
 
@@ -69,11 +50,9 @@ def resolve_settings(
         "negative_prompt": study.negative_prompt,
         "batch_size": batch_size
         or study.batch_size
-        or find_batch_size(width * height, pipe.device),
-        "device": _device_name(pipe.device),
-        "dtype": str(pipe.dtype).removeprefix("torch."),
+        or estimate_batch_size(width * height, hardware.device),
         "versions": {library: version(library) for library in _LIBRARIES},
-    }
+    } | hardware.settings
 
 
 def _size(study: Study, pipe: DiffusionPipeline) -> tuple[int, int]:
@@ -99,7 +78,3 @@ def size_unit(pipe: DiffusionPipeline) -> int:
     if hasattr(pipe, "_pack_latents"):  # Flux makes one token of 2 x 2 latents
         patch *= 2
     return math.lcm(pipe.vae_scale_factor * patch, 8)  # 8: diffusers' own condition
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

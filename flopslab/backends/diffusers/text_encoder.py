@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from flopslab.backends.diffusers.conditioning import embed_text
+from flopslab.backends.diffusers.hardware.devices import find_device, find_dtype
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.loading import find, load
-from flopslab.backends.diffusers.settings import DTYPES, best_device
 
 
 def embed_texts(texts: Sequence[str], model: str) -> np.ndarray:
@@ -15,7 +16,7 @@ def embed_texts(texts: Sequence[str], model: str) -> np.ndarray:
 
     `model`: as in a study. Raises ModelError.
     """
-    device = best_device()
-    pipe, _ = load(find(model), device, DTYPES[device.type])
-    with torch.inference_mode():
+    device = find_device()
+    with explain_memory_errors("the model"):
+        pipe, _ = load(find(model), device, find_dtype("auto", device))
         return torch.stack([embed_text(pipe, text) for text in texts]).cpu().numpy()

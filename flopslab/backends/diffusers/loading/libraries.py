@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import diffusers
 import transformers
 
+from flopslab.backends.diffusers.hardware.memory import is_memory_error
+
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
@@ -51,9 +53,3 @@ def describe_failure(error: Exception, size: int = 0) -> tuple[str, str]:
             "SDXL, Flux, PixArt, ..."
         )
     return text, "fetch or copy the model again if it is damaged, or use another"
-
-
-def is_memory_error(error: BaseException) -> bool:
-    """Whether torch had too little memory; the CPU raises a bare RuntimeError."""
-    phrases = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)

@@ -59,9 +59,6 @@ def load(
         raise ModelError(expected, *describe_failure(error, model.size if model else 0)) from error
     for pipe in pipes:
         pipe.set_progress_bar_config(disable=True)
-    if device.type == "cuda":  # the memory format in which its convolutions are fastest
-        for name in {"unet", "vae"} & text_to_image.components.keys():
-            getattr(text_to_image, name).to(memory_format=torch.channels_last)
     return pipes
 
 

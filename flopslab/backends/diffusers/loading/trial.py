@@ -80,7 +80,7 @@ def _resize(generator: Loaded, size: tuple[int, int]) -> Loaded:
     """
     small = copy.copy(generator)
     small.settings = generator.settings | {"width": size[0], "height": size[1], "batch_size": 1}
-    small._check_finite = lambda pixels: None
+    small._check_finite = lambda is_finite: None
     pipes = small._text_to_image, small._image_to_image
     if not all(hasattr(type(pipe), "interrupt") for pipe in pipes):  # they would run all steps
         small.settings |= {"steps": min(small.settings["steps"], 2)}  # PixArt: 1 is a special case

@@ -1,0 +1,1 @@
+"""The hardware that a model runs on: where it computes, in which numbers, in how much memory."""

@@ -1,0 +1,47 @@
+"""The VAE of a pipeline, fitted to the hardware: any dtype, and a few frames at a time."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import torch
+
+from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
+
+
+def slice_vae(vae: Any, frames: int) -> None:
+    """Make a VAE take latents and pixels of any dtype, and compute so many frames at a time.
+
+    0: a whole batch. Slices keep the largest part of a batch's memory, the decoder's, constant.
+    Errors of memory say that they are the VAE's.
+    """
+    for name in ("encode", "decode"):
+        setattr(vae, name, _sliced(vae, getattr(vae, name), frames))
+
+
+def _sliced(vae: Any, method: Callable, frames: int) -> Callable:
+    @wraps(method)
+    def compute(batch: torch.Tensor, *arguments: Any, **options: Any) -> Any:
+        batch = batch.to(vae.dtype)
+        with explain_memory_errors("the VAE"):
+            if not frames or len(batch) <= frames:
+                return method(batch, *arguments, **options)
+            parts = [method(part, *arguments, **options) for part in batch.split(frames)]
+        return _join(parts)
+
+    return compute
+
+
+def _join(parts: Sequence[Any]) -> Any:
+    """One output for those of slices: a tuple, or a `ModelOutput` of tensors or a distribution."""
+    if isinstance(parts[0], tuple):
+        return tuple(_join_values(values) for values in zip(*parts, strict=True))
+    return type(parts[0])(
+        **{name: _join_values([part[name] for part in parts]) for name in parts[0]}
+    )
+
+
+def _join_values(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], torch.Tensor):
+        return torch.cat(list(values))
+    return type(values[0])(torch.cat([value.parameters for value in values]))  # a distribution
