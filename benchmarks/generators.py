@@ -45,6 +45,11 @@ class FreeGenerator:
     def nearest_colour(self, words: tuple[str, ...]) -> str:
         return "gray"
 
+    def clone(self) -> "FreeGenerator":
+        return self
+
+    def interrupt(self) -> None: ...
+
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> list[Image.Image]:
@@ -69,6 +74,11 @@ class TimedGenerator:
         self.size, self.settings = generator.size, generator.settings
         self.tokens, self.nearest_colour = generator.tokens, generator.nearest_colour
         self.decode = generator.decode
+
+    def clone(self) -> "TimedGenerator":
+        return self
+
+    def interrupt(self) -> None: ...
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0

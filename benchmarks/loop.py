@@ -124,6 +124,7 @@ def study_of(options: argparse.Namespace) -> Study:
         context_diameter=options.diameter,
         method="grid",
         denoising_strength=STRENGTH,
+        workers=1,  # as the other ways
     )
 
 

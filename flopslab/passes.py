@@ -1,25 +1,25 @@
-"""The main loop: words to pictures, then pass after pass of pictures that see their neighbours."""
+"""The main loop: words to pictures, then passes of pictures that see their neighbours."""
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
-from flopslab.core.compositing import Context
-from flopslab.core.generator import FrameRequest, Generator, capabilities_of, watching_steps
-from flopslab.core.plan import Frame, plan_pass
-from flopslab.core.refinement import Refinement
+from flopslab.core.generator import Generator, capabilities_of
+from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
-from flopslab.errors import FlopslabWarning, ModelError, RunError, RunInterrupted
+from flopslab.errors import FlopslabWarning, RunError, RunInterrupted
+from flopslab.execution.local import make_batches, make_executor
+from flopslab.execution.stages import Batch, Stages
+from flopslab.execution.wavefront import Wavefront
 from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.quarantine import QuarantineEntry, describe_entries
@@ -34,8 +34,6 @@ from flopslab.validation import (
     warnings_for,
 )
 from flopslab.words.sequence import TimedSequence
-
-Latents = Sequence[np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,8 @@ def run(
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
-    `generator`: by default the study's model is loaded. `progress`: by default a bar for each
-    pass, or lines where there is no terminal, and a log in the run directory. `last_only`: make
+    `generator`: by default the study's model is loaded. `progress`: by default a bar,
+    or lines where there is no terminal, and a log in the run directory. `last_only`: make
     only the last pass; those before it must be complete. `external_frames`: pictures from outside
     (RGB, of the model's size) that are the first pass's at these positions.
 
@@ -94,7 +92,7 @@ def run(
     sequence = study.read_words()
     words = sequence.words
     check_output_dir(study, len(words))
-    progress = progress or _pass_bars(study, len(words))
+    progress = progress or _pass_bars(study)
     with (
         open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
@@ -102,77 +100,17 @@ def run(
         _closing(progress),
     ):
         generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
-        refinement = Refinement(study, store)
-        passes, frames = [], []
-        for number in range(1, study.passes + 1):
-            start, frames = time.perf_counter(), []  # one plan at a time: it takes 5 kB a frame
-            frames = plan_pass(study, words, number, generator, external_frames)
-            if last_only and number < study.passes:
-                store.verify(frames)
-                continue
-            require_previous(study, frames, store)
-            missing = store.find_missing(frames)
-            progress.begin(number, len(frames), kept=len(frames) - len(missing))
-            for batch in _batches(missing, generator.settings["batch_size"]):
-                contexts = compose(refinement, batch)
-                with watching_steps(generator, partial(progress.step, frames=len(batch))):
-                    images, latents, seconds = generate(study, batch, contexts, generator, store)
-                images, latents = anchor_colours(refinement, batch, images, latents)
-                store.commit(batch, images, latents, seconds)
-                progress.advance(len(batch), " ".join(word.text for word in batch[-1].words))
-            passes.append(_summary(store, frames, missing, time.perf_counter() - start))
-            progress.end(str(passes[-1]))
-        manifest = store.finish(frames)
-    return Run(study, store.directory, tuple(passes), tuple(store.quarantine.entries), manifest)
-
-
-def compose(refinement: Refinement, batch: Sequence[Frame]) -> list[Context]:
-    """What each frame of the batch starts from and looks at; in pass 1 nothing."""
-    return [refinement.context_of(frame.key, frame.inputs) for frame in batch]
-
-
-def generate(
-    study: Study,
-    batch: Sequence[Frame],
-    contexts: Sequence[Context],
-    generator: Generator,
-    store: Store,
-) -> tuple[list[Image.Image], Latents, float]:
-    """The pictures of a batch, their latents if they are kept, and the seconds that it took.
-
-    ModelError if one is no picture.
-    """
-    start = time.perf_counter()
-    pairs = [pair for pair in zip(batch, contexts, strict=True) if pair[0].external is None]
-    requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in pairs]
-    strength = study.strength(batch[0].key.pass_number)
-    pictures, latents = [], [None] * len(batch)
-    if requests and store.keeps_latents:
-        pictures, latents = generator.generate_with_latents(requests, strength)
-    elif requests:
-        pictures = generator.generate(requests, strength)
-    for (frame, _), image in zip(pairs, pictures, strict=True):
-        _require_picture(frame, image, generator)
-    rest = iter(pictures)
-    images = [frame.external or next(rest) for frame in batch]
-    return images, latents, time.perf_counter() - start
-
-
-def anchor_colours(
-    refinement: Refinement,
-    batch: Sequence[Frame],
-    images: Sequence[Image.Image],
-    latents: Latents,
-) -> tuple[Sequence[Image.Image], Latents]:
-    """The pictures and latents with the colours of pass 1, as far as the study says.
-
-    A frame that looks at no other, as in pass 1, stays as it is.
-    """
-    pairs = [
-        refinement.anchor_colours(frame.key.position, image, z) if frame.inputs else (image, z)
-        for frame, image, z in zip(batch, images, latents, strict=True)
-    ]
-    return [image for image, _ in pairs], [z for _, z in pairs]
+        plan = Plan(study, words, generator, external_frames or {})
+        passes = _passes_to_make(plan, store, last_only)
+        tally = Tally(plan, passes, store, progress)
+        missing = Wavefront(plan, passes, store, generator.settings["batch_size"], tally.check)
+        stages = Stages(study, store)
+        with make_executor(study, generator, stages, progress.step) as executor:
+            for batch in make_batches(missing, executor):  # composed, generated, committed
+                tally.add(batch)
+        manifest = store.finish(plan.frames(study.passes))
+    entries = tuple(store.quarantine.entries)
+    return Run(study, store.directory, tuple(tally.passes), entries, manifest)
 
 
 def require_previous(study: Study, frames: Sequence[Frame], store: Store) -> None:
@@ -215,40 +153,59 @@ def _prepare(
     return generator
 
 
-def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:
-    """A flat frame is what NaN or an overflow in the model looks like: never an input unnoticed."""
-    expected = f"a picture for position {frame.key.position} in pass {frame.key.pass_number}"
-    if image.mode != "RGB" or image.size != generator.size:
-        actual = f"{image.mode} {image.size}"
-        raise ModelError(expected, actual, f"the generator must give RGB {generator.size}")
-    if image.getcolors(1):
-        raise ModelError(
-            expected,
-            f"one flat colour, RGB {image.getpixel((0, 0))}; it was not kept",
-            "usually numbers overflow in the model: try a smaller guidance_scale, another "
-            "scheduler, or another model or VAE; the frames made before are kept",
-        )
+class Tally:
+    """How many frames of each pass were verified and made; tells the progress of it."""
+
+    def __init__(self, plan: Plan, passes: Sequence[int], store: Store, progress: Progress) -> None:
+        self.passes: list[Pass] = []  # that are complete
+        self._store, self._progress = store, progress
+        self._total = len(plan.windowing.positions)
+        self._made: Counter[int] = Counter()
+        self._kept: Counter[int] = Counter()
+        self._start: dict[int, float] = {}
+        progress.start([self._total * (number in passes) for number in plan.passes])
+
+    def check(self, number: int, kept: int) -> None:
+        """Frames of a pass were looked up, of which so many are verified."""
+        self._start.setdefault(number, time.perf_counter())
+        self._kept[number] += kept
+        if kept:
+            self._progress.keep(number, kept)
+            self._finish(number)
+
+    def add(self, batch: Batch) -> None:
+        """These frames are made."""
+        number = batch[0].key.pass_number
+        self._made[number] += len(batch)
+        words = " ".join(word.text for word in batch[-1].words)
+        self._progress.advance(number, len(batch), words)
+        self._finish(number)
+
+    def _finish(self, number: int) -> None:
+        """The pass is complete, if all its frames are there."""
+        made, kept = self._made[number], self._kept[number]
+        if made + kept < self._total:
+            return
+        copied = sum(key.pass_number == number for key in self._store.copied)
+        seconds = time.perf_counter() - self._start[number]
+        entries = self._store.quarantine.entries_of(number)
+        self.passes.append(Pass(number, made, kept - copied, copied, seconds, entries))
+        self._progress.finish(number, str(self.passes[-1]))
 
 
-def _batches(frames: Sequence[Frame], size: int) -> Iterator[Sequence[Frame]]:
-    for start in range(0, len(frames), size):
-        yield frames[start : start + size]
+def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
+    """All passes, or the last one: then those before it must be complete."""
+    if not last_only:
+        return plan.passes
+    for number in plan.passes[:-1]:
+        store.verify(plan.frames(number))
+    require_previous(plan.study, plan.frames(plan.study.passes), store)
+    return plan.passes[-1:]
 
 
-def _summary(
-    store: Store, frames: Sequence[Frame], missing: Sequence[Frame], seconds: float
-) -> Pass:
-    number = frames[0].key.pass_number
-    copied = sum(key.pass_number == number for key in store.copied)
-    kept = len(frames) - len(missing) - copied
-    entries = store.quarantine.entries_of(number)
-    return Pass(number, len(missing), kept, copied, seconds, entries)
-
-
-def _pass_bars(study: Study, length: int) -> PassBars:
-    frames = len(Windowing(study, length).positions)
+def _pass_bars(study: Study) -> PassBars:
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(study.passes, frames, costs, log=Path(study.output_dir) / layout.LOG)
+    return PassBars(costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

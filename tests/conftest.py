@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ from painted import PaintedGenerator, pixels, write_words
 from tiers import WITHOUT_TORCH, has_card, leaves_out, tiers
 
 from flopslab.core.study import Study
+from flopslab.execution import local
 from flopslab.passes import Run, run
 from flopslab.progress import NullProgress
 
@@ -52,6 +53,14 @@ def quick_disk(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     synced = []
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
     return synced
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_core() -> Iterator[None]:
+    """Batches are made one after the other, so that a test can tell when something happens."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "count_cores", lambda: 1)
+        yield
 
 
 @pytest.fixture

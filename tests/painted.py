@@ -72,6 +72,11 @@ class PaintedGenerator:
         latents = [self._paint(request, strength) for request in requests]
         return [self.decode(z) for z in latents], latents
 
+    def clone(self) -> "PaintedGenerator":
+        return self
+
+    def interrupt(self) -> None: ...
+
     def decode(self, latents: np.ndarray) -> Image.Image:
         pixels = (latents.transpose(1, 2, 0) * 255).clip(0, 255).astype(np.uint8)
         return Image.fromarray(pixels)
@@ -144,4 +149,4 @@ def files(directory: Path) -> dict[str, tuple]:
 
 if __name__ == "__main__":  # a run in a process of its own: parameters as JSON, delay
     generator = PaintedGenerator(delay=float(sys.argv[2]))
-    run(Study.of(**json.loads(sys.argv[1])), generator, NullProgress())
+    run(Study(workers=1, **json.loads(sys.argv[1])), generator, NullProgress())

@@ -224,7 +224,7 @@ class Interrupted(PaintedGenerator):
         return super().generate_with_latents(requests, strength)
 
 words = write_words(Path({words!r}))
-run(Study(sequence=words, output_dir={run!r}, passes=2, limit=4), Interrupted())
+run(Study(sequence=words, output_dir={run!r}, passes=2, limit=4, workers=1), Interrupted())
 """
 
 

@@ -1,4 +1,4 @@
-"""PassBars: one bar per pass, with frames/s, the time left for the whole run, current words."""
+"""PassBars: a bar for a run, with frames/s, the time left, the current pass and words."""
 
 import errno
 import io
@@ -35,147 +35,151 @@ def lines(file: io.StringIO) -> list[str]:
     return [line.rstrip() for line in file.getvalue().replace("\n", "\r").split("\r") if line]
 
 
-def watch(passes: int, frames: int, clock: Clock, costs=None) -> tuple[PassBars, io.StringIO]:
+def watch(clock: Clock, costs=(), **options) -> tuple[PassBars, io.StringIO]:
     file = io.StringIO()
-    return PassBars(passes, frames, costs, file=file, every=0, clock=clock), file
+    return PassBars(costs, file=file, every=0, clock=clock, **options), file
 
 
-def test_each_pass_has_a_bar_that_ends_full(clock):
-    progress, file = watch(2, 4, clock)
-    for number in (1, 2):
-        progress.begin(number, total=4, kept=0)
-        progress.advance(4, "silence")
-        progress.end()
-    assert [line[:8] for line in lines(file) if "4/4" in line and "left" not in line] == [
-        "pass 1/2",
-        "pass 2/2",
+def test_one_bar_shows_all_passes_and_a_line_when_one_is_complete(clock):
+    progress, file = watch(clock, [1.0, 1.0])
+    progress.start([4, 4])
+    progress.advance(1, 4, "silence")
+    progress.advance(2, 2, "silence")
+    clock.now += 63
+    progress.finish(1, "pass 1: 4 made")
+    progress.advance(2, 2, "fire")
+    progress.finish(2, "pass 2: 4 made")
+    progress.end()
+    ended = [line.rsplit("\r", 1)[-1].rstrip() for line in file.getvalue().splitlines()]
+    assert file.getvalue().count("\n") == 3
+    assert [line for line in lines(file) if line.startswith("pass")] == [
+        "pass 1: 4 made, after 01:03",
+        "pass 2: 4 made, after 01:03",
     ]
+    assert ended[-1].startswith("run ") and "8/8" in ended[-1] and "left" not in ended[-1]
 
 
-def test_a_bar_shows_frames_per_second_and_the_current_words(clock):
-    progress, file = watch(1, 4, clock)
-    progress.begin(1, total=4, kept=0)
+def test_a_bar_shows_frames_per_second_the_pass_and_the_current_words(clock):
+    progress, file = watch(clock, [1.0, 0.5])
+    progress.start([4, 4])
     clock.now += 1
-    progress.advance(2, "silence fire")
+    progress.advance(1, 2, "silence fire")
     assert "2.0 frames/s" in lines(file)[-1]
-    assert lines(file)[-1].endswith("silence fire")
+    assert lines(file)[-1].endswith("pass 1/2: silence fire")
+    clock.now += 1
+    progress.advance(2, 4, "memory")
+    assert "4.0 frames/s" in lines(file)[-1], "a frame of pass 2 costs half"
+    assert lines(file)[-1].endswith("pass 2/2: memory")
 
 
 def test_the_time_left_is_that_of_the_whole_run_at_each_pass_own_cost(clock):
-    progress, file = watch(3, 10, clock, costs=[1.0, 0.5, 0.5])
-    progress.begin(1, total=10, kept=0)
+    progress, file = watch(clock, [1.0, 0.5, 0.5])
+    progress.start([10, 10, 10])
     clock.now += 2
-    progress.advance(2, "")
-    assert "00:18 left in all" in lines(file)[-1]  # 8 x 1 s + 20 x 0.5 s
-    clock.now += 8
-    progress.advance(8, "")
-    progress.begin(2, total=10, kept=0)
+    progress.advance(1, 2, "")
+    assert "00:18 left" in lines(file)[-1]  # 8 x 1 s + 20 x 0.5 s
     clock.now += 2
-    progress.advance(4, "")
-    assert "00:08 left in all" in lines(file)[-1]  # 16 x 0.5 s
+    progress.advance(2, 4, "")
+    assert "00:16 left" in lines(file)[-1]  # 8 x 1 s + 16 x 0.5 s
 
 
-def test_kept_frames_cost_no_time(clock):
-    progress, file = watch(1, 10, clock)
-    progress.begin(1, total=10, kept=6)
-    clock.now += 3
-    progress.advance(1, "")
-    assert "7/10" in lines(file)[-1]
-    assert "00:09 left in all" in lines(file)[-1]
+def test_frames_that_are_there_cost_no_time(clock):
+    progress, file = watch(clock)
+    progress.start([10])
+    clock.now += 2
+    progress.advance(1, 1, "a")
+    clock.now += 50
+    progress.keep(1, 7)
+    clock.now += 2
+    progress.advance(1, 1, "b")
+    assert "9/10" in lines(file)[-1] and "00:02 left" in lines(file)[-1]
 
 
-def test_a_pass_of_kept_frames_says_so(clock):
-    progress, file = watch(1, 10, clock)
-    progress.begin(1, total=10, kept=10)
+def test_a_run_of_kept_frames_says_so(clock):
+    progress, file = watch(clock)
+    progress.start([10])
+    progress.keep(1, 10)
     progress.end()
     assert lines(file)[-1].endswith("10/10 kept")
 
 
-def test_frames_that_are_found_on_the_way_cost_no_time(clock):
-    progress, file = watch(1, 10, clock)
-    progress.begin(1, total=10, kept=0)
-    clock.now += 2
-    progress.advance(1, "a")
-    clock.now += 50
-    progress.keep(7)
-    clock.now += 2
-    progress.advance(1, "b")
-    assert "9/10" in lines(file)[-1] and "00:02 left in all" in lines(file)[-1]
-
-
 def test_a_bar_can_have_another_name(clock):
-    file = io.StringIO()
-    progress = PassBars(1, 4, file=file, every=0, clock=clock, names=["3 interventions"])
-    progress.begin(1, total=4, kept=0)
+    progress, file = watch(clock, title="3 interventions")
+    progress.start([4])
+    progress.advance(1, 1, "silence")
     progress.end()
-    assert lines(file)[-1].startswith("3 interventions ")
+    assert lines(file)[-1].startswith("3 interventions ") and "pass" not in file.getvalue()
 
 
-def test_a_pass_that_breaks_off_keeps_its_last_state(clock):
-    progress, file = watch(1, 10, clock)
-    progress.begin(1, total=10, kept=0)
-    progress.advance(3, "silence")
+def test_a_run_that_breaks_off_keeps_its_last_state(clock):
+    progress, file = watch(clock)
+    progress.start([10])
+    progress.advance(1, 3, "silence")
     progress.end()
     assert "3/10" in lines(file)[-1]
 
 
 @pytest.mark.parametrize("words", ["a\r\nb\x1b[2Jc\u202ed", "{bar} {0} %s <b>", "w" * 1000])
 def test_words_of_any_kind_stay_on_their_line(clock, words):
-    progress, file = watch(1, 2, clock)
-    progress.begin(1, total=2, kept=0)
-    progress.advance(1, words)
+    progress, file = watch(clock)
+    progress.start([2])
+    progress.advance(1, 1, words)
     last = lines(file)[-1]
-    assert last.startswith("pass 1/1")
+    assert last.startswith("run ")
     assert last.isprintable()
     assert len(last) <= WIDTH
 
 
 def test_words_that_find_no_room_are_cut_and_say_so(clock):
-    progress, file = watch(1, 2, clock)
-    progress.begin(1, total=2, kept=0)
-    progress.advance(1, "silence " * 10)
+    progress, file = watch(clock)
+    progress.start([2])
+    progress.advance(1, 1, "silence " * 10)
     assert lines(file)[-1].endswith(": silence silence silence…")
 
 
 def test_many_runs_have_one_bar_and_the_time_left_of_all(clock):
     file = io.StringIO()
     progress = OverallBar([[1.0, 0.5], [1.0, 0.1]], [10, 10], file=file, every=0, clock=clock)
-    progress.start("grid")
-    progress.begin(1, total=10, kept=0)
+    progress.follow("grid")
+    progress.start([10, 10])
     clock.now += 10
-    progress.advance(10, "silence")
+    progress.advance(1, 10, "silence")
     assert "10/40" in lines(file)[-1]
-    assert "00:16 left in all: grid" in lines(file)[-1]  # 10 x (0.5 + 1 + 0.1) s
-    progress.begin(2, total=10, kept=10)
+    assert "00:16 left, grid, pass 1/2: silence" in lines(file)[-1]  # 10 x (0.5 + 1 + 0.1) s
+    progress.keep(2, 10)
+    progress.finish(2, "pass 2: 10 kept")
     progress.end()
     assert lines(file)[-1].startswith("run 1/2") and "20/40" in lines(file)[-1]
-    progress.start("blend")
-    progress.begin(1, total=10, kept=10)  # shared, so it takes no time
-    progress.begin(2, total=10, kept=0)
+    progress.follow("blend")
+    progress.start([10, 10])
+    progress.keep(1, 10)  # shared, so it takes no time
     clock.now += 0.5
-    progress.advance(5, "silence")
+    progress.advance(2, 5, "silence")
     assert "35/40" in lines(file)[-1]
-    assert "00:00 left in all: blend" in lines(file)[-1]  # 5 x 0.1 s
-    progress.advance(5, "silence")
+    assert "00:00 left, blend, pass 2/2" in lines(file)[-1]  # 5 x 0.1 s
+    progress.advance(2, 5, "silence")
+    progress.end()
     progress.close()
     assert "40/40" in lines(file)[-1] and "left" not in lines(file)[-1]
+    assert file.getvalue().count("\n") == 1
 
 
 def test_no_progress_shows_nothing(capfd):
     progress = NullProgress()
-    progress.begin(1, total=2, kept=0)
-    progress.advance(2, "silence")
+    progress.start([2])
+    progress.advance(1, 2, "silence")
     progress.end()
     assert capfd.readouterr() == ("", "")
 
 
 SOURCE = """
 from flopslab.progress import PassBars
-progress = PassBars(2, 3)
+progress = PassBars([1.0, 1.0])
+progress.start([3, 3])
 for number in (1, 2):
-    progress.begin(number, 3, 0)
     for word in ("silence", "<b>fire</b>", "memory"):
-        progress.advance(1, word)
+        progress.advance(number, 1, word)
+    progress.finish(number, f"pass {number}: 3 made")
 progress.end()
 """
 
@@ -210,11 +214,13 @@ def _all(descriptor: int) -> str:
 
 
 @pytest.mark.slow
-def test_the_saved_copy_holds_one_line_of_text_per_pass_and_no_widget(papermill):
+def test_the_saved_copy_holds_a_line_of_text_per_pass_the_last_bar_and_no_widget(papermill):
     saved, _ = papermill
     outputs = saved.cells[0].outputs
-    assert [list(output.data) for output in outputs] == [["text/plain"], ["text/plain"]]
-    assert ["3/3" in output.data["text/plain"] for output in outputs] == [True, True]
+    assert [list(output.data) for output in outputs] == [["text/plain"]] * 3
+    texts = [output.data["text/plain"] for output in outputs]
+    assert texts[0].startswith("pass 1: 3 made") and texts[1].startswith("pass 2: 3 made")
+    assert "6/6" in texts[2]
     assert "widgets" not in saved.metadata
 
 
@@ -226,9 +232,9 @@ def test_the_terminal_that_papermill_runs_in_shows_the_bars(papermill):
 
 
 def test_a_bar_that_has_not_begun_ignores_frames():
-    bars, file = watch(1, 3, Clock())
-    bars.advance(1, "sea")
-    bars.keep(1)
+    bars, file = watch(Clock())
+    bars.advance(1, 1, "sea")
+    bars.keep(1, 1)
     bars.end()
     assert file.getvalue() == ""
 
@@ -254,14 +260,15 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_an_output_that_fails_ends_nothing(error):
-    bars, overall = PassBars(1, 4, file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
-    overall.start("grid")
+    bars, overall = PassBars(file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
+    overall.follow("grid")
     for progress in (bars, overall):
         progress.note("loading the model tiny")
-        progress.begin(1, 4, 0)
+        progress.start([4])
         progress.step(1, 2, 4)
-        progress.advance(4, "sea")
-        progress.end("pass 1: 4 made, 0 kept")
+        progress.advance(1, 4, "sea")
+        progress.finish(1, "pass 1: 4 made")
+        progress.end()
     overall.close()
 
 
@@ -296,52 +303,47 @@ def test_a_run_ends_well_whatever_happened_to_stderr(tmp_path, way):
     assert done.returncode == 0
 
 
-def plain(passes: int, frames: int, clock: Clock) -> tuple[PassBars, io.StringIO]:
+def plain(clock: Clock, costs=(), **options) -> tuple[PassBars, io.StringIO]:
     """Progress in lines, as without a terminal."""
-    file = io.StringIO()
-    progress = PassBars(passes, frames, clock=clock, file=file)
-    progress._painters = [Lines(Outlet(file), clock=clock)]
+    progress, file = watch(clock, costs)
+    progress._painters = [Lines(Outlet(file), clock=clock, **options)]
     return progress, file
 
 
-def test_lines_come_at_most_every_thirty_seconds_and_at_both_ends_of_a_pass(clock):
-    progress, file = plain(2, 10, clock)
-    progress.begin(1, total=10, kept=0)
+def test_lines_come_at_most_every_thirty_seconds_and_at_both_ends_of_a_run(clock):
+    progress, file = plain(clock, [1.0, 1.0])
+    progress.start([8, 8])
     for _ in range(8):
         clock.now += 5
-        progress.advance(1, "silence")
-    progress.end("pass 1: 8 made, 0 kept")
+        progress.advance(1, 1, "silence")
+    progress.finish(1, "pass 1: 8 made")
+    progress.end()
     assert lines(file) == [
-        "pass 1/2: 0/10 frames",
-        "pass 1/2: 6/10 frames, 5.0 s a frame, 01:10 left in all: silence",
-        "pass 1: 8 made, 0 kept, in 00:40, 5.0 s a frame",
+        "run: 0/16 frames",
+        "run: 6/16 frames, 5.0 s a frame, 00:50 left, pass 1/2: silence",
+        "pass 1: 8 made, after 00:40",
+        "run: 8/16 frames, 5.0 s a frame",
     ]
 
 
 def test_steps_show_in_a_slow_batch_and_tell_the_time_left_before_its_end(clock):
-    progress, file = plain(1, 8, clock)
-    progress.begin(1, total=8, kept=0)
+    progress, file = plain(clock)
+    progress.start([8])
     clock.now += 60
     progress.step(1, 10, frames=4)
-    assert lines(file)[-1] == "pass 1/1: 0/8 frames, 150 s a frame, 19:00 left in all, step 1/10"
+    assert lines(file)[-1] == "run: 0/8 frames, 150 s a frame, 19:00 left, step 1/10"
     clock.now += 540
-    progress.advance(4, "silence")
+    progress.advance(1, 4, "silence")
     assert "4/8 frames, 150 s a frame, 10:00 left" in lines(file)[-1]
 
 
-def test_a_pass_that_breaks_off_says_in_plain_lines_how_far_it_came(clock):
-    progress, file = plain(1, 8, clock)
-    progress.begin(1, total=8, kept=0)
-    clock.now += 1
-    progress.advance(3, "silence")
-    progress.end()
-    assert lines(file)[-1] == "pass 1/1: 3/8 frames, 3.0 frames/s"
-
-
-def test_a_finished_pass_turns_its_bar_into_its_summary(clock):
-    progress, file = watch(1, 4, clock)
-    progress.begin(1, total=4, kept=1)
-    clock.now += 63
-    progress.advance(3, "silence")
-    progress.end("pass 1: 3 made, 1 kept")
-    assert lines(file)[-1] == "pass 1: 3 made, 1 kept, in 01:03"
+@pytest.mark.parametrize("begins", ["step", "advance"])
+def test_a_patient_log_begins_with_the_first_frame(clock, begins):
+    progress, file = plain(clock, patient=True)
+    progress.note("loading the model tiny")
+    progress.start([8])
+    progress.keep(1, 4)
+    assert file.getvalue() == ""
+    clock.now += 30
+    progress.step(1, 2, frames=4) if begins == "step" else progress.advance(1, 4, "silence")
+    assert lines(file)[:2] == ["loading the model tiny", "run: 0/8 frames"]

@@ -76,6 +76,14 @@ class Generator(Protocol):
         """
         ...
 
+    def clone(self) -> "Generator":
+        """Another generator of the same weights in memory and settings, for another thread."""
+        ...
+
+    def interrupt(self) -> None:
+        """Make the batch in hand, of another thread, end at its next step with RunInterrupted."""
+        ...
+
     def decode(self, latents: np.ndarray) -> Image.Image:
         """The RGB image of latents [channels, height, width], to look at."""
         ...

@@ -1,8 +1,9 @@
-"""The plan of a pass: for each frame its words, its prompt, its seed and what it looks at."""
+"""The plan of a run: for each frame its words, its prompt, its seed and what it looks at."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 from PIL import Image
@@ -34,6 +35,7 @@ class Frame:
     seed: int  # 63 bits
     tokens: int | None  # of the prompt, if the generator counts them
     inputs: tuple[Input, ...] = ()  # the frames of the pass before that it looks at, in order
+    anchor: FrameKey | None = None  # the frame whose colours it takes on
     external: Image.Image | None = None  # a picture from outside that is this frame
 
     @property
@@ -46,26 +48,67 @@ class Frame:
         """The frames that it is shown, in order."""
         return [FrameKey(self.key.pass_number - 1, entry.source) for entry in self.inputs]
 
+    @property
+    def needs(self) -> list[FrameKey]:
+        """All frames that must be there before it can be made."""
+        return self.sources + ([self.anchor] if self.anchor else [])
 
-def plan_pass(
-    study: Study,
-    words: Sequence[Word],
-    pass_number: int,
-    generator: PromptReader,
-    external_frames: Mapping[int, Image.Image] | None = None,
-) -> list[Frame]:
-    """All frames of a pass, in order. The generator only counts tokens and names colours.
+
+@dataclass(frozen=True)
+class Plan:
+    """The frames of a run, each planned when it is asked for.
 
     `external_frames`: pictures from outside that are the first pass's frames at these positions.
     """
-    windowing = Windowing(study, len(words))
-    frames = [
-        _plan_frame(windowing, words, FrameKey(pass_number, position), generator)
-        for position in windowing.positions
-    ]
-    if pass_number > 1 or not external_frames:
-        return frames
-    return [replace(frame, external=external_frames.get(frame.key.position)) for frame in frames]
+
+    study: Study
+    words: Sequence[Word]
+    reader: PromptReader
+    external_frames: Mapping[int, Image.Image] = field(default_factory=dict)
+
+    @cached_property
+    def windowing(self) -> Windowing:
+        """The windows of the study in these words."""
+        return Windowing(self.study, len(self.words))
+
+    @property
+    def keys(self) -> list[FrameKey]:
+        """Of all frames of the run, pass by pass."""
+        return [FrameKey(n, p) for n in self.passes for p in self.windowing.positions]
+
+    @property
+    def passes(self) -> range:
+        """The numbers of all passes."""
+        return range(1, self.study.passes + 1)
+
+    def frames(self, pass_number: int) -> list[Frame]:
+        """All frames of a pass, in order."""
+        return [self.frame(FrameKey(pass_number, p)) for p in self.windowing.positions]
+
+    def frame(self, key: FrameKey) -> Frame:
+        """The frame of this key."""
+        study, window = self.study, self.windowing.words(key.position)
+        words = tuple(self.words[position - 1] for position in window)
+        prompt = self._prompt(words, key.pass_number)
+        seed_key = FrameKey(1, key.position) if study.seed_policy == "fixed" else key
+        inputs = inputs_of(self.windowing, key)
+        return Frame(
+            key=key,
+            window=window,
+            words=words,
+            prompt=prompt,
+            seed=frame_seed(study.seed, seed_key),
+            tokens=self.reader.tokens(prompt),
+            inputs=inputs,
+            anchor=FrameKey(1, key.position) if study.colour_anchor and inputs else None,
+            external=self.external_frames.get(key.position) if key.pass_number == 1 else None,
+        )
+
+    def _prompt(self, words: tuple[Word, ...], pass_number: int) -> Prompt:
+        study = self.study
+        audible = neighbours.audible_words(study.control, words, pass_number)
+        affixes = study.prompt_prefix, study.prompt_suffix
+        return prompts.compose(audible, study.prompt_style, *affixes, self.reader.nearest_colour)
 
 
 def inputs_of(windowing: Windowing, key: FrameKey) -> tuple[Input, ...]:
@@ -90,23 +133,3 @@ def frame_seed(run_seed: int, key: FrameKey) -> int:
     text = f"{run_seed}/{key.position}/{key.pass_number}"
     digest = hashlib.sha256(text.encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
-
-
-def _plan_frame(
-    windowing: Windowing, words: Sequence[Word], key: FrameKey, generator: PromptReader
-) -> Frame:
-    study, window = windowing.study, windowing.words(key.position)
-    context_words = tuple(words[position - 1] for position in window)
-    audible = neighbours.audible_words(study.control, context_words, key.pass_number)
-    affixes = study.prompt_prefix, study.prompt_suffix
-    prompt = prompts.compose(audible, study.prompt_style, *affixes, generator.nearest_colour)
-    seed_key = FrameKey(1, key.position) if study.seed_policy == "fixed" else key
-    return Frame(
-        key=key,
-        window=window,
-        words=context_words,
-        prompt=prompt,
-        seed=frame_seed(study.seed, seed_key),
-        tokens=generator.tokens(prompt),
-        inputs=inputs_of(windowing, key),
-    )

@@ -148,6 +148,10 @@ class Study(ModelParameters):
     sequence (shuffled), all neighbours the same frame (constant), no neighbours (no_images) or no
     words (no_text) in refinement."""
 
+    workers: Annotated[int, RUN] = Field(0, ge=0)
+    """Threads that compute at the same time; 0: one for each core, or one for a GPU. The number
+    changes no pixel."""
+
     limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""
 

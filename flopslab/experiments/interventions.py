@@ -100,9 +100,7 @@ def intervene_each(
     length = len(sequence.words)
     cones = [affected_frames(study, change, length) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
-    cone_progress = _ConeProgress(
-        progress or PassBars(1, 0, names=[f"{len(changes)} {name}"]), cones
-    )
+    cone_progress = _ConeProgress(progress or PassBars(title=f"{len(changes)} {name}"), cones)
     try:
         return [
             _intervene(study, sequence, change, cone, generator, cone_progress, path)
@@ -214,18 +212,25 @@ class _ConeProgress(NullProgress):
 
     def __init__(self, progress: Progress, cones: Sequence[Cone]) -> None:
         self._progress, self._cone = progress, cones[0]
-        total = sum(len(positions) for cone in cones for positions in cone.values())
-        progress.begin(1, total, kept=0)
+        self._outside: dict[int, int] = {}
+        progress.start([sum(len(positions) for cone in cones for positions in cone.values())])
 
     def follow(self, cone: Cone) -> None:
         """The run of an intervention with this cone begins."""
         self._cone = cone
 
-    def begin(self, pass_number: int, total: int, kept: int) -> None:
-        self._progress.keep(len(self._cone[pass_number]) - (total - kept))
+    def start(self, frames: Sequence[int]) -> None:
+        """How many frames are outside the cone, by pass: all of them will be kept."""
+        self._outside = {n: frames[n - 1] - len(self._cone[n]) for n in self._cone}
 
-    def advance(self, count: int, words: str) -> None:
-        self._progress.advance(count, words)
+    def keep(self, pass_number: int, count: int) -> None:
+        outside = min(count, self._outside[pass_number])
+        self._outside[pass_number] -= outside
+        if count > outside:
+            self._progress.keep(1, count - outside)
+
+    def advance(self, pass_number: int, count: int, words: str) -> None:
+        self._progress.advance(1, count, words)
 
     def step(self, number: int, total: int, frames: int) -> None:
         self._progress.step(number, total, frames)

@@ -146,7 +146,7 @@ class Sweep:
         models = _Models(load or load_generator)
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
-                progress.start(variant.label)
+                progress.follow(variant.label)
                 source = self._relative(index) or variant.study.reuse_from
                 study = variant.study.replace(**self._frozen(index), reuse_from=source)
                 run(study, models.get(study), progress)

@@ -115,7 +115,7 @@ def make_film(
         script = _script(form, run, settings, heard, embed, decode)
         for remark in script.remarks:
             warnings.warn(remark, FlopslabWarning, stacklevel=2)
-        bar = progress or PassBars(1, 0, names=["film"])
+        bar = progress or PassBars(title="film")
         frames = _encode(script, drafts[path.suffix], bar)
         _write_beside(script, drafts)
     return Film(
@@ -176,14 +176,14 @@ def _encode(script: _Script, path: Path, progress: Progress) -> int:
     settings, shots, picture = script.settings, script.shots, script.pictures.yuv
     frames = sum(1 for _ in instants(shots, settings))
     rows, width = picture(shots[0]).shape
-    progress.begin(1, frames, kept=0)
+    progress.start([frames])
     try:
         with Encoder(path, script.form, (width, rows * 2 // 3), settings, **script.tracks) as file:
             for index, group in groupby(instants(shots, settings), key=lambda i: i.shot):
                 moments = list(group)
                 for moment, image in zip(moments, _images(script, index, moments), strict=True):
                     file.add(image, moment)
-                progress.advance(len(moments), shots[index].word)
+                progress.advance(1, len(moments), shots[index].word)
             file.finish()
     finally:
         progress.end()

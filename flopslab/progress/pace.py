@@ -1,7 +1,7 @@
 """How fast a run is, and how long the rest of it takes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqdm.std import tqdm
 
@@ -37,9 +37,9 @@ class Pace:
 
 @dataclass(frozen=True)
 class State:
-    """How far a pass, or a series of runs, has come.
+    """How far a run, or a series of runs, has come.
 
-    `seconds_left` (for the whole run) and `seconds_per_frame` are None while they are not known.
+    `seconds_left` and `seconds_per_frame` are None while they are not known.
     """
 
     title: str
@@ -49,6 +49,7 @@ class State:
     elapsed: float = 0.0  # seconds
     seconds_per_frame: float | None = None
     seconds_left: float | None = None
+    part: str = ""  # of the run, that the last frames belong to
     step: str = ""  # within the frames that are being made
     words: str = ""
 
@@ -64,12 +65,17 @@ class State:
 
     @property
     def left(self) -> str:
-        """The time left for the whole run; empty while it is not known."""
+        """The time left; empty while it is not known."""
         if self.seconds_left is None:
             return ""
-        return f"{tqdm.format_interval(self.seconds_left)} left in all"
+        return f"{tqdm.format_interval(self.seconds_left)} left"
 
     @property
     def facts(self) -> list[str]:
-        """Rate, time left and step, as far as they are known."""
-        return [text for text in (self.rate, self.left, self.step) if text]
+        """Rate, time left, part and step, as far as they are known."""
+        return [text for text in (self.rate, self.left, self.part, self.step) if text]
+
+    @property
+    def last(self) -> "State":
+        """The state in which a run ends, or breaks off."""
+        return replace(self, seconds_left=None, part="", step="", words="")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -31,8 +30,8 @@ class Painter(Protocol):
     def draw(self, state: State) -> None:
         """Show the state, if the last one is old enough."""
 
-    def end(self, state: State, summary: str) -> None:
-        """Show the last state, or the summary if there is one; what follows is a new line."""
+    def end(self, state: State) -> None:
+        """Show the last state; what follows is a new line."""
 
 
 class Bar:
@@ -49,7 +48,9 @@ class Bar:
         self._last, self._length = clock(), 0
 
     def say(self, text: str) -> None:
-        self._outlet.write(f"{text}\n")
+        self._write(text)
+        self._outlet.write("\n")
+        self._length = 0
 
     def begin(self, state: State) -> None:
         self._paint(state)
@@ -58,11 +59,8 @@ class Bar:
         if self._clock() - self._last >= self._every:
             self._paint(state)
 
-    def end(self, state: State, summary: str) -> None:
-        if summary:
-            self._write(f"{summary}, in {tqdm.format_interval(state.elapsed)}")
-        else:
-            self._paint(replace(state, seconds_left=None, step="", words=""))
+    def end(self, state: State) -> None:
+        self._paint(state.last)
         self._outlet.write("\n")
         self._length = 0
 
@@ -86,10 +84,10 @@ class Bar:
 
 
 class Lines:
-    """A plain line at most every so many seconds, and at the beginning and end of each pass.
+    """A plain line at most every so many seconds, and at the beginning and end.
 
-    `dated`: each line begins with its time, in UTC. `patient`: nothing is written before there is
-    a frame to make, so that a run that finds all its frames leaves no trace.
+    `dated`: each line begins with its time, in UTC. `patient`: nothing is written before a
+    frame is being made, so that a run that finds all its frames leaves no trace.
     """
 
     def __init__(
@@ -112,19 +110,15 @@ class Lines:
             self._waiting.clear()
 
     def begin(self, state: State) -> None:
-        self._patient = self._patient and state.done == state.total
         self._paint(state)
 
     def draw(self, state: State) -> None:
+        self._patient = self._patient and not (state.made or state.step)
         if self._clock() - self._last >= self._every:
             self._paint(state)
 
-    def end(self, state: State, summary: str) -> None:
-        if summary:
-            rate = f", {state.rate}" if state.rate else ""
-            self.say(f"{summary}, in {tqdm.format_interval(state.elapsed)}{rate}")
-        else:
-            self._paint(replace(state, seconds_left=None, step="", words=""))
+    def end(self, state: State) -> None:
+        self._paint(state.last)
 
     def _paint(self, state: State) -> None:
         self._last = self._clock()

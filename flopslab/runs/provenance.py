@@ -213,8 +213,8 @@ class RunContext:
             for entry, source in zip(frame.inputs, frame.sources, strict=True)
         ]
         part |= {"refinement": refinement, "inputs": inputs}
-        if self.study.colour_anchor > 0 and inputs:
-            part |= {"anchor": self._digests(records[FrameKey(1, frame.key.position)])}
+        if frame.anchor:
+            part |= {"anchor": self._digests(records[frame.anchor])}
         return part
 
     def recipe(

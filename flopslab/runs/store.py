@@ -4,6 +4,7 @@ The pictures are the database: final/ and the manifest can be rebuilt from them 
 `flopslab.runs.layout` for what lies where.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -43,7 +44,8 @@ COPIES = 32  # frames of another run that are written together
 class Store:
     """The directory of one run, held by this process alone: use it in a `with` statement.
 
-    `reuse_from`: another run's directory, from which frames with the right key are copied.
+    Threads may commit and read pictures at once. `reuse_from`: another run's directory, from which
+    frames with the right key are copied.
     Raises RunError if another process holds the directory or the disk refuses.
     """
 
@@ -56,6 +58,7 @@ class Store:
         self._verified = VerifiedPictures(self.directory)
         self._bound: RunContext | None = None
         self._announced = False  # whether the manifest says that the run is at work
+        self._announcing = threading.Lock()
 
     def __enter__(self) -> Self:
         with filesystem.explained(self.directory):
@@ -167,7 +170,9 @@ class Store:
 
     def _announce(self) -> None:
         """Before the first change the manifest says that the run is at work."""
-        if not self._announced:
+        with self._announcing:
+            if self._announced:
+                return
             path = self.directory / layout.MANIFEST
             data = manifest.encode(manifest.announce(self._context))
             filesystem.make_directory(self.directory / layout.FINAL)

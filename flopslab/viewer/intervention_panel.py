@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -138,16 +138,16 @@ class _ConeBar(NullProgress):
     def __init__(self, panel: InterventionPanel, on_begin: Callable[[], None]) -> None:
         self._panel, self._on_begin = panel, on_begin
 
-    def begin(self, pass_number: int, total: int, kept: int) -> None:
+    def start(self, frames: Sequence[int]) -> None:
         bar = self._panel.bar
-        bar.max, bar.value, bar.layout.display = max(total, 1), 0, None
+        bar.max, bar.value, bar.layout.display = max(sum(frames), 1), 0, None
         self._on_begin()
-        self.keep(kept)
+        self.keep(1, 0)
 
-    def advance(self, count: int, words: str) -> None:
-        self.keep(count)
+    def advance(self, pass_number: int, count: int, words: str) -> None:
+        self.keep(pass_number, count)
 
-    def keep(self, count: int) -> None:
+    def keep(self, pass_number: int, count: int) -> None:
         if self._panel.is_stopping:
             raise KeyboardInterrupt
         bar = self._panel.bar

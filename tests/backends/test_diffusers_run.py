@@ -1,10 +1,12 @@
 """The whole loop on real pipelines, tiny and with random weights."""
 
+import operator
 from pathlib import Path
 
 import generators
 import numpy as np
 import pytest
+import torch
 from generators import same
 from painted import WORDS, files, pixels, write_words
 
@@ -13,6 +15,7 @@ from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
+from flopslab.errors import RunInterrupted
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
@@ -96,6 +99,48 @@ def test_a_batch_of_eight_gives_the_frames_of_batches_of_one(study, tmp_path, me
         levels = (np.frombuffer(frames[name], np.uint8).astype(int) for frames in runs)
         assert np.abs(np.subtract(*levels)).max() <= 2, name
     assert [len(frames) for frames in runs] == [16, 16]
+
+
+@pytest.mark.parametrize("method", ["grid", "ip_adapter"])
+def test_no_number_of_threads_changes_a_pixel(diffuse, tmp_path, method):
+    """The first pass looks at nothing while threads beside it make frames that do."""
+    options, before = {"method": method, "passes": 3}, torch.get_num_threads()
+    alone, *crowds = [
+        diffuse(**options, workers=workers, output_dir=str(tmp_path / f"{workers}"))[0]
+        for workers in (1, 2, 3)
+    ]
+    assert len(alone) == 24 and crowds == [alone, alone]
+    assert torch.get_num_threads() == before
+
+
+def test_a_clone_has_the_same_weights_in_memory_and_all_else_of_its_own():
+    generator = generators.load_once("embedded", method="ip_adapter")
+    pipe, copied = (each._text_to_image for each in (generator, generator.clone()))
+    assert copied.scheduler is not pipe.scheduler and copied.tokenizer is not pipe.tokenizer
+    for name in ("unet", "vae", "text_encoder", "image_encoder"):
+        module, copied_module = getattr(pipe, name), getattr(copied, name)
+        assert copied_module is not module
+        for pair in zip(module.parameters(), copied_module.parameters(), strict=True):
+            assert operator.is_(*pair)
+
+
+def test_an_interrupt_ends_a_batch_at_its_next_step_and_none_that_begins_later(monkeypatch):
+    generator, request = generators.load().clone(), FrameRequest(Prompt((("sea", 1.0),)), 5)
+    expected, steps = generator.generate([request])[0], []
+    scheduler = generator._text_to_image.scheduler
+    step = scheduler.step
+
+    def interrupted_step(*arguments, **options):
+        steps.append(step(*arguments, **options))
+        generator.interrupt()
+        return steps[-1]
+
+    monkeypatch.setattr(scheduler, "step", interrupted_step)
+    with pytest.raises(RunInterrupted):
+        generator.generate([request])
+    assert len(steps) == 1
+    monkeypatch.undo()
+    assert same(generator.generate([request])[0], expected)
 
 
 def test_at_image_weight_0_the_frames_are_those_without_neighbours(diffuse, tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from flopslab.core import neighbours
 from flopslab.core.compositing import METHODS
 from flopslab.core.neighbours import CONTROLS
-from flopslab.core.plan import plan_pass
+from flopslab.core.plan import Plan
 from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError, RunError
 from flopslab.experiments import influence, interventions
@@ -28,7 +28,7 @@ every_control = pytest.mark.parametrize("control", CONTROLS)
 
 def planned(study, control, number=2):
     words = read_sequence(study.sequence)
-    return plan_pass(study.replace(control=control), words, number, PaintedGenerator())
+    return Plan(study.replace(control=control), words, PaintedGenerator()).frames(number)
 
 
 def test_frames_from_elsewhere_are_drawn_for_each_frame_and_the_same_for_one_seed():

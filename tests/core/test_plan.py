@@ -1,6 +1,6 @@
 from painted import PaintedGenerator
 
-from flopslab.core.plan import frame_seed, plan_pass
+from flopslab.core.plan import Plan, frame_seed
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.words.sequence import Word
@@ -12,7 +12,7 @@ def test_the_worked_example_of_words_and_images():
     words = [Word(f"word{position}") for position in range(1, 101)]
     study = Study.of(context_diameter=4)
     for number, images in ((1, []), (2, [*range(21, 30)]), (3, [*range(21, 30)])):
-        frame = plan_pass(study, words, number, PaintedGenerator())[24]
+        frame = Plan(study, words, PaintedGenerator()).frames(number)[24]
         assert frame.key == FrameKey(number, 25)
         assert frame.window == range(23, 28)
         assert frame.prompt.text == "word23 word24 word25 word26 word27"
@@ -36,7 +36,7 @@ def test_a_seed_of_63_bits_for_every_run_position_and_pass():
 def test_style_prefix_and_suffix_enter_the_prompt():
     words = [Word("ocean", size=5)]
     study = Study.of(prompt_style="themed", prompt_prefix="photo of", prompt_suffix="4k")
-    (frame,) = plan_pass(study, words, 1, PaintedGenerator())
+    (frame,) = Plan(study, words, PaintedGenerator()).frames(1)
     assert frame.prompt.text == "photo of blue toned, ocean, ethereal, dreamlike 4k"
 
 
@@ -46,7 +46,7 @@ def test_the_fixed_policy_gives_every_pass_the_seed_of_the_first():
         policy: [
             [
                 frame.seed
-                for frame in plan_pass(Study.of(seed_policy=policy), words, number, PAINTED)
+                for frame in Plan(Study.of(seed_policy=policy), words, PAINTED).frames(number)
             ]
             for number in (1, 2, 3)
         ]
@@ -60,11 +60,11 @@ def test_the_fixed_policy_gives_every_pass_the_seed_of_the_first():
 def test_frames_know_their_tokens_and_the_weights_of_what_they_look_at():
     words = [Word(f"word{position}") for position in range(1, 9)]
     study = Study.of(context_diameter=2, frame_interval=2, method="blend", distance_weights=[2, 1])
-    frame = plan_pass(study, words, 2, PAINTED)[1]
+    frame = Plan(study, words, PAINTED).frames(2)[1]
     assert frame.tokens == 3
     assert weights(frame) == {1: 0.25, 3: 0.5, 5: 0.25}
-    assert plan_pass(study, words, 1, PAINTED)[1].inputs == ()
-    grid = plan_pass(Study.of(context_diameter=2, distance_weights=[2, 1]), words, 2, PAINTED)[1]
+    assert Plan(study, words, PAINTED).frames(1)[1].inputs == ()
+    grid = Plan(Study.of(context_diameter=2, distance_weights=[2, 1]), words, PAINTED).frames(2)[1]
     assert {*weights(grid).values()} == {0.25}, "a grid shows all alike"
 
 

@@ -32,13 +32,13 @@ class Counted(NullProgress):
     def __init__(self) -> None:
         self.bars, self.made, self.kept = [], 0, 0
 
-    def begin(self, pass_number, total, kept):
-        self.bars.append(total)
+    def start(self, frames):
+        self.bars.append(sum(frames))
 
-    def advance(self, count, words):
+    def advance(self, pass_number, count, words):
         self.made += count
 
-    def keep(self, count):
+    def keep(self, pass_number, count):
         self.kept += count
 
 

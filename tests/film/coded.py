@@ -51,6 +51,11 @@ class CodedGenerator:
     def generate_with_latents(self, requests, strength=1.0):
         return self.generate(requests, strength), [np.zeros((4, 1, 1), np.float32)] * len(requests)
 
+    def clone(self) -> "CodedGenerator":
+        return self
+
+    def interrupt(self) -> None: ...
+
     def _paint(self, number: int) -> Image.Image:
         bits = [number >> bit & 1 for bit in range(BITS)]
         image = Image.fromarray(self._colours[bits].reshape(4, 4, 3))

@@ -53,14 +53,14 @@ class Counter(NullProgress):
     def __init__(self):
         self.total, self.done, self.words, self.ended = 0, 0, [], False
 
-    def begin(self, pass_number, total, kept):
-        self.total = total
+    def start(self, frames):
+        (self.total,) = frames
 
-    def advance(self, count, words):
+    def advance(self, pass_number, count, words):
         self.done += count
         self.words.append(words)
 
-    def end(self, summary=""):
+    def end(self):
         self.ended = True
 
 
@@ -109,7 +109,7 @@ def test_a_place_that_cannot_be_written(twelve, tmp_path):
 class FullDisk(NullProgress):
     """The disk is full after the first picture."""
 
-    def advance(self, count, words):
+    def advance(self, pass_number, count, words):
         raise OSError(28, "No space left on device")
 
 
@@ -133,7 +133,7 @@ class Interrupt(NullProgress):
 
     count = 0
 
-    def advance(self, count, words):
+    def advance(self, pass_number, count, words):
         self.count += 1
         if self.count == 5:
             raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import pytest
 from painted import WORDS, PaintedGenerator
 from PIL import Image, ImageFile
 
-from flopslab.core.plan import Frame, plan_pass
+from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.runs.checks.differences import differences
@@ -43,7 +43,7 @@ def made(digests=DIGESTS, latents=LATENTS, anchor=""):
 
 
 def frame_of(given: RunContext, position: int, number: int) -> Frame:
-    frames = plan_pass(given.study, given.sequence.words, number, PaintedGenerator())
+    frames = Plan(given.study, given.sequence.words, PaintedGenerator()).frames(number)
     return next(frame for frame in frames if frame.key.position == position)
 
 

@@ -1,9 +1,12 @@
 """Classifier-free guidance that ends before the last step of a pipeline's call."""
 
+from threading import Event
 from typing import Any
 
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+
+from flopslab.errors import RunInterrupted
 
 CONDITIONING = ("prompt_embeds", "add_text_embeds", "add_time_ids")  # [negatives, positives]
 
@@ -16,10 +19,13 @@ class GuidanceCutoff:
     row of any batch.)
     """
 
-    def __init__(self, stop: float, arguments: dict[str, Any]) -> None:
-        """`arguments`: those of the call, with the list of image embeddings that its loop reads."""
+    def __init__(self, stop: float, arguments: dict[str, Any], interruption: Event) -> None:
+        """`arguments`: those of the call, with the list of image embeddings that its loop reads.
+
+        Once `interruption` is set, the next step raises RunInterrupted.
+        """
         self.latents: torch.Tensor | None = None
-        self._stop = stop
+        self._stop, self._interruption = stop, interruption
         self._image_embeds = arguments.get("ip_adapter_image_embeds")
 
     def arguments(self, pipe: DiffusionPipeline) -> dict[str, Any]:
@@ -40,7 +46,7 @@ class GuidanceCutoff:
         self, pipe: DiffusionPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         """The tensors that replace those of the loop from the next step on."""
-        self.latents = tensors["latents"]
+        self._keep(step, timestep, tensors["latents"])
         last_step = max(round(self._stop * pipe.num_timesteps), 1) - 1
         if step != last_step or self._stop == 1 or not pipe.do_classifier_free_guidance:
             return {}
@@ -50,4 +56,6 @@ class GuidanceCutoff:
         return {name: tensors[name].chunk(2)[1] for name in CONDITIONING if name in tensors}
 
     def _keep(self, step: int, timestep: torch.Tensor, latents: torch.Tensor) -> None:
+        if self._interruption.is_set():
+            raise RunInterrupted(f"Interrupted after step {step + 1} of a batch.")
         self.latents = latents

@@ -9,6 +9,7 @@ import copy
 import inspect
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from threading import Event
 from typing import Any, Self
 
 import numpy as np
@@ -52,7 +53,8 @@ class DiffusersGenerator:
         image_adapter: ip_adapter.ImageAdapter | None = None,
     ) -> None:
         self.settings = settings
-        self._adapter, self._dtype = image_adapter, getattr(torch, settings["dtype"])
+        self._adapter, self._interruption = image_adapter, Event()
+        self._dtype = getattr(torch, settings["dtype"])
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
         self._encoder = make_prompt_encoder(
             text_to_image, settings["negative_prompt"], settings["clip_skip"]
@@ -89,6 +91,22 @@ class DiffusersGenerator:
             size = probe_batch_size(generator._try_batch, settings["batch_size"])
             settings["batch_size"] = size
         return generator
+
+    def clone(self) -> Self:
+        """See `Generator`. All but the weights is copied: modules keep state during a call."""
+        pipes = self._text_to_image, self._image_to_image
+        modules = [
+            part for part in pipes[0].components.values() if isinstance(part, torch.nn.Module)
+        ]
+        tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
+        copies = copy.deepcopy(pipes, {id(tensor): tensor for tensor in tensors})
+        adapter = self._adapter and ip_adapter.ImageAdapter(copies[0])
+        return type(self)(*copies, self.settings, adapter)
+
+    def interrupt(self) -> None:
+        """See `Generator`. The batches that begin afterwards are not touched."""
+        self._interruption.set()
+        self._interruption = Event()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -192,7 +210,8 @@ class DiffusersGenerator:
         noise: list[torch.Generator],
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
-        cutoff = GuidanceCutoff(self.settings["guidance_stop"], conditioning)
+        stop = self.settings["guidance_stop"]
+        cutoff = GuidanceCutoff(stop, conditioning, self._interruption)
         arguments = conditioning | cutoff.arguments(pipe)
         arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters

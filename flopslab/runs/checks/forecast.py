@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from flopslab.core.plan import Frame, plan_pass
+from flopslab.core.plan import Frame, Plan
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import refinement_names
 from flopslab.core.windows import FrameKey, Windowing
@@ -91,9 +91,8 @@ class Forecast:
     def frames(self) -> dict[FrameKey, Frame]:
         """Every frame of the run, as it is planned, pass by pass."""
         words, planner = self.context.sequence.words, Planner(self._recipes)
-        passes = range(1, self.context.study.passes + 1)
-        plans = (plan_pass(self.context.study, words, n, planner) for n in passes)
-        return {frame.key: frame for plan in plans for frame in plan}
+        plan = Plan(self.context.study, words, planner)
+        return {key: plan.frame(key) for key in plan.keys}
 
     def verdicts(self) -> list[Verdict]:
         """The verdicts on all frames of the run, in order."""
@@ -107,18 +106,12 @@ class Forecast:
             actual = f"passes 1 to {passes}, positions {positions[0]} to {positions[-1]}"
             hint = "give the pass and the position of a frame of the study"
             raise RunError(f"a frame of pass {key[0]} at position {key[1]}", actual, hint)
-        for source in self._needs(self.frames[key]):
-            self.verdict(source)  # at most as deep as there are passes
+        for source in self.frames[key].needs:
+            if source not in self._verdicts:
+                self.verdict(source)  # at most as deep as there are passes
         if key not in self._verdicts:
             self._verdicts[key] = self._judge(self.frames[key])
         return self._verdicts[key]
-
-    def _needs(self, frame: Frame) -> list[FrameKey]:
-        """The frames that this one is made from and that are not judged yet."""
-        keys = [*frame.sources]
-        if frame.inputs and self.context.study.colour_anchor:
-            keys.append(FrameKey(1, frame.key.position))
-        return [key for key in keys if key not in self._verdicts]
 
     def _judge(self, frame: Frame) -> Verdict:
         key = frame.key

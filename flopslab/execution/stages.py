@@ -1,0 +1,94 @@
+"""What is done with a batch of frames: compose, generate, commit, each a stage of its own.
+
+Threads that differ may call the stages of one batch, and of several batches at a time.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from PIL import Image
+
+from flopslab.core.compositing import Context
+from flopslab.core.generator import FrameRequest, Generator, watching_steps
+from flopslab.core.plan import Frame
+from flopslab.core.refinement import Refinement
+from flopslab.core.study import Study
+from flopslab.errors import ModelError
+from flopslab.runs.store import Store
+
+Batch = Sequence[Frame]  # of one pass
+OnStep = Callable[..., None]  # (number, total, *, frames), see `Progress.step`
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What a batch became: images, latents if they are kept, and the seconds that it took."""
+
+    images: Sequence[Image.Image]
+    latents: Sequence[np.ndarray | None]
+    seconds: float
+
+
+class Stages:
+    """The stages of a study's batches, whose frames are kept in a store."""
+
+    def __init__(self, study: Study, store: Store) -> None:
+        self._study, self._store, self._refinement = study, store, Refinement(study, store)
+
+    def compose(self, batch: Batch) -> list[Context]:
+        """What each frame of the batch starts from and looks at; in pass 1 nothing."""
+        return [self._refinement.context_of(frame.key, frame.inputs) for frame in batch]
+
+    def generate(
+        self, batch: Batch, contexts: Sequence[Context], generator: Generator, on_step: OnStep
+    ) -> Pictures:
+        """The pictures of a batch. ModelError if one is no picture."""
+        start = time.perf_counter()
+        pairs = [pair for pair in zip(batch, contexts, strict=True) if pair[0].external is None]
+        requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in pairs]
+        strength = self._study.strength(batch[0].key.pass_number)
+        images, latents = [], [None] * len(batch)
+        with watching_steps(generator, partial(on_step, frames=len(batch))):
+            if requests and self._store.keeps_latents:
+                images, latents = generator.generate_with_latents(requests, strength)
+            elif requests:
+                images = generator.generate(requests, strength)
+        for (frame, _), image in zip(pairs, images, strict=True):
+            _require_picture(frame, image, generator)
+        rest = iter(images)
+        everything = [frame.external or next(rest) for frame in batch]
+        return Pictures(everything, latents, time.perf_counter() - start)
+
+    def commit(self, batch: Batch, pictures: Pictures) -> None:
+        """Make the pictures part of the run for good, their colours anchored."""
+        pairs = [
+            self._anchor_colours(frame, image, latents)
+            for frame, image, latents in zip(batch, pictures.images, pictures.latents, strict=True)
+        ]
+        images, latents = zip(*pairs, strict=True)
+        self._store.commit(batch, images, latents, pictures.seconds)
+
+    def _anchor_colours(
+        self, frame: Frame, image: Image.Image, latents: np.ndarray | None
+    ) -> tuple[Image.Image, np.ndarray | None]:
+        if frame.anchor is None:
+            return image, latents
+        return self._refinement.anchor_colours(frame.key.position, image, latents)
+
+
+def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:
+    """A flat frame is what NaN or an overflow in the model looks like: never an input unnoticed."""
+    expected = f"a picture for position {frame.key.position} in pass {frame.key.pass_number}"
+    if image.mode != "RGB" or image.size != generator.size:
+        actual = f"{image.mode} {image.size}"
+        raise ModelError(expected, actual, f"the generator must give RGB {generator.size}")
+    if image.getcolors(1):
+        raise ModelError(
+            expected,
+            f"one flat colour, RGB {image.getpixel((0, 0))}; it was not kept",
+            "usually numbers overflow in the model: try a smaller guidance_scale, another "
+            "scheduler, or another model or VAE; the frames made before are kept",
+        )

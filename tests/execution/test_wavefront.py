@@ -1,0 +1,193 @@
+"""Frames are made as soon as what they look at is there, by any number of threads."""
+
+import random
+import threading
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from painted import WORDS, PaintedGenerator, pixels, write_words
+
+from flopslab.core.compositing import METHODS
+from flopslab.core.plan import Plan
+from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
+from flopslab.errors import ModelError, RunInterrupted
+from flopslab.passes import run
+from flopslab.progress import NullProgress
+from flopslab.runs.store import Store
+
+LONG = [f"{word}-{number}" for number in range(9) for word in WORDS]  # 108 words
+
+
+class Diary(NullProgress):
+    """The batches of a run in the order in which they are committed, as (pass, frames)."""
+
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, int]] = []
+
+    def advance(self, pass_number, count, words):
+        self.batches.append((pass_number, count))
+
+
+class Slow(PaintedGenerator):
+    """Takes a random while for each batch, so that threads overtake one another."""
+
+    chance = random.Random(0)
+
+    def generate_with_latents(self, requests, strength=1.0):
+        time.sleep(self.chance.random() / 200)
+        return super().generate_with_latents(requests, strength)
+
+
+class Broken(PaintedGenerator):
+    """Fails at the tenth batch, in whatever thread it is; `interrupts` counts the calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches, self.interrupts, self.lock = 0, 0, threading.Lock()
+
+    def interrupt(self):
+        self.interrupts += 1
+
+    def generate_with_latents(self, requests, strength=1.0):
+        with self.lock:
+            self.batches += 1
+            if self.batches == 10:
+                raise ModelError("a batch", "a planted fault", "mend it")
+        return super().generate_with_latents(requests, strength)
+
+
+@pytest.fixture
+def long_study(tmp_path) -> Study:
+    """108 words, three passes; words reach 2, images 4 positions."""
+    return Study(
+        sequence=write_words(tmp_path / "long.json", LONG),
+        output_dir=str(tmp_path / "run"),
+        context_diameter=4,
+    )
+
+
+def make(study: Study, generator: PaintedGenerator | None = None, progress=None) -> dict:
+    directory = run(study, generator or PaintedGenerator(), progress or NullProgress()).directory
+    return pixels(directory)
+
+
+def test_a_batch_is_made_once_the_pass_before_is_far_enough_ahead(long_study):
+    diary = Diary()
+    make(long_study, progress=diary)
+    made = Counter()
+    for number, count in diary.batches:
+        made[number] += count
+        if number > 1:
+            assert made[number - 1] >= min(made[number] + 4, 108)
+    assert made == {1: 108, 2: 108, 3: 108}
+
+
+def test_batches_are_taken_by_position_plus_the_reach_of_the_passes_before(long_study):
+    diary = Diary()
+    make(long_study, progress=diary)
+    made, order = Counter(), []
+    for number, count in diary.batches:
+        order.append(made[number] + 1 + 4 * (number - 1))
+        made[number] += count
+    assert max(before - after for before, after in pairwise(order)) <= 4
+
+
+def test_the_first_final_frame_comes_early(tmp_path):
+    words = [f"w{number}" for number in range(700)]
+    study = Study(sequence=write_words(tmp_path / "w.json", words), output_dir=str(tmp_path / "r"))
+    diary = Diary()
+    make(study, PaintedGenerator(batch_size=8), diary)
+    before = [count for number, count in diary.batches[: diary.batches.index((3, 8))]]
+    assert sum(before) / 2100 <= 0.08
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_number_of_threads_changes_a_pixel(study, tmp_path, method):
+    study = study.replace(method=method, passes=3, colour_anchor=0.5)
+    alone = make(study.replace(workers=1))
+    for workers in (2, 4):
+        crowd = study.replace(workers=workers, output_dir=str(tmp_path / f"run{workers}"))
+        assert make(crowd, Slow()) == alone
+
+
+@pytest.mark.parametrize("control", ["shuffled", "constant", "no_images", "no_text"])
+def test_a_control_waits_for_what_it_looks_at(study, tmp_path, control):
+    study = study.replace(control=control, passes=3, colour_anchor=0.5)
+    alone = make(study.replace(workers=1))
+    assert make(study.replace(workers=3, output_dir=str(tmp_path / "crowd")), Slow()) == alone
+
+
+def test_frames_between_those_of_an_earlier_run_share_batches(long_study):
+    whole = make(long_study)
+    for position in range(1, 109, 3):
+        (Path(long_study.output_dir) / f"pass3/frame_{position:06d}.png").unlink()
+    diary, generator = Diary(), PaintedGenerator(batch_size=2)
+    assert make(long_study, generator, diary) == whole
+    assert diary.batches == [(3, 2)] * 18 and generator.calls == 36
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_fails_in_a_thread_ends_the_run_and_what_was_made_stays(long_study, workers):
+    study, generator = long_study.replace(workers=workers), Broken()
+    with pytest.raises(ModelError, match="a planted fault"):
+        make(study, generator)
+    kept = len(list(Path(study.output_dir).glob("pass*/*.png")))
+    assert kept >= 16 and not list(Path(study.output_dir).glob("pass*/.*"))
+    assert generator.interrupts == (0 if workers == 1 else workers)
+    rest = PaintedGenerator()
+    assert len(make(study, rest)) == rest.calls + kept == 324
+
+
+class Impatient(NullProgress):
+    """Somebody presses Ctrl-C once there are some frames of the second pass."""
+
+    def advance(self, pass_number, count, words):
+        if pass_number == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
+    study = long_study.replace(workers=workers)
+    with pytest.raises(RunInterrupted, match=r"\d+ of 324 frames are in"):
+        make(study, Slow(), Impatient())
+    made = len(list(Path(study.output_dir).glob("pass*/*.png")))
+    rest = PaintedGenerator()
+    frames = make(study, rest)
+    assert 0 < made == 324 - rest.calls
+    assert frames == make(long_study.replace(output_dir=str(tmp_path / "undisturbed")))
+
+
+class Stepping(PaintedGenerator):
+    on_step = None
+
+    def generate_with_latents(self, requests, strength=1.0):
+        if self.on_step:
+            self.on_step(1, 2)
+        return super().generate_with_latents(requests, strength)
+
+
+def test_the_steps_of_an_only_thread_are_told_by_the_thread_that_waits(study):
+    threads = []
+
+    class Listener(NullProgress):
+        def step(self, number, total, frames):
+            threads.append((threading.current_thread(), number, total, frames))
+
+    make(study.replace(passes=1), Stepping(device="cuda"), Listener())
+    assert threads == [(threading.main_thread(), 1, 2, 2)] * 6
+    make(study.replace(passes=2, workers=2), Stepping(device="cuda"), Listener())
+    assert len(threads) == 6, "steps of batches side by side are no progress of one"
+
+
+def test_a_planned_frame_needs_its_neighbours_and_the_frame_of_its_colours(study):
+    plan = Plan(study.replace(colour_anchor=0.5), study.read_words().words, PaintedGenerator())
+    assert plan.frame(FrameKey(1, 5)).needs == []
+    near = [FrameKey(1, position) for position in range(3, 8)]
+    assert plan.frame(FrameKey(2, 5)).needs == [*near, FrameKey(1, 5)]
+    with Store(study.output_dir) as store:
+        assert not any(map(store.is_verified, near))
