@@ -23,6 +23,8 @@ ORDER = [
     ["core"],
     ["interop", "commands"],
     ["backends", "runs"],
+    ["calibration"],
+    ["prediction"],
     ["validation"],
     ["reports", "execution"],
     ["passes"],
