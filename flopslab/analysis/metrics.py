@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
+from scipy import stats
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from skimage.color import rgb2lab
@@ -198,12 +199,19 @@ def bootstrap(
     Whole rows are resampled, with replacement: give a row for each seed, not for each frame of one
     seed. (Efron, "Bootstrap methods: another look at the jackknife", 1979.)
     """
-    values = np.asarray(values)
-    resamples = random.integers(len(values), size=(samples, len(values)))
-    low, high = np.quantile(
-        [statistic(values[rows]) for rows in resamples], [(1 - level) / 2, (1 + level) / 2]
-    )
-    return float(low), float(high)
+    rows = np.asarray(values)
+    if len(rows) == 1:
+        return float(statistic(rows)), float(statistic(rows))
+    interval = stats.bootstrap(
+        (np.arange(len(rows)),),
+        lambda index: statistic(rows[index]),
+        vectorized=False,
+        method="percentile",
+        n_resamples=samples,
+        confidence_level=level,
+        rng=random,
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _mean(values: Sequence[float] | np.ndarray) -> float:
