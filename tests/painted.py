@@ -99,6 +99,16 @@ class PaintedGenerator:
         return picture.astype(np.float32)
 
 
+class ColourEmbedder:
+    """An embedder of the mean colour; a text is a direction of its own."""
+
+    def images(self, images: Sequence[Image.Image]) -> np.ndarray:
+        return np.array([_values(image).mean((1, 2)) for image in images])
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([np.random.default_rng(list(t.encode())).normal(size=3) for t in texts])
+
+
 class Painters:
     """Makes a painted generator for each run, and counts what they paint."""
 

@@ -31,14 +31,23 @@ from flopslab.experiments.interventions import (
     intervene_each,
 )
 from flopslab.experiments.linear_model import predict_influence
-from flopslab.experiments.summary import Estimate, inside_outside_front, transport_slope
+from flopslab.experiments.summary import Estimate, inside_outside_front
+from flopslab.experiments.transport import (
+    Gains,
+    Transport,
+    measure_gains,
+    transport,
+    transport_difference,
+)
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
 from flopslab.runs.reader import finished_run
-from flopslab.words.sequence import Word
+from flopslab.words.sequence import SHIPPED, Word, read_timed_sequence
 
 Item = TypeVar("Item")
+
+MOST_PLACEBOS = 100
 
 
 @dataclass(frozen=True)
@@ -178,22 +187,48 @@ class Experiment:
             for name, item in influences.items()
         }
 
-    def transport_slopes(
-        self, arrivals: Mapping[str, Influence], random: np.random.Generator
-    ) -> dict[str, Estimate]:
-        """`summary.transport_slope` of arrivals under `none`, `shuffled` and `no_text`, described.
+    @property
+    def placebos(self) -> list[str]:
+        """Shipped words that are neither in the sequence nor put in: arrivals are held to them."""
+        shipped = (word.text for name in SHIPPED for word in read_timed_sequence(name).words)
+        own = {word.text for word in self.words} | set(self.new_words)
+        return [text for text in dict.fromkeys(shipped) if text not in own][:MOST_PLACEBOS]
+
+    def measure_gains(
+        self, runs: Mapping[str, Sequence[Intervention]], embedder: Embedder
+    ) -> dict[str, Gains]:
+        """`transport.measure_gains` of interventions by control, with `placebos`."""
+        return {name: measure_gains(items, self.placebos, embedder) for name, items in runs.items()}
+
+    def transports(
+        self, gains: Mapping[str, Gains], random: np.random.Generator
+    ) -> dict[str, Transport]:
+        """`transport.transport` of gains under `none`, `shuffled` and `no_text`, described.
 
         Shuffled neighbours have two: for the share where they belong, and for that where they went.
         """
-        shuffled = arrivals["shuffled"]
-        own = predict_influence(self.study, self.words, shuffled.centres.tolist())
-        pairs = {
-            "real neighbours": (arrivals["none"], self.predicted()),
-            "shuffled, where neighbours belong": (shuffled, own),
-            "shuffled, where they went": (shuffled, self.predicted("shuffled")),
-            "no words after pass 1": (arrivals["no_text"], self.predicted("no_text")),
+        return {
+            "real neighbours": transport(gains["none"], self.predicted(), random),
+            "shuffled, where neighbours belong": transport(
+                gains["shuffled"], self._predicted_of_control(), random
+            ),
+            "shuffled, where they went": transport(
+                gains["shuffled"], self.predicted("shuffled"), random
+            ),
+            "no words after pass 1": transport(gains["no_text"], self.predicted("no_text"), random),
         }
-        return {name: transport_slope(*pair, random) for name, pair in pairs.items()}
+
+    def transport_lead(self, gains: Mapping[str, Gains], random: np.random.Generator) -> Estimate:
+        """How much more real neighbours transport than shuffled ones, of the same changes."""
+        rows = [self.planned().index(change) for change in self.planned(self.control_changes)]
+        share = self._predicted_of_control()
+        real, control = (gains["none"].select(rows), share), (gains["shuffled"], share)
+        return transport_difference(real, control, random)
+
+    def _predicted_of_control(self) -> Influence:
+        """What real neighbours would do to the changes that are made under controls."""
+        centres = [change.position for change in self.planned(self.control_changes)]
+        return predict_influence(self.study, self.words, centres)
 
     def word_similarities(self, embedder: Embedder) -> dict[str, np.ndarray]:
         """[frames, words] by control: how specifically the last pass shows each word.

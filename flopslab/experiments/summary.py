@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flopslab.analysis.metrics import bootstrap
+from flopslab.experiments.decomposition import Decomposition
 from flopslab.experiments.influence import (
     Influence,
     agreement,
@@ -16,6 +17,7 @@ from flopslab.experiments.influence import (
     nan_mean,
     share_outside,
 )
+from flopslab.experiments.transport import Transport
 
 Estimate = tuple[float, float, float]  # mean, and its bootstrap interval
 ENOUGH = 5  # changes for an interval to mean anything
@@ -106,41 +108,41 @@ def describe_propagation(
     return lines + [_compare(name, inside["none"], point, count) for name, point in controls]
 
 
-def transport_slope(arrival: Influence, share: Influence, random: np.random.Generator) -> Estimate:
-    """How much a word shows for the share of it that pictures bring, in the last pass.
-
-    The slope of arrival (`influence.arrival`) on the predicted share, by least squares over all
-    frames that do not contain the changed word. With fewer than `ENOUGH` changes the interval is
-    unbounded.
-    """
-    pairs = np.stack([share.values[:, -1], arrival.values[:, -1]], axis=1)
-    outside = np.where(share.values[:, :1] == 0, pairs, np.nan)
-    if len(outside) < ENOUGH:
-        return _slope(outside), -np.inf, np.inf
-    return _slope(outside), *bootstrap(outside, random, _slope)
-
-
 def prompt_slope(arrival: Influence, share: Influence) -> float:
     """How much a word shows for its share of the prompt, in the first pass."""
     return float(arrival.values[:, 0].sum() / share.values[:, 0].sum())
 
 
-def describe_transport(prompt: float, slopes: Mapping[str, Estimate]) -> list[str]:
+def describe_transport(
+    prompt: float, transports: Mapping[str, Transport], lead: Estimate
+) -> list[str]:
     """Whether the word itself arrives, in sentences.
 
-    `prompt`: as from `prompt_slope`. `slopes`: as from `transport_slope`, by control.
+    `prompt`: as from `prompt_slope`. `transports`: by control. `lead`: of real neighbours over
+    shuffled ones, as from `transport.transport_difference`.
     """
     first = f"For its share of the prompt a new word shows by {prompt:+.2f}; outside the window"
-    return [f"{first}, for the share that pictures bring:"] + [
-        _describe_slope(name, *slope) for name, slope in slopes.items()
-    ]
+    lines = [f"{first}, for the share that pictures bring:"]
+    lines += [f"- {name}: {item}." for name, item in transports.items()]
+    if np.isfinite(lead[1]):
+        text = "- real less shuffled: {:+.2f} ({:+.2f} to {:+.2f}), ".format(*lead)
+        lines.append(text + ("more." if lead[1] > 0 else "not to be told apart."))
+    return lines
 
 
-def _describe_slope(name: str, slope: float, low: float, high: float) -> str:
-    if np.isinf(low):
-        return f"- {name}: {slope:+.2f}, from too few changes to say whether the word arrives."
-    verdict = "the word arrives" if low > 0 else "cannot be told from 0"
-    return f"- {name}: {slope:+.2f} ({low:+.2f} to {high:+.2f}), {verdict}."
+def describe_decomposition(parts: Decomposition, random: np.random.Generator) -> list[str]:
+    """How much of the changes was carried, pass by pass, in sentences; empty if nothing can be."""
+    lines = []
+    values = parts.by_pass(parts.kept), parts.by_pass(parts.carried)
+    for index, (kept, carried) in enumerate(zip(*(v.T for v in values), strict=True)):
+        valid = ~np.isnan(kept)
+        if valid.any():
+            numbers = *_mean(kept[valid], random), *_mean(carried[valid], random)
+            text = (
+                "keeps {:.2f} ({:.2f} to {:.2f}) of its start's change, {:.0%} ({:.0%} to {:.0%})"
+            )
+            lines.append(f"Pass {index + 1} {text.format(*numbers)} of its own is carried.")
+    return lines
 
 
 def _compare(name: str, real: Estimate, control: Estimate, count: int) -> str:
@@ -178,11 +180,3 @@ def _mean(values: np.ndarray, random: np.random.Generator) -> Estimate:
     if not values.size:
         return np.nan, np.nan, np.nan
     return float(values.mean()), *bootstrap(values, random)
-
-
-def _slope(pairs: np.ndarray) -> float:
-    """Of the second on the first, [n, 2, frames]; nan frames do not count, 0 if all are alike."""
-    x, y = np.moveaxis(pairs, 1, 0)
-    x, y = x[~np.isnan(x)], y[~np.isnan(y)]
-    spread = x.var() if x.size else 0
-    return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread else 0.0

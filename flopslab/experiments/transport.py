@@ -43,6 +43,11 @@ class Gains:
         pairs = np.stack([self.seeds, self.new], axis=1)
         return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
+    def select(self, rows: Sequence[int]) -> "Gains":
+        """The gains of some of the changes."""
+        index = np.asarray(rows)
+        return Gains(self.values[index], self.words, self.new[index], self.seeds[index])
+
 
 @dataclass(frozen=True)
 class Transport:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import yaml
 from cells import cell
-from painted import WORDS, PaintedGenerator
+from painted import WORDS, ColourEmbedder, PaintedGenerator
 
 from flopslab.core.neighbours import CONTROLS
 from flopslab.core.study import Study
@@ -194,3 +194,25 @@ def test_shown_words_are_those_of_the_last_pass(experiment):
     opened = open_run(finished.directory)
     assert probe.seen == [opened.frame(FrameKey(2, p))[0].tobytes() for p in range(1, 13)]
     assert shown.argmax(axis=1).tolist() == list(range(12))
+
+
+def test_placebo_words_are_neither_in_the_sequence_nor_put_in():
+    experiment = Experiment(Study.of(limit=8), new_word=["abyss", "air"])
+    own = {word.text for word in experiment.words} | {"abyss", "air"}
+    assert len(experiment.placebos) == len(set(experiment.placebos)) == 100
+    assert not own.intersection(experiment.placebos)
+
+
+def test_transport_is_measured_under_each_control_and_paired_with_real_neighbours(experiment):
+    """The painted generator knows no words: none of them may arrive."""
+    random = np.random.default_rng(0)
+    runs = {"none": experiment.run_changes(PaintedGenerator())}
+    for name in ("shuffled", "no_text"):
+        runs[name] = experiment.run_control(name, PaintedGenerator())
+    gains = experiment.measure_gains(runs, ColourEmbedder())
+    items = experiment.transports(gains, random)
+    assert next(iter(items)) == "real neighbours" and len(items) == 4
+    assert not any(item.arrives for item in items.values())
+    lead, low, _ = experiment.transport_lead(gains, random)
+    same = items["real neighbours"].slope - items["shuffled, where neighbours belong"].slope
+    assert np.isinf(low) and np.isfinite(lead) and lead != same  # of two changes, not of all three

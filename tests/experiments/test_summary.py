@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from flopslab.experiments import summary
+from flopslab.experiments.decomposition import Decomposition
 from flopslab.experiments.influence import Influence
+from flopslab.experiments.transport import Transport
 
 pytestmark = pytest.mark.slow
 
@@ -119,54 +121,38 @@ def shares(count: int = 8) -> Influence:
     return Influence(np.full(count, 11), np.arange(1, 22), values, values > 0)
 
 
-def arrived(slope: float, noise: float, count: int = 8) -> Influence:
-    """Gains by words of 2 for a share, by pictures of `slope`, and a disturbance."""
-    share = shares(count)
+def arrived(slope: float) -> Influence:
+    """Gains by words of 2 for a share, by pictures of `slope`."""
+    share = shares()
     values = share.values * np.where(share.values[:, :1] > 0, 2, slope)
-    values = values + noise * np.random.default_rng(3).standard_normal(values.shape)
     return Influence(share.centres, share.positions, values, share.differs)
 
 
-def test_what_pictures_carry_is_the_gain_for_a_share_outside_the_window():
-    assert summary.transport_slope(arrived(0.5, 0), shares(), RANDOM) == pytest.approx((0.5,) * 3)
-    slope, low, high = summary.transport_slope(arrived(0.5, 0.003), shares(), RANDOM)
-    assert 0 < low < 0.5 < high and low < slope < high
-
-
-def test_a_disturbance_carries_nothing():
-    _, low, high = summary.transport_slope(arrived(0, 0.003), shares(), RANDOM)
-    assert low < 0 < high
-    everywhere = arrived(0, 0)
-    everywhere.values[:, 1] += 0.01
-    assert summary.transport_slope(everywhere, shares(), RANDOM) == pytest.approx((0, 0, 0))
-
-
-def test_few_changes_leave_it_open():
-    slope, low, high = summary.transport_slope(arrived(0.5, 0, 4), shares(4), RANDOM)
-    assert slope == pytest.approx(0.5) and (low, high) == (-np.inf, np.inf)
-
-
-def test_no_share_outside_the_window_has_no_slope():
-    nothing = shares()
-    nothing.values[:, 1] *= nothing.values[:, 0] > 0
-    assert summary.transport_slope(arrived(0.5, 0), nothing, RANDOM) == (0, 0, 0)
-    said = shares()
-    said.values[:, 0] = 1
-    assert summary.transport_slope(arrived(0.5, 0), said, RANDOM) == (0, 0, 0)
-
-
 def test_what_is_said_is_the_gain_for_a_share_of_the_prompt():
-    assert summary.prompt_slope(arrived(0.5, 0), shares()) == pytest.approx(2)
+    assert summary.prompt_slope(arrived(0.5), shares()) == pytest.approx(2)
 
 
-def test_a_word_arrives_if_its_interval_is_above_nothing():
-    points = {"real": (0.5, 0.3, 0.7), "shuffled": (0.1, -0.1, 0.2)}
-    first, real, shuffled = summary.describe_transport(2, points)
-    assert "shows by +2.00" in first
-    assert real == "- real: +0.50 (+0.30 to +0.70), the word arrives."
-    assert shuffled.endswith("cannot be told from 0.")
+def test_the_account_of_transport_names_every_control_and_the_lead_over_shuffled_neighbours():
+    real, shuffled = Transport(0.5, 0.3, 0.7, 0.01, 100), Transport(0.1, -0.1, 0.2, 0.3, 100)
+    items = {"real": real, "shuffled": shuffled}
+    lines = summary.describe_transport(2, items, (0.4, 0.1, 0.6))
+    assert "shows by +2.00" in lines[0]
+    assert lines[1] == f"- real: {real}." and lines[2] == f"- shuffled: {shuffled}."
+    assert lines[3] == "- real less shuffled: +0.40 (+0.10 to +0.60), more."
+    lines = summary.describe_transport(2, items, (0.4, -0.1, 0.6))
+    assert lines[3].endswith("not to be told apart.")
+    assert len(summary.describe_transport(2, items, (0.4, -np.inf, np.inf))) == 3
 
 
-def test_too_few_changes_are_said_to_be_too_few():
-    (_, line) = summary.describe_transport(2, {"real": (0.5, -np.inf, np.inf)})
-    assert "too few changes" in line and "inf" not in line
+def test_the_account_of_a_decomposition_has_a_line_for_each_pass_that_has_a_start():
+    kept = np.full((6, 3, 4), np.nan)
+    kept[:, 1, 2], kept[:, 2, 2:] = 0.5, 0.4
+    lines = summary.describe_decomposition(Decomposition(kept, kept / 2), RANDOM)
+    assert lines == [
+        "Pass 2 keeps 0.50 (0.50 to 0.50) of its start's change, 25% (25% to 25%) of its own is "
+        "carried.",
+        "Pass 3 keeps 0.40 (0.40 to 0.40) of its start's change, 20% (20% to 20%) of its own is "
+        "carried.",
+    ]
+    nothing = np.full((6, 3, 4), np.nan)
+    assert summary.describe_decomposition(Decomposition(nothing, nothing), RANDOM) == []

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from painted import PaintedGenerator
+from painted import ColourEmbedder, PaintedGenerator
 
 from flopslab.experiments.influence import Influence
 from flopslab.experiments.interventions import Replace, intervene_each
@@ -106,20 +106,10 @@ def test_the_account_says_slope_interval_test_and_verdict():
     assert str(Transport(0.1, -1, 1, 0.4, 100)).endswith("cannot be told from a disturbance")
 
 
-class Colours:
-    """An embedder of the mean colour; a text is a direction of its own."""
-
-    def images(self, images):
-        return np.array([np.asarray(image, float).mean((0, 1)) / 255 for image in images])
-
-    def texts(self, texts):
-        return np.array([np.random.default_rng(len(text)).normal(size=3) for text in texts])
-
-
 def test_gains_are_measured_in_the_frames_that_changed_beyond_what_all_words_gain(study):
     changes = [Replace(4, "fire"), Replace(8, "crystals")]
     interventions = intervene_each(study, changes, PaintedGenerator())
-    gains = measure_gains(interventions, ["a", "bb"], Colours())
+    gains = measure_gains(interventions, ["a", "bb"], ColourEmbedder())
     assert gains.words == ("fire", "crystals", "a", "bb") and gains.new.tolist() == [0, 1]
     assert gains.values.shape == (2, 4, 12)
     assert gains.values.sum(axis=1) == pytest.approx(0)  # the mean of all candidates is left out
