@@ -278,9 +278,15 @@ class Store:
         with filesystem.explained(self.directory):
             self._announce()
             filesystem.replace(files)
+            links.link_new(self.directory, self._last_pass(picture.frame for picture in pictures))
         for picture in pictures:
             path = layout.frame_path(self.directory, picture.frame)
             self._verified.add(picture.frame, picture, path)
+
+    def _last_pass(self, keys: Iterable[FrameKey]) -> list[Path]:
+        """The paths of those that final/ is to show."""
+        last = self._context.study.passes
+        return [layout.frame_path(self.directory, key) for key in keys if key.pass_number == last]
 
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:
