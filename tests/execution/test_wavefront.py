@@ -166,6 +166,25 @@ def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
     assert frames == make(long_study.replace(output_dir=str(tmp_path / "undisturbed")))
 
 
+def test_no_batch_that_waits_begins_once_the_run_has_ended(study):
+    class Blocking(PaintedGenerator):
+        begun, ended = 0, threading.Event()
+
+        def generate_with_latents(self, requests, strength=1.0):
+            self.begun += 1
+            if self.begun > 1:
+                self.ended.wait(10)
+            return super().generate_with_latents(requests, strength)
+
+        def interrupt(self):
+            self.ended.set()
+
+    generator = Blocking(device="cuda")
+    with pytest.raises(RunInterrupted):
+        make(study, generator, Impatient(1, Diary()))
+    assert generator.begun <= 2, "of five: the one that was committed, and the one in hand"
+
+
 class Stepping(PaintedGenerator):
     on_step = None
 
