@@ -296,7 +296,7 @@ def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
 def test_a_gap_two_passes_before_is_a_gap_in_the_pass_before(paint):
     directory = paint(passes=2).directory
     (directory / "pass1" / "frame_000006.png").unlink()
-    with pytest.raises(RunError, match="5 of 12 frames of pass 2 .* at positions 4-8"):
+    with pytest.raises(RunError, match=r"5 of 12 frames of pass 2 .* at positions 4-8"):
         paint(passes=3, last_only=True)
 
 
