@@ -56,9 +56,10 @@ def main() -> None:
         way = plain if options.plain else papermill
         command = way(Path(root), options.model, options.frames)
         trial = Trial(Path(root) / "run", command, random.Random(options.seed))
-        while trial.counts["kills"] < options.kills:
-            trial.attempt()
-        trial.complete()
+        with suppress(KeyboardInterrupt):  # it says how far it came
+            while trial.counts["kills"] < options.kills:
+                trial.attempt()
+            trial.complete()
     publish([{**trial.counts}], options.json)
     sys.exit(trial.counts["untrue"] + trial.counts["unequal"] > 0)
 
