@@ -26,6 +26,20 @@ _DARK = 6 / 29  # below it, CIELAB's cube root is a straight line
 _SLOPE, _INTERCEPT = 7.787, 16 / 116
 
 
+def flat_share(image: Image.Image) -> tuple[float, tuple[int, ...]]:
+    """The share of the pixels of an RGB image that have the most frequent colour, and this colour.
+
+    (0, ()) where no colour has more than a third of the pixels.
+    """
+    pixels = np.asarray(image).reshape(-1, 3)
+    values = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    thirds = [len(values) // 3, 2 * len(values) // 3]  # in order, more than a third covers one
+    candidates = np.partition(values, thirds)[thirds]
+    share, value = max((np.mean(values == value), value) for value in candidates)
+    colour = int(value) >> 16, int(value) >> 8 & 255, int(value) & 255
+    return (float(share), colour) if share > 1 / 3 else (0.0, ())
+
+
 def to_linear(image: Image.Image) -> np.ndarray:
     """Linear light of an sRGB image: [height, width, 3], float32 in [0, 1] (IEC 61966-2-1)."""
     return _LIGHT.take(np.asarray(image.convert("RGB")))

@@ -163,12 +163,14 @@ class Tally:
         self._made: Counter[int] = Counter()
         self._kept: Counter[int] = Counter()
         self._start: dict[int, float] = {}
+        self._warned = False  # that makers differ
         progress.start([self._total * (number in passes) for number in plan.passes])
 
     def check(self, number: int, kept: int) -> None:
         """Frames of a pass were looked up, of which so many are verified."""
         self._start.setdefault(number, time.perf_counter())
         self._kept[number] += kept
+        self._compare_makers()
         if kept:
             self._progress.keep(number, kept)
             self._finish(number)
@@ -177,9 +179,21 @@ class Tally:
         """These frames are made."""
         number = batch[0].key.pass_number
         self._made[number] += len(batch)
+        self._compare_makers()
         words = " ".join(word.text for word in batch[-1].words)
         self._progress.advance(number, len(batch), words)
         self._finish(number)
+
+    def _compare_makers(self) -> None:
+        """Warn, once, that frames of the run were made on other devices or by other versions."""
+        if not self._warned and (changes := self._store.maker_changes):
+            self._warned = True
+            warnings.warn(
+                f"the frames of {self._store.directory} are made with {changes}: they are kept, "
+                "and the manifest lists what made them under made_by",
+                FlopslabWarning,
+                stacklevel=4,
+            )
 
     def _finish(self, number: int) -> None:
         """The pass is complete, if all its frames are there."""

@@ -12,6 +12,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from flopslab import passes
+from flopslab.colour import flat_share
 from flopslab.core import compositing
 from flopslab.core.compositing import Neighbour, montage
 from flopslab.core.plan import frame_seed
@@ -292,6 +293,13 @@ def test_a_last_pass_that_is_refused_moves_no_damaged_frame(paint):
     assert files(directory) == before
 
 
+def test_a_gap_two_passes_before_is_a_gap_in_the_pass_before(paint):
+    directory = paint(passes=2).directory
+    (directory / "pass1" / "frame_000006.png").unlink()
+    with pytest.raises(RunError, match=r"5 of 12 frames of pass 2 .* at positions 4-8"):
+        paint(passes=3, last_only=True)
+
+
 def test_the_last_pass_alone_is_made_when_those_before_are_complete(paint, undisturbed):
     paint(passes=1)
     run = paint(last_only=True)
@@ -401,6 +409,41 @@ def test_a_flat_frame_is_an_error_and_never_kept(paint, undisturbed, colour):
     run = paint()
     assert run.passes[0].kept == 2, "the batches before are kept"
     assert pixels(run.directory) == undisturbed
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (90, 200, 10)])
+def test_frames_that_are_half_one_colour_are_kept_and_reported_once_a_pass(paint, colour):
+    half = Image.effect_noise((12, 8), 20).convert("RGB")
+    half.paste(colour, (0, 0, 12, 4))
+
+    class Censored(PaintedGenerator):
+        def generate(self, requests, strength=1.0):
+            return [half for _ in super().generate(requests, strength)]
+
+    with pytest.warns(FlopslabWarning) as reports:
+        assert sum(done.made for done in paint(Censored()).passes) == 24
+    heads = [str(report.message).partition(" is exactly")[0] for report in reports]
+    assert heads == [f"pass {number}, position 1: 50% of the frame" for number in (1, 2)]
+    assert str(colour) in str(reports[0].message)
+
+
+@pytest.mark.parametrize(("share", "reported"), [(0.3, False), (0.36, True), (0.9, True)])
+def test_a_large_part_of_one_colour_is_more_than_a_third(share, reported):
+    pixels = np.random.default_rng(0).integers(0, 256, (1000, 3), np.uint8)
+    pixels[: int(1000 * share)] = 7
+    actual, colour = flat_share(Image.fromarray(pixels.reshape(20, 50, 3)))
+    assert (actual, colour) == ((share, (7, 7, 7)) if reported else (0.0, ()))
+
+
+def test_frames_by_another_device_and_other_versions_are_kept_and_reported_once(paint):
+    paint(PaintedGenerator(device="cuda", versions={"numpy": "1", "torch": "2"}), limit=4)
+    with pytest.warns(FlopslabWarning) as reports:
+        run = paint(PaintedGenerator(versions={"numpy": "1", "torch": "3"}))
+    assert len(reports) == 1
+    assert "device cuda and cpu, torch 2 and 3: they are kept" in str(reports[0].message)
+    assert [done.kept for done in run.passes] == [4, 2]
+    makers = json.loads(run.manifest.read_bytes())["made_by"]
+    assert [maker["versions"]["torch"] for maker in makers] == ["3", "2"]
 
 
 @pytest.mark.parametrize("image", [Image.new("L", (12, 8)), Image.effect_noise((4, 4), 9)])

@@ -174,7 +174,7 @@ def test_no_progress_shows_nothing(capfd):
 
 SOURCE = """
 from flopslab.progress import PassBars
-progress = PassBars([1.0, 1.0])
+progress = PassBars([1.0, 1.0], every=0)
 progress.start([3, 3])
 for number in (1, 2):
     for word in ("silence", "<b>fire</b>", "memory"):

@@ -4,6 +4,7 @@ Threads that differ may call the stages of one batch, and of several batches at 
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +12,13 @@ from functools import partial
 import numpy as np
 from PIL import Image
 
+from flopslab.colour import flat_share
 from flopslab.core.compositing import Context
 from flopslab.core.generator import FrameRequest, Generator, watching_steps
 from flopslab.core.plan import Frame
 from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study
-from flopslab.errors import ModelError
+from flopslab.errors import FlopslabWarning, ModelError
 from flopslab.runs.store import Store
 
 Batch = Sequence[Frame]  # of one pass
@@ -37,6 +39,7 @@ class Stages:
 
     def __init__(self, study: Study, store: Store) -> None:
         self._study, self._store, self._refinement = study, store, Refinement(study, store)
+        self._partly_flat: set[int] = set()  # passes of which a frame was reported
 
     def compose(self, batch: Batch) -> list[Context]:
         """What each frame of the batch starts from and looks at; in pass 1 nothing."""
@@ -58,6 +61,7 @@ class Stages:
                 images = generator.generate(requests, strength)
         for (frame, _), image in zip(pairs, images, strict=True):
             _require_picture(frame, image, generator)
+            self._report_flat_part(frame, image)
         rest = iter(images)
         everything = [frame.external or next(rest) for frame in batch]
         return Pictures(everything, latents, time.perf_counter() - start)
@@ -70,6 +74,19 @@ class Stages:
         ]
         images, latents = zip(*pairs, strict=True)
         self._store.commit(batch, images, latents, pictures.seconds)
+
+    def _report_flat_part(self, frame: Frame, image: Image.Image) -> None:
+        """Warn of the first frame of a pass that is one colour in a large part."""
+        number, (share, colour) = frame.key.pass_number, flat_share(image)
+        if share and number not in self._partly_flat:
+            self._partly_flat.add(number)
+            warnings.warn(
+                f"pass {number}, position {frame.key.position}: {share:.0%} of the frame is "
+                f"exactly one colour, RGB {colour}, as a safety checker or a broken VAE leaves it; "
+                "it is kept, and other frames like it in this pass are not reported",
+                FlopslabWarning,
+                stacklevel=2,
+            )
 
     def _anchor_colours(
         self, frame: Frame, image: Image.Image, latents: np.ndarray | None

@@ -99,8 +99,7 @@ def intervene_each(
     paths = _directories(study, changes, sequence.words, directories)
     length = len(sequence.words)
     cones = [affected_frames(study, change, length) for change in changes]
-    name = "intervention" + "s" * (len(changes) > 1)
-    cone_progress = _ConeProgress(progress or PassBars(title=f"{len(changes)} {name}"), cones)
+    cone_progress = _ConeProgress(progress or _bar(paths), cones)
     try:
         return [
             _intervene(study, sequence, change, cone, generator, cone_progress, path)
@@ -128,6 +127,13 @@ def base_run(
     generator = generator or load_generator(study, frozen_batch_size(study))
     run(study, generator, NullProgress() if _is_complete(study) else progress)
     return generator
+
+
+def _bar(paths: Sequence[Path]) -> PassBars:
+    """One bar; it is logged in the directory of an only intervention, else beside them all."""
+    if len(paths) == 1:
+        return PassBars(title="1 intervention", log=paths[0] / layout.LOG)
+    return PassBars(title=f"{len(paths)} interventions", log=paths[0].parent / layout.LOG)
 
 
 def _intervene(

@@ -31,6 +31,7 @@ from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.passes import run
 from flopslab.progress import OverallBar
+from flopslab.runs import layout
 from flopslab.runs.reader import finished_run, frozen_batch_size
 
 AXES = ("x", "y", "z")
@@ -204,7 +205,8 @@ class Sweep:
 
     def _bar(self) -> OverallBar:
         studies = [variant.study for variant in self.variants]
-        return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies])
+        log = self.directory / layout.LOG
+        return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies], log=log)
 
 
 class _Models:

@@ -128,7 +128,7 @@ class OverallBar(PassBars):
     """One bar for many runs, with the time left for all of them: `follow` each in turn, `close`.
 
     `run_costs`: for each run what a frame costs in each of its passes, relative to one another;
-    `frames`: how many a pass of each run has; `file`, `every` and `clock` as in `PassBars`.
+    `frames`: how many a pass of each run has; `file`, `every`, `clock` and `log` as in `PassBars`.
     """
 
     def __init__(
@@ -138,19 +138,20 @@ class OverallBar(PassBars):
         file: TextFile | None = None,
         every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        log: Path | None = None,
     ) -> None:
-        super().__init__(file=file, every=every, clock=clock)
+        super().__init__(file=file, every=every, clock=clock, log=log)
         self._run_costs, self._frames = run_costs, frames
         self._run, self._name = 0, ""
 
     def follow(self, name: str) -> None:
         """The next run begins; `name` is shown beside the bar."""
+        self._costs, self._name, self._run = self._run_costs[self._run], name, self._run + 1
+        title = f"run {self._run}/{len(self._run_costs)}"
         if self._state is None:
             rows = list(zip(self._run_costs, self._frames, strict=True))
             self._work = sum(sum(row) * n for row, n in rows)
-            self._begin("", sum(len(row) * n for row, n in rows))
-        self._costs, self._name, self._run = self._run_costs[self._run], name, self._run + 1
-        title = f"run {self._run}/{len(self._run_costs)}"
+            self._begin(title, sum(len(row) * n for row, n in rows))
         self._state = self._state and replace(self._state, title=title)
 
     def start(self, frames: Sequence[int]) -> None: ...

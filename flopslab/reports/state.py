@@ -15,8 +15,7 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.checks.verification import read_recipe
-from flopslab.runs.frame_files import FormatError
+from flopslab.runs.frame_files import FormatError, read_recipe
 from flopslab.runs.manifest import RUNNING
 from flopslab.runs.reader import finished_run, read_manifest, recorded_study
 from flopslab.storage import filesystem

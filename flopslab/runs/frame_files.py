@@ -9,7 +9,7 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_origin
@@ -27,6 +27,7 @@ from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
 HEAD = 2**16  # bytes of a file that hold a recipe of usual length
+_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file
 TENSOR = "latents"  # name of the latents file's only tensor
 
 
@@ -44,13 +45,14 @@ def encode_frame(image: Image.Image, recipe: Recipe) -> bytes:
     A second text chunk has the settings as AUTOMATIC1111 writes them, for other programs. It is
     derived from the recipe and outside of its seal: to edit it changes nothing.
     """
-    record = {"flopslab": FORMAT, "key": recipe.key, **asdict(recipe)}
+    record = {"flopslab": FORMAT, "key": recipe.key, **vars(recipe)}
     record["seal"] = json_digest(record)  # an edit anywhere in the recipe is noticed
     info = PngInfo()
     info.add_itxt(CHUNK, json.dumps(record, ensure_ascii=False, allow_nan=False))
     info.add_text(a1111.CHUNK, _describe_settings(recipe))
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1, pnginfo=info)
+    # Of a copy: Pillow leaves the text of the chunks in the image that it saves.
+    image.copy().save(buffer, "PNG", compress_level=1, pnginfo=info)
     return buffer.getvalue()
 
 
@@ -82,16 +84,22 @@ def decode_recipe(data: bytes) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe of the picture at `path`, read from the head of its file; see `decode_recipe`."""
-    head = filesystem.read(path, HEAD) or b""
+    """The recipe of the picture at `path`; ValueError if there is none, or the file is cut off.
+
+    Most of the pixels are not even read, none is verified.
+    """
+    try:
+        head, tail = filesystem.read_ends(path, HEAD, len(_END))
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    if tail != _END:
+        raise ValueError("cut off" if head else "empty")
     try:
         return decode_recipe(head)
     except FormatError:
         raise
-    except ValueError:  # or it is longer
-        if len(head) < HEAD:
-            raise
-        return decode_recipe(filesystem.read(path) or b"")
+    except ValueError:  # a recipe of thousands of words is longer
+        return decode_recipe(path.read_bytes())
 
 
 def is_foreign(data: bytes) -> bool:

@@ -7,7 +7,7 @@ change until everything that it names is in place: then it is written again, as 
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from itertools import islice
 from typing import Any
@@ -81,6 +81,15 @@ def schema() -> dict[str, Any]:
     return json.loads(files("flopslab.runs").joinpath("visual-manifest.schema.json").read_bytes())
 
 
+def describe_makers(records: Iterable[Record]) -> str:
+    """What the makers of pictures differ in: `device cpu and cuda, torch 2.8.0 and 2.9.1`."""
+    makers = [{"device": record.device, **record.versions} for record in records]
+    names = dict.fromkeys(name for maker in makers for name in maker)
+    values = {name: list(dict.fromkeys(str(m.get(name)) for m in makers)) for name in names}
+    changes = {name: row for name, row in values.items() if len(row) > 1}
+    return ", ".join(f"{name} {' and '.join(row)}" for name, row in changes.items())
+
+
 def _plan(context: RunContext, status: str) -> dict[str, Any]:
     """What is known before the first frame."""
     return {
@@ -124,5 +133,5 @@ def _pass(pass_number: int, records: Sequence[Record]) -> dict[str, Any]:
 
 def _makers(records: Sequence[Record]) -> list[dict[str, Any]]:
     """The devices and library versions that made the pictures, each once, in a fixed order."""
-    makers = ({"device": record.device, "versions": record.versions} for record in records)
-    return [json.loads(maker) for maker in sorted(set(map(canonical_json, makers)))]
+    makers = {canonical_json(record.maker) for record in records}
+    return [json.loads(maker) for maker in sorted(makers)]

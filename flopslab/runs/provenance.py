@@ -49,6 +49,11 @@ class Record:
         """Itself, as a picture's `record`."""
         return self
 
+    @property
+    def maker(self) -> dict[str, Any]:
+        """The device and the library versions that made the picture."""
+        return {"device": self.device, "versions": self.versions}
+
     @classmethod
     def of(cls, **values: Any) -> "Record":
         """The record with these values; what many have in common is in memory once."""

@@ -55,6 +55,7 @@ class VerifiedPictures(Mapping[FrameKey, Record]):
 
     def __init__(self, directory: Path) -> None:
         self.proof: Proof | None = None  # to be kept up to date
+        self.makers: dict[bytes, Record] = {}  # a record of each, by its canonical JSON
         self._directory = directory
         self._records: dict[FrameKey, Record] = {}
         self._images: FrameCache[Image.Image] = FrameCache()
@@ -78,6 +79,7 @@ class VerifiedPictures(Mapping[FrameKey, Record]):
     def add(self, key: FrameKey, evidence: Evidence, path: Path) -> None:
         """Remember a picture that has been verified, or written, at this path."""
         self._records[key] = record = evidence.record
+        self.makers.setdefault(canonical_json(record.maker), record)
         if self.proof:
             self.proof.note(key, record, path)
         if isinstance(evidence, Picture):

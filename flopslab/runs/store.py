@@ -133,6 +133,11 @@ class Store:
         return self._verified.latents(key)
 
     @property
+    def maker_changes(self) -> str:
+        """What the makers of the verified pictures differ in: `torch 2.8.0 and 2.9.1`; or empty."""
+        return manifest.describe_makers(list(self._verified.makers.values()))
+
+    @property
     def keeps_latents(self) -> bool:
         """Whether `commit` needs latents."""
         return self._context.keeps_latents

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hatchling.builders.wheel import WheelBuilder
 from painted import WORDS, PaintedGenerator, files, write_words
 from PIL import Image
 
@@ -279,15 +280,20 @@ def test_the_notebooks_are_copied_and_nothing_is_overwritten_unsaid(call, tmp_pa
     assert (tmp_path / "mine" / "run.ipynb").read_text() != "my own"
 
 
+@pytest.mark.torch
 @pytest.mark.slow
-def test_the_wheel_carries_the_notebooks(tmp_path):
-    builder = pytest.importorskip("hatchling.builders.wheel")
+def test_the_wheel_carries_notebooks_words_and_the_model(tmp_path):
     root = Path(__file__).parents[2]
-    (name,) = builder.WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
+    (name,) = WheelBuilder(str(root)).build(directory=str(tmp_path), versions=["standard"])
     shutil.unpack_archive(name, tmp_path / "installed", "zip")
     inside = {path.name for path in (tmp_path / "installed/flopslab/notebooks").iterdir()}
     assert {path.name for path in (root / "notebooks").glob("*.ipynb")} <= inside
-    program = "from flopslab.cli import main; main(['notebooks', 'here'])"
+    program = "\n".join([
+        "from flopslab import Study", "from flopslab.backends import load_generator",
+        "from flopslab.cli import main",
+        "Study(sequence='tide').read_words(), load_generator(Study(steps=2))",
+        "main(['notebooks', 'here'])",
+    ])  # fmt: skip
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "installed")}
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "here" / "run.ipynb").is_file()

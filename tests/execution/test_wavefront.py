@@ -19,7 +19,7 @@ from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.store import Store
 
-LONG = [f"{word}-{number}" for number in range(9) for word in WORDS]  # 108 words
+LONG = [f"{word}-{number}" for number in range(4) for word in WORDS]  # 48 words
 
 
 class Diary(NullProgress):
@@ -30,6 +30,18 @@ class Diary(NullProgress):
 
     def advance(self, pass_number, count, words):
         self.batches.append((pass_number, count))
+
+
+class Impatient(NullProgress):
+    """Somebody presses Ctrl-C once there are frames of this pass; `diary` has what was before."""
+
+    def __init__(self, pass_number: int, diary: NullProgress) -> None:
+        self._pass_number, self._diary = pass_number, diary
+
+    def advance(self, pass_number, count, words):
+        if pass_number == self._pass_number:
+            raise KeyboardInterrupt
+        self._diary.advance(pass_number, count, words)
 
 
 class Slow(PaintedGenerator):
@@ -62,7 +74,7 @@ class Broken(PaintedGenerator):
 
 @pytest.fixture
 def long_study(tmp_path) -> Study:
-    """108 words, three passes; words reach 2, images 4 positions."""
+    """48 words, three passes; words reach 2, images 4 positions."""
     return Study(
         sequence=write_words(tmp_path / "long.json", LONG),
         output_dir=str(tmp_path / "run"),
@@ -82,8 +94,8 @@ def test_a_batch_is_made_once_the_pass_before_is_far_enough_ahead(long_study):
     for number, count in diary.batches:
         made[number] += count
         if number > 1:
-            assert made[number - 1] >= min(made[number] + 4, 108)
-    assert made == {1: 108, 2: 108, 3: 108}
+            assert made[number - 1] >= min(made[number] + 4, 48)
+    assert made == {1: 48, 2: 48, 3: 48}
 
 
 def test_batches_are_taken_by_position_plus_the_reach_of_the_passes_before(long_study):
@@ -100,9 +112,9 @@ def test_the_first_final_frame_comes_early(tmp_path):
     words = [f"w{number}" for number in range(700)]
     study = Study(sequence=write_words(tmp_path / "w.json", words), output_dir=str(tmp_path / "r"))
     diary = Diary()
-    make(study, PaintedGenerator(batch_size=8), diary)
-    before = [count for number, count in diary.batches[: diary.batches.index((3, 8))]]
-    assert sum(before) / 2100 <= 0.08
+    with pytest.raises(RunInterrupted):
+        make(study, PaintedGenerator(batch_size=8), Impatient(3, diary))
+    assert sum(count for _, count in diary.batches) / 2100 <= 0.08
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -123,11 +135,11 @@ def test_a_control_waits_for_what_it_looks_at(study, tmp_path, control):
 
 def test_frames_between_those_of_an_earlier_run_share_batches(long_study):
     whole = make(long_study)
-    for position in range(1, 109, 3):
+    for position in range(1, 49, 3):
         (Path(long_study.output_dir) / f"pass3/frame_{position:06d}.png").unlink()
     diary, generator = Diary(), PaintedGenerator(batch_size=2)
     assert make(long_study, generator, diary) == whole
-    assert diary.batches == [(3, 2)] * 18 and generator.calls == 36
+    assert diary.batches == [(3, 2)] * 8 and generator.calls == 16
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -139,27 +151,38 @@ def test_what_fails_in_a_thread_ends_the_run_and_what_was_made_stays(long_study,
     assert kept >= 16 and not list(Path(study.output_dir).glob("pass*/.*"))
     assert generator.interrupts == (0 if workers == 1 else workers)
     rest = PaintedGenerator()
-    assert len(make(study, rest)) == rest.calls + kept == 324
-
-
-class Impatient(NullProgress):
-    """Somebody presses Ctrl-C once there are some frames of the second pass."""
-
-    def advance(self, pass_number, count, words):
-        if pass_number == 2:
-            raise KeyboardInterrupt
+    assert len(make(study, rest)) == rest.calls + kept == 144
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
     study = long_study.replace(workers=workers)
-    with pytest.raises(RunInterrupted, match=r"\d+ of 324 frames are in"):
-        make(study, Slow(), Impatient())
+    with pytest.raises(RunInterrupted, match=r"\d+ of 144 frames are in"):
+        make(study, Slow(), Impatient(2, Diary()))
     made = len(list(Path(study.output_dir).glob("pass*/*.png")))
     rest = PaintedGenerator()
     frames = make(study, rest)
-    assert 0 < made == 324 - rest.calls
+    assert 0 < made == 144 - rest.calls
     assert frames == make(long_study.replace(output_dir=str(tmp_path / "undisturbed")))
+
+
+def test_no_batch_that_waits_begins_once_the_run_has_ended(study):
+    class Blocking(PaintedGenerator):
+        begun, ended = 0, threading.Event()
+
+        def generate_with_latents(self, requests, strength=1.0):
+            self.begun += 1
+            if self.begun > 1:
+                self.ended.wait(10)
+            return super().generate_with_latents(requests, strength)
+
+        def interrupt(self):
+            self.ended.set()
+
+    generator = Blocking(device="cuda")
+    with pytest.raises(RunInterrupted):
+        make(study, generator, Impatient(1, Diary()))
+    assert generator.begun <= 2, "of five: the one that was committed, and the one in hand"
 
 
 class Stepping(PaintedGenerator):

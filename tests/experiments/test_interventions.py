@@ -42,6 +42,15 @@ class Counted(NullProgress):
         self.kept += count
 
 
+@pytest.mark.parametrize(("count", "place"), [(1, "{0}/run.log"), (2, "{0}/../run.log")])
+def test_interventions_are_logged_where_they_are(study, capsys, count, place):
+    changes = list(CHANGES.values())[:count]
+    results = interventions.intervene_each(study, changes, PaintedGenerator())
+    capsys.readouterr()
+    log = Path(place.format(results[0].directory)).read_text()
+    assert log.splitlines()[0].endswith("frames") and f"{count} intervention" in log
+
+
 def intervene(study: Study, change, generator=None, **options) -> Intervention:
     return interventions.intervene(
         study, change, generator or PaintedGenerator(), NullProgress(), **options

@@ -79,6 +79,13 @@ def test_with_two_seeds_each_has_one_first_pass(study, order):
     assert firsts[0] != firsts[1]
 
 
+def test_one_log_tells_of_all_runs(study, capsys):
+    Sweep(study, {"method": ["grid", "blend"]}).run(Painters())
+    capsys.readouterr()
+    log = (Path(study.output_dir) / "run.log").read_text()
+    assert "run 1/2: 0/48 frames" in log and log.splitlines()[-1].count("run 2/2: 48/48 frames")
+
+
 def test_longer_runs_take_the_passes_of_shorter_ones(study):
     painters = Painters()
     run(Sweep(study, {"passes": [1, 2, 4]}), painters)

@@ -211,6 +211,21 @@ def test_the_manifest_says_running_before_a_frame_changes_and_complete_at_the_en
     assert json.loads((directory / "visual-manifest.json").read_bytes())["status"] == "complete"
 
 
+def test_a_run_that_only_adds_frames_says_running_before_the_first(paint, study):
+    paint(passes=1, limit=2)
+
+    class Stopping(PaintedGenerator):
+        def generate(self, requests, strength=1.0):
+            if self.calls == 2:
+                raise KeyboardInterrupt
+            return super().generate(requests, strength)
+
+    with pytest.raises(KeyboardInterrupt):
+        paint(Stopping(), passes=1, limit=6)
+    assert len(pixels(Path(study.output_dir))) == 4
+    assert read_manifest(Path(study.output_dir))["status"] == "running"
+
+
 def test_a_run_that_changes_nothing_never_says_running(paint, monkeypatch):
     paint()
     monkeypatch.setattr("flopslab.runs.manifest.announce", pytest.fail)

@@ -16,6 +16,7 @@ from flopslab.digests import array_digest
 from flopslab.errors import RunError
 from flopslab.runs.frame_files import decode_latents, encode_latents
 from flopslab.runs.reader import open_run, read_frame
+from flopslab.storage import filesystem
 
 Z = np.random.default_rng(0).standard_normal((4, 8, 6), dtype=np.float32)
 
@@ -49,6 +50,17 @@ def test_latents_that_are_damaged_are_no_latents():
     for bad in (None, b"", data[:-1], data[:-1] + bytes([data[-1] ^ 1]), data + b"\0"):
         with pytest.raises(ValueError):
             decode_latents(bad, array_digest(Z))
+
+
+def test_latents_are_visible_before_their_picture(blended, monkeypatch):
+    rename, names = filesystem.rename, []
+    monkeypatch.setattr(
+        filesystem, "rename", lambda *paths: names.append(paths[1].name) or rename(*paths)
+    )
+    blended(passes=1)
+    for number in range(1, 13):
+        latents, picture = f"frame_{number:06d}.safetensors", f"frame_{number:06d}.png"
+        assert names.index(latents) < names.index(picture)
 
 
 def test_every_picture_has_its_latents_beside_it_and_their_digest_inside(blended):

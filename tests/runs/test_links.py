@@ -34,6 +34,19 @@ def test_final_holds_hard_links_or_copies_where_links_cannot_be_made(paint, monk
     assert [path.name for path in (run.directory / "final").iterdir()] == ["frame_000001.png"]
 
 
+def test_the_links_last_before_the_manifest_is_written(paint, quick_disk, monkeypatch):
+    replace, synced = filesystem.replace, []
+
+    def watch(files):
+        if any(path.name == "visual-manifest.json" for path in files):
+            synced.append(quick_disk[-1:])
+        replace(files)
+
+    monkeypatch.setattr(filesystem, "replace", watch)
+    directory = paint().directory
+    assert synced[-1] == [(directory / "final").stat().st_ino]
+
+
 def test_foreign_files_in_final_are_never_lost(paint, tmp_path):
     final = tmp_path / "run" / "final"
     final.mkdir(parents=True)

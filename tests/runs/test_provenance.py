@@ -67,6 +67,14 @@ def test_a_picture_and_its_recipe_come_back_as_they_were_written():
     assert read_recipe == written
 
 
+def test_an_image_holds_no_text_once_it_is_written():
+    """Thousands are in memory, and a recipe is larger than a small picture."""
+    picture = image()
+    before = set(vars(picture))
+    encode_frame(picture, recipe())
+    assert set(vars(picture)) == before and not picture.info
+
+
 @pytest.mark.parametrize("truncated_allowed", [False, True])
 def test_no_bit_of_a_picture_can_flip_unnoticed(monkeypatch, truncated_allowed):
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", truncated_allowed)

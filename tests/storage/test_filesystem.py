@@ -106,6 +106,41 @@ def test_a_file_reaches_the_disk_before_its_name_and_the_name_before_all_that_fo
     assert order == [2, 2]
 
 
+def test_a_move_and_a_new_directory_last(tmp_path, quick_disk):
+    source, target = tmp_path / "one", tmp_path / "two"
+    filesystem.make_directory(source)
+    filesystem.make_directory(target)
+    assert quick_disk == [tmp_path.stat().st_ino] * 2
+    (source / "a").write_bytes(b"1")
+    filesystem.move(source / "a", target / "b")
+    assert set(quick_disk[2:]) == {source.stat().st_ino, target.stat().st_ino}
+
+
+def test_a_failed_write_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(filesystem, "sync", _fail)
+    with pytest.raises(OSError, match="no room"):
+        filesystem.replace({tmp_path / "a": b"1"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def _fail(*_arguments):
+    raise OSError(errno.ENOSPC, "no room")
+
+
+def test_a_link_is_read_and_written_through_nowhere(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "file").write_bytes(b"mine")
+    (tmp_path / "directory").symlink_to("real")
+    (tmp_path / "real" / "link").symlink_to("file")
+    for path in (tmp_path / "directory" / "file", tmp_path / "real" / "link"):
+        assert filesystem.read(path) is None
+        with pytest.raises(OSError, match="No regular file"):
+            filesystem.read_ends(path, 1, 1)
+    with pytest.raises(OSError, match="A link"):
+        filesystem.make_directory(tmp_path / "directory")
+    assert filesystem.read_ends(tmp_path / "real" / "file", 2, 1) == (b"mi", b"e")
+
+
 def test_a_full_disk_names_the_remedy():
     with pytest.raises(RunError, match="free space"), filesystem.explained(Path("run")):
         raise OSError(errno.ENOSPC, "No space left on device")

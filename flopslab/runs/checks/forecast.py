@@ -14,8 +14,7 @@ from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.runs import layout
 from flopslab.runs.checks.differences import Difference, brief, differences
-from flopslab.runs.checks.verification import read_recipe
-from flopslab.runs.frame_files import decode_frame, decode_latents
+from flopslab.runs.frame_files import decode_frame, decode_latents, read_recipe
 from flopslab.runs.provenance import (
     ADAPTER,
     Digests,

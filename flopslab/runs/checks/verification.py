@@ -12,12 +12,8 @@ from typing import Any
 from flopslab.commands import describe_positions
 from flopslab.core.windows import FrameKey
 from flopslab.runs import layout, links
-from flopslab.runs.frame_files import FormatError, decode_recipe
+from flopslab.runs.frame_files import read_recipe
 from flopslab.runs.provenance import Digests, Recipe
-from flopslab.storage import filesystem
-
-_HEAD = 2**16  # bytes, in which a recipe ends as a rule
-_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file
 
 ReadRecipe = Callable[[Path], Recipe]  # ValueError for what is no frame of a run
 
@@ -32,25 +28,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
-
-
-def read_recipe(path: Path) -> Recipe:
-    """The recipe of the picture at `path`; ValueError if there is none, or the file is cut off.
-
-    Most of the pixels are not even read.
-    """
-    try:
-        head, tail = filesystem.read_ends(path, _HEAD, len(_END))
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
-    if tail != _END:
-        raise ValueError("cut off" if head else "empty")
-    try:
-        return decode_recipe(head)
-    except FormatError:
-        raise
-    except ValueError:  # a recipe of thousands of words is longer
-        return decode_recipe(path.read_bytes())
 
 
 def find_faults(

@@ -1,0 +1,175 @@
+"""A papermill run killed at random moments, again and again: `python -m benchmarks.kills`.
+
+Each attempt is killed with SIGKILL, the kernel alone or papermill with it, at a random moment after
+it has locked its directory, and the next one goes on from what is there. After each kill a reader
+must be told that the run is unfinished, and whole frames must be those of an undisturbed run. Each
+run that comes to its end must verify and be equal to that one. It exits with 1 where that fails.
+
+By default the painted generator of the tests; `--model tiny` runs notebooks/run.ipynb instead, and
+`--plain` the painted run in a process without papermill and kernel, which starts ten times sooner.
+"""
+
+import argparse
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import nbformat
+import psutil
+
+from benchmarks.report import publish
+from flopslab.core.windows import FrameKey
+from flopslab.errors import RunError
+from flopslab.reports.verification import verify_run
+from flopslab.runs import layout
+from flopslab.runs.reader import finished_run, read_frame
+
+ROOT = Path(__file__).parents[1]
+PARAMETERS = 'sequence: str = "demo"'
+PAINTED = f"""
+import sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+from painted import PaintedGenerator
+from flopslab import Study, run
+run({{}}, PaintedGenerator(delay=0.05))
+"""
+
+Digests = dict[FrameKey, str]  # of the pixels of each frame
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--model", choices=["painted", "tiny"], default="painted")
+    parser.add_argument("--plain", action="store_true", help="painted, without papermill")
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--json", default="", metavar="FILE", help="write the numbers there too")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as root:
+        way = plain if options.plain else papermill
+        command = way(Path(root), options.model, options.frames)
+        trial = Trial(Path(root) / "run", command, random.Random(options.seed))
+        with suppress(KeyboardInterrupt):  # it says how far it came
+            while trial.counts["kills"] < options.kills:
+                trial.attempt()
+            trial.complete()
+    publish([{**trial.counts}], options.json)
+    sys.exit(trial.counts["untrue"] + trial.counts["unequal"] > 0)
+
+
+class Trial:
+    """Runs in one directory, killed and begun again; `counts` says what came of them."""
+
+    def __init__(self, directory: Path, command: list[str], chance: random.Random) -> None:
+        self._directory, self._command, self._chance = directory, command, chance
+        names = "kills", "frames_kept", "completed", "untrue", "unequal"
+        self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
+        process = self._begin()
+        start = wait_for_lock(process, self._directory, held=True)
+        self._seconds = wait_for_lock(process, self._directory, held=False) - start
+        if process.wait():
+            raise RuntimeError(f"the undisturbed run failed: {' '.join(command)}")
+        self._digests, self._links = digests(self._directory), links(self._directory)
+        shutil.rmtree(self._directory)
+
+    def attempt(self) -> None:
+        """A run that is killed, or comes to its end before that."""
+        process = self._begin()
+        wait_for_lock(process, self._directory, held=True)
+        time.sleep(self._chance.uniform(0, self._seconds))
+        if process.poll() is None:
+            kill(process, kernel_alone=self._chance.random() < 0.3)
+            self._check_interrupted()
+        else:
+            self._check_complete()
+
+    def complete(self) -> None:
+        """The last run, to its end."""
+        self._begin().wait()
+        self._check_complete()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        null = subprocess.DEVNULL
+        return subprocess.Popen(self._command, stdout=null, stderr=null)
+
+    def _check_interrupted(self) -> None:
+        """What is there is true: whole frames, and no claim that it is all."""
+        self.counts["kills"] += 1
+        frames = digests(self._directory)
+        self.counts["frames_kept"] += len(frames)
+        self.counts["unequal"] += not frames.items() <= self._digests.items()
+        try:
+            finished_run(self._directory)
+            self.counts["untrue"] += frames != self._digests
+        except RunError as error:  # unfinished, or without a manifest: never one that is not true
+            self.counts["untrue"] += "as its manifest describes it" in error.expected
+
+    def _check_complete(self) -> None:
+        self.counts["completed"] += 1
+        faults = verify_run(self._directory).faults
+        equal = (self._digests, self._links) == (digests(self._directory), links(self._directory))
+        self.counts["unequal"] += bool(faults) or not equal
+        shutil.rmtree(self._directory)
+
+
+def papermill(root: Path, model: str, frames: int) -> list[str]:
+    """The command of one run below `root`."""
+    notebook = ROOT / "notebooks/run.ipynb"
+    if model == "painted":
+        notebook = root / "painted.ipynb"
+        program = PAINTED.format("Study.from_cell(globals())")
+        cells = [nbformat.v4.new_code_cell(text) for text in (PARAMETERS, program)]
+        cells[0].metadata["tags"] = ["parameters"]
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+    values = {"output_dir": root / "run", "limit": frames, "passes": 3, "context_diameter": 4}
+    values |= {"steps": 2} if model == "tiny" else {}
+    parameters = [part for name, value in values.items() for part in ("-p", name, str(value))]
+    command = [sys.executable, "-m", "papermill", "-k", "python3", "--language", "python"]
+    return [*command, str(notebook), str(root / "out.ipynb"), *parameters]
+
+
+def plain(root: Path, model: str, frames: int) -> list[str]:
+    """The command of the painted run without a notebook."""
+    values = {"output_dir": str(root / "run"), "limit": frames, "passes": 3, "context_diameter": 4}
+    return [sys.executable, "-c", PAINTED.format(f"Study.of(**{values})")]
+
+
+def wait_for_lock(process: subprocess.Popen[bytes], directory: Path, held: bool) -> float:
+    """The time at which a process has locked the directory, or let go of it, or ended."""
+    lock = directory / layout.LOCK
+    while process.poll() is None and (lock.is_file() and lock.stat().st_size > 0) != held:
+        time.sleep(0.002)
+    return time.monotonic()
+
+
+def kill(process: subprocess.Popen[bytes], kernel_alone: bool) -> None:
+    """SIGKILL for the kernel, and for papermill itself unless it is to notice that alone."""
+    processes = psutil.Process(process.pid).children(recursive=True)  # sessions of their own
+    for victim in processes if kernel_alone else [psutil.Process(process.pid), *processes]:
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            victim.kill()
+    psutil.wait_procs(processes)
+    process.wait()
+
+
+def digests(directory: Path) -> Digests:
+    """The digests of all pictures of a run that are whole."""
+    paths = {key: layout.frame_path(directory, key) for key in layout.frame_keys(directory)}
+    return {key: read_frame(path)[1].digest for key, path in paths.items()}
+
+
+def links(directory: Path) -> list[tuple[str, str]]:
+    """What final/ shows."""
+    paths = sorted((directory / layout.FINAL).glob("frame_*"))
+    return [(path.name, str(path.readlink())) for path in paths]
+
+
+if __name__ == "__main__":
+    main()
