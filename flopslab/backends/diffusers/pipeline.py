@@ -26,7 +26,7 @@ from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, f
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.recommendations import recommend
-from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.schedulers import drawing_from, make_scheduler
 from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
@@ -215,14 +215,15 @@ class DiffusersGenerator:
         arguments = conditioning | cutoff.arguments(pipe)
         arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
-        pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
-            **start,
-            **{name: value for name, value in arguments.items() if name in names},
-            num_inference_steps=self.settings["steps"],
-            guidance_scale=self.settings["guidance_scale"],
-            generator=noise,
-            output_type="pt",
-        ).images
+        with drawing_from(noise, pipe.scheduler):
+            pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
+                **start,
+                **{name: value for name, value in arguments.items() if name in names},
+                num_inference_steps=self.settings["steps"],
+                guidance_scale=self.settings["guidance_scale"],
+                generator=noise,
+                output_type="pt",
+            ).images
         assert cutoff.latents is not None  # every call runs a step or more
         return pixels, cutoff.latents
 
