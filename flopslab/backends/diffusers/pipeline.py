@@ -8,7 +8,7 @@ another number of rows may differ in the last bit.
 import copy
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, Self
 
@@ -54,6 +54,7 @@ class DiffusersGenerator:
     ) -> None:
         self.settings = settings
         self._adapter, self._interruption = image_adapter, Event()
+        self.on_step: Callable[[int, int], None] | None = None  # see `StepReporter`
         self._dtype = getattr(torch, settings["dtype"])
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
         self._encoder = make_prompt_encoder(
@@ -211,7 +212,7 @@ class DiffusersGenerator:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         stop = self.settings["guidance_stop"]
-        cutoff = GuidanceCutoff(stop, conditioning, self._interruption)
+        cutoff = GuidanceCutoff(stop, conditioning, self._interruption, self.on_step)
         arguments = conditioning | cutoff.arguments(pipe)
         arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
