@@ -40,7 +40,7 @@ def write_parameters(
 
     `prompt`: (text, weight) pairs; `settings`: those of the generator, of which some may be
     missing; `strength`: the share of the steps that a refinement ran, None for text to image. A
-    model's hash is left out: it is that of a checkpoint's file, and a model here is a directory.
+    model's hash is that of a checkpoint's file: only a server tells one.
     """
     lines = [" ".join(_emphasize(text, weight) for text, weight in prompt)]
     if settings.get("negative_prompt"):
@@ -54,6 +54,7 @@ def write_parameters(
         "CFG scale": f"{settings['guidance_scale']:g}",
         "Seed": seed,
         "Size": f"{settings['width']}x{settings['height']}",
+        "Model hash": settings.get("sd_model_hash"),
         "Model": re.split(r"[/\\]", model.rstrip("/\\"))[-1],
         "Denoising strength": None if strength is None else f"{strength:g}",
         "Clip skip": clip_skip if clip_skip > 1 else None,

@@ -1,6 +1,7 @@
 """What each family can do, run; what it cannot do, refused before the first frame."""
 
 import runpy
+from contextlib import contextmanager
 from pathlib import Path
 
 import generators
@@ -9,7 +10,7 @@ from generators import explains, picture, request_of
 
 from flopslab.backends.diffusers.abilities import abilities, check_abilities
 from flopslab.core.compositing import METHODS
-from flopslab.core.generator import FrameRequest
+from flopslab.core.generator import FrameRequest, watching_steps
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
@@ -31,6 +32,14 @@ def load(family, **parameters):
     return generators.load(family, passes=1, **small | parameters)
 
 
+@contextmanager
+def steps_of(generator):
+    """What the generator says of its steps in the `with` block."""
+    steps = []
+    with watching_steps(generator, lambda *step: steps.append(step)):
+        yield steps
+
+
 def pipes_of(generator):
     return generator._text_to_image, generator._image_to_image
 
@@ -39,8 +48,11 @@ def pipes_of(generator):
 def test_a_family_does_what_the_table_says(family):
     generator = load(family)
     able = abilities(pipes_of(generator))
-    [image] = generator.generate([request_of()])
+    with steps_of(generator) as steps:
+        [image] = generator.generate([request_of()])
     assert image.size == (32, 32)
+    total = len(generator._text_to_image.scheduler.timesteps)
+    assert steps == [(number, total) for number in range(1, total + 1)]
     if able["grid"]:
         assert generator.generate([request_of(init=picture(1))], 0.5)[0].size == (32, 32)
     weighted = Prompt((("sea", 1.4), ("sky", 1.0)))

@@ -4,6 +4,7 @@ import diffusers
 import generators
 import numpy as np
 import pytest
+import torch
 from generators import explains, picture, request_of, same
 
 from flopslab.backends.diffusers.loading import quiet_libraries
@@ -14,16 +15,17 @@ from flopslab.backends.diffusers.schedulers import (
     sampling_options,
 )
 from flopslab.errors import ParameterError
-from flopslab.interop.samplers import SAMPLERS, SPACINGS
+from flopslab.interop.samplers import SAMPLERS, SPACINGS, find_sampler
 
 CLASSES = sorted(name for name in dir(diffusers) if name.endswith("Scheduler"))
-ACCEPTED = {s.scheduler for s in SAMPLERS} | {"DDIMParallelScheduler", "DDPMParallelScheduler"}
+PARALLEL = {"DDIMParallelScheduler", "DDPMParallelScheduler"}
 STABLE_DIFFUSION = {  # its noise schedule, which is the default of no class
     "beta_schedule": "scaled_linear",
     "beta_start": 0.00085,
     "beta_end": 0.012,
     "steps_offset": 1,
 }
+FLOW = diffusers.FlowMatchEulerDiscreteScheduler()  # as SD3 and Flux have it
 ZERO_SNR = STABLE_DIFFUSION | {
     "rescale_betas_zero_snr": True,
     "timestep_spacing": "trailing",
@@ -41,42 +43,48 @@ def refusal(*arguments):
     return error
 
 
-def frames_with(scheduler):
-    """Frames from noise and from an image by a generator with this scheduler, in two batches."""
-    generator = generators.load_once("embedded")
+def frames_beside(companion, scheduler, family="embedded"):
+    """A frame from noise and one from an image, each in a batch of two with this other seed."""
+    generator = generators.load_once(family, batch_size=2, guidance_scale=1.0, width=32, height=32)
     pipes = generator._text_to_image, generator._image_to_image
     before = pipes[0].scheduler
     for pipe in pipes:
         pipe.scheduler = scheduler
+    starts = [None, picture(1)]
+    frames = [request_of(seed=seed, init=init) for init in starts for seed in (1, companion)]
     try:
-        frames = [request_of(seed=1), request_of(seed=2), request_of(seed=3, init=picture(1))]
-        batch = generator.generate(frames, 0.7)
-        alone = [generator.generate([frame], 0.7)[0] for frame in reversed(frames)]
+        return generator.generate(frames, 0.7)[::2]
     finally:
         for pipe in pipes:
             pipe.scheduler = before
-    return batch, alone[::-1]
+
+
+def depends_on_itself_alone(scheduler, family="embedded"):
+    """Whether frames of this scheduler are the same beside others."""
+    frames = frames_beside(2, scheduler, family)
+    assert all(np.asarray(image).std() > 1 for image in frames)
+    return all(map(same, frames, frames_beside(3, scheduler, family)))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.names[0])
+def test_a_sampler_of_the_table_makes_frames_that_no_companion_changes(sampler):
+    made = make_scheduler(sampler.names[0], own(num_train_timesteps=200))
+    assert type(made).__name__ == sampler.scheduler
+    assert {find_sampler(name)[0] for name in sampler.names} == {sampler.scheduler}
+    check_steps(made, 20)
+    assert depends_on_itself_alone(made)
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_class_makes_frames_from_noise_and_from_images_or_is_refused_with_the_reason(name):
-    try:
-        with quiet_libraries():
-            scheduler = make_scheduler(name, own())
-    except ParameterError as error:
-        assert name not in ACCEPTED and name in str(error) and error.hint
+def test_a_class_is_one_of_the_table_or_refused_with_the_reason(name):
+    if name in {sampler.scheduler for sampler in SAMPLERS}:
         return
-    assert name in ACCEPTED
-    batch, alone = frames_with(scheduler)
-    assert all(map(same, batch, alone))
-    assert all(np.asarray(image).std() > 1 for image in batch)
-
-
-@pytest.mark.parametrize("name", [name for sampler in SAMPLERS for name in sampler.names])
-def test_every_name_of_the_table_is_a_scheduler(name):
-    [expected] = {s.scheduler for s in SAMPLERS if name in s.names}
-    assert type(make_scheduler(name, own())).__name__ == expected
-    check_steps(make_scheduler(name, own()), 20)
+    if name in PARALLEL:
+        assert depends_on_itself_alone(make_scheduler(name, own()))
+        return
+    with quiet_libraries():
+        error = refusal(name, own())
+    assert explains(error, name)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,9 @@ def test_another_method_is_never_offered(name):
 
 @pytest.mark.parametrize("name", ["heun", "dpm_2", "LMS", "tcd", "lcm", "euler", "dpm++", "DDPM"])
 def test_the_noise_schedule_of_the_model_survives_though_the_defaults_of_classes_differ(name):
-    model = diffusers.DDIMScheduler()  # as a config that leaves everything to the defaults
+    model = diffusers.DDIMScheduler(
+        num_train_timesteps=200
+    )  # as a config that leaves everything to the defaults
     made = make_scheduler(name, model)
     assert np.allclose(made.alphas_cumprod, model.alphas_cumprod)
 
@@ -222,30 +232,45 @@ def test_pndm_needs_no_minimum_of_steps(steps):
 
 
 def test_a_scheduler_keeps_what_the_model_was_trained_for():
-    generator = generators.load(scheduler="euler")
-    assert generator._text_to_image.scheduler.config.prediction_type == "v_prediction"
-    assert generator.settings == generators.load(scheduler="EulerDiscreteScheduler").settings
+    model = own(prediction_type="v_prediction")
+    made, same_one = make_scheduler("euler", model), make_scheduler("EulerDiscreteScheduler", model)
+    assert made.config.prediction_type == "v_prediction"
+    assert type(made) is type(same_one) and made.config == same_one.config
 
 
 def test_the_settings_say_which_class_and_options_were_used():
-    settings = generators.load(scheduler="DPM++ 2M SDE Karras").settings
+    generator = generators.load(scheduler="DPM++ 2M SDE Karras")
+    assert generator._text_to_image.scheduler.config.prediction_type == "v_prediction"
+    settings = generator.settings
     assert settings["scheduler"] == "DPMSolverMultistepScheduler"
     options = {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}
     assert options.items() <= settings["scheduler_options"].items()
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
-    [("Euler", "FlowMatchEuler"), ("heun", "FlowMatchHeun"), ("lcm", "FlowMatchLCM")],
+    ("family", "name", "options", "expected"),
+    [
+        ("sd3", "Euler", "", "FlowMatchEulerDiscreteScheduler"),
+        ("sd3", "Euler", "stochastic_sampling=true", "FlowMatchEulerDiscreteScheduler"),
+        ("sd3", "heun", "", "FlowMatchHeunDiscreteScheduler"),
+        ("sd3", "lcm", "", "FlowMatchLCMScheduler"),
+        ("schnell", "lcm", "", "FlowMatchLCMScheduler"),
+    ],
 )
-def test_a_model_of_flow_matching_takes_the_methods_that_exist_for_it(name, expected):
-    generator = generators.load("sd3", scheduler=name, steps=4, guidance_scale=1.0)
-    assert generator.settings["scheduler"].startswith(expected)
-    assert len(generator.generate([request_of(), request_of(init=picture(1))], 0.5)) == 2
+def test_a_model_of_flow_matching_takes_the_methods_that_exist_for_it(
+    family, name, options, expected
+):
+    made = make_scheduler(name, FLOW, options)
+    assert type(made).__name__ == expected
+    assert depends_on_itself_alone(made, family)
+
+
+def test_a_noisy_step_leaves_the_random_state_of_torch_alone():
+    state = torch.get_rng_state()
+    frames_beside(2, make_scheduler("lcm", FLOW), "sd3")
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("name", ["ddim", "DPM++ 2M Karras"])
 def test_a_model_of_flow_matching_refuses_a_scheduler_made_for_others(name):
-    with pytest.raises(ParameterError) as error:
-        generators.load("sd3", scheduler=name)
-    assert explains(error, repr(name), "FlowMatchEulerDiscreteScheduler")
+    assert explains(refusal(name, FLOW), repr(name), "FlowMatchEulerDiscreteScheduler")

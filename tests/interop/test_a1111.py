@@ -66,6 +66,10 @@ def test_what_is_not_there_is_left_out():
         assert name not in text
 
 
+def test_the_hash_of_a_checkpoint_that_a_server_tells_stands_before_its_name():
+    assert ", Model hash: 6ce0161689, Model: dream" in text_of(sd_model_hash="6ce0161689")
+
+
 @pytest.mark.parametrize("word", ["a\nSteps: 1, Sampler: x", r"back\slash", "[x]", "naïve 🔥"])
 def test_a_word_stays_a_word(word, tmp_path):
     text = text_of([[word, 1.2]])

@@ -1,5 +1,6 @@
-"""Classifier-free guidance that ends before the last step of a pipeline's call."""
+"""What happens after each step of a pipeline's call: guidance may end, a listener hears of it."""
 
+from collections.abc import Callable
 from threading import Event
 from typing import Any
 
@@ -14,18 +15,27 @@ CONDITIONING = ("prompt_embeds", "add_text_embeds", "add_time_ids")  # [negative
 class GuidanceCutoff:
     """A callback for the steps of one call. Keeps the latents of the last step in `latents`.
 
+    Calls `on_step(number, total)` after each, once the step's kernels are launched: a card may
+    still be computing.
+
     The share `stop` in (0, 1] of the steps is guided, but at least the first. The later ones
     compute the positive half of the batch alone. (SDCFGCutoffCallback of diffusers keeps a single
     row of any batch.)
     """
 
-    def __init__(self, stop: float, arguments: dict[str, Any], interruption: Event) -> None:
+    def __init__(
+        self,
+        stop: float,
+        arguments: dict[str, Any],
+        interruption: Event,
+        on_step: Callable[[int, int], None] | None = None,
+    ) -> None:
         """`arguments`: those of the call, with the list of image embeddings that its loop reads.
 
         Once `interruption` is set, the next step raises RunInterrupted.
         """
         self.latents: torch.Tensor | None = None
-        self._stop, self._interruption = stop, interruption
+        self._stop, self._interruption, self._on_step = stop, interruption, on_step
         self._image_embeds = arguments.get("ip_adapter_image_embeds")
 
     def arguments(self, pipe: DiffusionPipeline) -> dict[str, Any]:
@@ -39,14 +49,14 @@ class GuidanceCutoff:
         return {
             "callback_on_step_end": self,
             "callback_on_step_end_tensor_inputs": names,
-            "callback": self._keep,
+            "callback": lambda step, _, latents: self._end_step(pipe, step, latents),
         }
 
     def __call__(
         self, pipe: DiffusionPipeline, step: int, timestep: torch.Tensor, tensors: dict[str, Any]
     ) -> dict[str, Any]:
         """The tensors that replace those of the loop from the next step on."""
-        self._keep(step, timestep, tensors["latents"])
+        self._end_step(pipe, step, tensors["latents"])
         last_step = max(round(self._stop * pipe.num_timesteps), 1) - 1
         if step != last_step or self._stop == 1 or not pipe.do_classifier_free_guidance:
             return {}
@@ -55,7 +65,10 @@ class GuidanceCutoff:
             self._image_embeds[0] = self._image_embeds[0].chunk(2)[1]
         return {name: tensors[name].chunk(2)[1] for name in CONDITIONING if name in tensors}
 
-    def _keep(self, step: int, timestep: torch.Tensor, latents: torch.Tensor) -> None:
+    def _end_step(self, pipe: DiffusionPipeline, step: int, latents: torch.Tensor) -> None:
         if self._interruption.is_set():
             raise RunInterrupted(f"Interrupted after step {step + 1} of a batch.")
         self.latents = latents
+        if self._on_step is not None:
+            total = getattr(pipe, "num_timesteps", len(pipe.scheduler.timesteps))
+            self._on_step(step + 1, total)

@@ -8,7 +8,7 @@ another number of rows may differ in the last bit.
 import copy
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event
 from typing import Any, Self
 
@@ -26,7 +26,7 @@ from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, f
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.recommendations import recommend
-from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.schedulers import drawing_from, make_scheduler
 from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
@@ -54,6 +54,7 @@ class DiffusersGenerator:
     ) -> None:
         self.settings = settings
         self._adapter, self._interruption = image_adapter, Event()
+        self.on_step: Callable[[int, int], None] | None = None  # see `StepReporter`
         self._dtype = getattr(torch, settings["dtype"])
         self._text_to_image, self._image_to_image = text_to_image, image_to_image
         self._encoder = make_prompt_encoder(
@@ -211,18 +212,19 @@ class DiffusersGenerator:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         stop = self.settings["guidance_stop"]
-        cutoff = GuidanceCutoff(stop, conditioning, self._interruption)
+        cutoff = GuidanceCutoff(stop, conditioning, self._interruption, self.on_step)
         arguments = conditioning | cutoff.arguments(pipe)
         arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
-        pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
-            **start,
-            **{name: value for name, value in arguments.items() if name in names},
-            num_inference_steps=self.settings["steps"],
-            guidance_scale=self.settings["guidance_scale"],
-            generator=noise,
-            output_type="pt",
-        ).images
+        with drawing_from(noise, pipe.scheduler):
+            pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
+                **start,
+                **{name: value for name, value in arguments.items() if name in names},
+                num_inference_steps=self.settings["steps"],
+                guidance_scale=self.settings["guidance_scale"],
+                generator=noise,
+                output_type="pt",
+            ).images
         assert cutoff.latents is not None  # every call runs a step or more
         return pixels, cutoff.latents
 

@@ -16,6 +16,7 @@ PAUSES = (1, 2, 4, 8, 16)  # seconds before each next try
 BUSY = {502, 503, 504}  # what a proxy answers while the server behind it starts
 LIMIT = 2**24  # bytes of an answer without pictures
 TIMEOUT = httpx2.Timeout(600, connect=5)  # a server may load a model first
+GLANCE = httpx2.Timeout(5)
 
 _LOG = logging.getLogger(__name__)
 _PASSING = (httpx2.NetworkError, httpx2.RemoteProtocolError, httpx2.ConnectTimeout)
@@ -36,7 +37,6 @@ class Client:
         self._http = httpx2.Client(
             base_url=address.url,
             auth=credentials,
-            timeout=TIMEOUT,
             limits=httpx2.Limits(max_keepalive_connections=0),  # a server closes idle ones
             follow_redirects=False,  # credentials stay with the host that the user named
             trust_env=not address.is_local,  # no proxy between here and here
@@ -57,6 +57,14 @@ class Client:
         except httpx2.HTTPError as error:
             raise unreachable(self._address, error) from None
         return None if status in (404, 405) else self._read(path, status, data)
+
+    def glance(self, path: str) -> Any:
+        """The same where it does not matter: None after any fault, or after five seconds."""
+        try:
+            status, data = self._send("GET", path, None, LIMIT, GLANCE)
+            return json.loads(data) if status == 200 else None
+        except (httpx2.HTTPError, ModelError, ValueError):
+            return None
 
     def post(self, path: str, body: Any = None) -> None:
         """Tell the server something; whether it listens does not matter."""
@@ -97,9 +105,11 @@ class Client:
                 break
         raise ModelError("a frame from the server", "an interrupt", GO_ON)
 
-    def _send(self, method: str, path: str, body: Any, limit: int) -> tuple[int, bytes]:
+    def _send(
+        self, method: str, path: str, body: Any, limit: int, timeout: httpx2.Timeout = TIMEOUT
+    ) -> tuple[int, bytes]:
         data = bytearray()
-        with self._http.stream(method, path, json=body) as response:
+        with self._http.stream(method, path, json=body, timeout=timeout) as response:
             for chunk in response.iter_bytes():
                 data += chunk
                 if len(data) > limit:

@@ -3,7 +3,7 @@
 import base64
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Event
 from typing import Any, NoReturn, Self
@@ -17,7 +17,14 @@ from flopslab.backends.webui.client import Client, Pause
 from flopslab.backends.webui.controlnet import LOSS, Adapter, adapter_arguments, find_adapter
 from flopslab.backends.webui.faults import GO_ON
 from flopslab.backends.webui.prompt_syntax import write_plain_prompt, write_prompt
-from flopslab.backends.webui.server import API, Server, check_parameters, inspect_server
+from flopslab.backends.webui.server import (
+    API,
+    PROGRESS,
+    Server,
+    check_parameters,
+    inspect_server,
+)
+from flopslab.backends.webui.waiting import wait_for
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import Capabilities, FrameRequest
 from flopslab.core.prompts import Prompt
@@ -48,6 +55,7 @@ class WebuiGenerator:
         self._client, self._server = client, server
         self._identity, self._adapter = identity, adapter
         self._stop, self._task = Event(), ""
+        self.on_step: Callable[[int, int], None] | None = None  # see `StepReporter`
         self.capabilities = Capabilities(
             latents=False, references=adapter is not None, tokens=False, text_embeddings=False
         )
@@ -107,7 +115,7 @@ class WebuiGenerator:
         stop.set()
         if self._server.has_progress:
             with suppress(ModelError):
-                state = self._client.find(f"{API}/progress?skip_current_image=true") or {}
+                state = self._client.find(PROGRESS) or {}
                 if state.get("current_task") in (None, self._task):
                     self._client.post(f"{API}/interrupt")
 
@@ -126,7 +134,10 @@ class WebuiGenerator:
             body |= _start(request.context.init, strength)
         self._task = body["force_task_id"] = json_digest(body)[:32]
         try:
-            answer = self._client.generate(path, body, answer_limit(self.size), stop)
+            answer = wait_for(
+                lambda: self._client.generate(path, body, answer_limit(self.size), stop),
+                self._report_step,
+            )
         except KeyboardInterrupt:
             self.interrupt()
             raise
@@ -134,6 +145,15 @@ class WebuiGenerator:
         image, facts = read_answer(answer, self.size)
         self._compare(body, facts)
         return image, facts
+
+    def _report_step(self) -> None:
+        """Tell whoever watches the steps where the server is, if it says so and it is our frame."""
+        if self.on_step is None or not self._server.has_progress:
+            return
+        match self._client.glance(PROGRESS):
+            case {"state": {"sampling_step": int(step), "sampling_steps": int(total)}, **rest}:
+                if rest.get("current_task") in (None, self._task) and 0 < step <= total:
+                    self.on_step(step, total)
 
     def _body(self, request: FrameRequest) -> dict[str, Any]:
         write = write_plain_prompt if self._server.is_plain else write_prompt
@@ -177,7 +197,7 @@ class WebuiGenerator:
         """ModelError if the picture may be one that somebody stopped, here or at the server."""
         state = {}
         if self._server.has_progress and not stop.is_set():
-            answer = self._client.find(f"{API}/progress?skip_current_image=true")
+            answer = self._client.find(PROGRESS)
             state = (answer or {}).get("state", {})
         if stop.is_set() or state.get("interrupted") or state.get("skipped"):
             raise ModelError("a whole frame from the server", "it was interrupted", GO_ON)

@@ -12,6 +12,7 @@ from flopslab.core.study import Study
 from flopslab.errors import ModelError, ParameterError
 
 API = "/sdapi/v1"
+PROGRESS = f"{API}/progress?skip_current_image=true"
 EIGHTS = re.compile("8+")  # what stable-diffusion.cpp gives as the hash of any model
 
 # Options of a server that change pixels: read once, recorded, and sent with every request.
@@ -73,7 +74,7 @@ def inspect_server(client: Client, address: Address) -> Server:
         checkpoint=_choose(checkpoints, options.get("sd_model_checkpoint") or "", address),
         samplers=client.get(f"{API}/samplers"),
         schedules=client.find(f"{API}/schedulers") or [],
-        has_progress=client.find(f"{API}/progress?skip_current_image=true") is not None,
+        has_progress=client.find(PROGRESS) is not None,
     )
 
 

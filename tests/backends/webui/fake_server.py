@@ -40,6 +40,7 @@ class FakeServer:
         self.credentials = ""
         self.faults: list[Fault | None] = []
         self.hashes, self.interrupted, self.task = True, False, None
+        self.step: dict[str, Any] = {}  # what its progress says beside
         self.stopped = threading.Event()  # set by an interrupt
         self.requests: list[dict] = []  # for pictures, the first small one apart
         self.log: list[str] = []  # method and path of everything
@@ -71,7 +72,7 @@ class FakeServer:
         }
         if not self.plain:
             answers["/sdapi/v1/progress"] = {
-                "state": {"interrupted": self.interrupted, "skipped": False},
+                "state": {"interrupted": self.interrupted, "skipped": False} | self.step,
                 "current_task": self.task,
             }
             if self.adapters:

@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 from fake_server import WEIGHTS, serving
 from jsonschema import validate
 from painted import pixels
 
+from flopslab.backends.webui import waiting
 from flopslab.backends.webui.generator import WebuiGenerator
-from flopslab.core.generator import FrameRequest
+from flopslab.core.generator import FrameRequest, watching_steps
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, FlopslabWarning, ModelError, ParameterError, RunError
@@ -181,6 +184,44 @@ def test_an_interrupt_ends_the_frame_at_the_server_but_not_the_work_of_others(
     study = Study(model=server.url, width=16, height=8)
     WebuiGenerator.load(study).interrupt()
     assert "POST /sdapi/v1/interrupt" not in server.log[generator_log:]
+
+
+@pytest.mark.parametrize(
+    ("step", "task", "expected"),
+    [
+        ({"sampling_step": 3, "sampling_steps": 20}, None, (3, 20)),
+        ({"sampling_step": 3, "sampling_steps": 20}, "of somebody else", None),
+        ({"sampling_step": 0, "sampling_steps": 20}, None, None),
+        ({"sampling_step": "3", "sampling_steps": None}, None, None),
+        ({}, None, None),
+    ],
+    ids=str,
+)
+def test_the_step_that_the_server_is_at_is_told(server, monkeypatch, step, task, expected):
+    monkeypatch.setattr(waiting, "INTERVAL", 0.001)
+    generator = WebuiGenerator.load(Study(model=server.url, width=16, height=8))
+    server.step, server.task, steps, before = step, task, [], len(server.log)
+
+    def wait_for_two_looks(count):
+        while sum("/progress" in line for line in server.log[before:]) < 2:
+            time.sleep(0.001)
+
+    server.before_frame = wait_for_two_looks
+    with watching_steps(generator, lambda *numbers: steps.append(numbers)):
+        generator.generate([FrameRequest(Prompt((("sea", 1.0),)), 0)])
+    assert set(steps) == ({expected} if expected else set())
+
+
+@pytest.mark.parametrize("answer", ["reset", [1], (500, {"error": "busy"}), {"state": 5}], ids=str)
+def test_a_progress_that_fails_does_not_fail_the_frame(server, monkeypatch, answer):
+    monkeypatch.setattr(waiting, "INTERVAL", 0.001)
+    generator, looks = WebuiGenerator.load(Study(model=server.url)), threading.Event()
+    monkeypatch.setattr(generator, "_require_whole", lambda stop: None)  # asks for progress too
+    monkeypatch.setattr(server, "get", lambda path: looks.set() or answer)
+    server.before_frame = lambda count: looks.wait(30)
+    with watching_steps(generator, lambda *numbers: pytest.fail("a step")):
+        generator.generate([FrameRequest(Prompt((("sea", 1.0),)), 0)])
+    assert looks.is_set()
 
 
 SCRIPT = """

@@ -8,6 +8,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,7 @@ def _first_step_only(pipes: Sequence[DiffusionPipeline]) -> Iterator[None]:
     schedulers: dict[int, Any] = {id(pipe.scheduler): pipe.scheduler for pipe in pipes}
 
     def interrupt_after(step: Any) -> Any:
+        @wraps(step)  # whether a step takes a generator is read from its signature
         def stop(*arguments: Any, **options: Any) -> Any:
             for pipe in pipes:
                 pipe._interrupt = True  # each call begins with False
