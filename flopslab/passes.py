@@ -145,7 +145,7 @@ def _prepare(
         progress.note(f"loading the model {study.model}")
         generator = load_generator(study, frozen_batch_size(study))
     check_capabilities(study, capabilities_of(generator))
-    check_refinement(study, generator.settings["steps"])
+    check_refinement(study)
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
     store.bind(study, generator.settings, sequence, external_frames)

@@ -254,11 +254,3 @@ _ACTS: dict[str, ActsOn] = {
     for act in field.metadata
     if isinstance(act, ActsOn)
 }
-
-
-def step_count(steps: int, strength: float) -> int:
-    """How many of `steps` an image-to-image pass at this strength runs; may be 0, a mistake.
-
-    The rule of diffusers, float rounding included.
-    """
-    return min(int(steps * strength), steps)
