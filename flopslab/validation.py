@@ -19,9 +19,9 @@ from flopslab.storage.space import frame_bytes, require_space
 def check_refinement(study: Study) -> None:
     """ParameterError if there is nothing to sharpen in any refinement pass."""
     strengths = {study.strength(number) for number in range(2, study.passes + 1)}
-    if study.detail and strengths == {1.0} and METHODS[study.method].weighs_images:
+    if study.detail and strengths == {1.0}:
         raise ParameterError(
-            f"detail with method {study.method} at denoising_strength 1",
+            "detail at denoising_strength 1",
             "every frame starts from noise, with nothing to sharpen",
             "set denoising_strength below 1, or detail to 0",
         )
@@ -122,7 +122,9 @@ def _idle(study: Study) -> list[str]:
     method, here, default = METHODS[study.method], f"with method {study.method}", Study()
     reasons = {
         "distance_weights": "" if method.weighs_neighbours else here,
-        "image_weight": "" if method.weighs_images else here,
+        "image_weight": ""
+        if method.weighs_images or study.denoising_strength is None
+        else "beside a denoising_strength",
         "ip_adapter": "" if method.weighs_images else here,
         "colour_match": "" if study.colour_anchor else "without colour_anchor",
     }

@@ -29,11 +29,12 @@ STRENGTHS = (0.03, 0.08, 0.14, 0.2, 0.3, 0.42, 0.6, 0.8)
 SILENT_STRENGTHS = (0.08, 0.2, 0.42, 0.8)  # without words
 MOST_WORDS = 16  # of a window: three of them, with no word in common, have all words below
 WORDS = (
-    "ocean fire moon forest snow city bird heart house mountain flower storm star river door "
-    "leaf rain boat sun fish balloon stone love cloud night tree eye garden wind mirror road "
-    "song winter bridge gold shadow spring dream castle owl smoke desert feather tower candle "
-    "island clock butterfly"
-).split()
+    "ocean", "fire", "moon", "forest", "snow", "city", "bird", "heart", "house", "mountain",
+    "flower", "storm", "star", "river", "door", "leaf", "rain", "boat", "sun", "fish",
+    "balloon", "stone", "love", "cloud", "night", "tree", "eye", "garden", "wind", "mirror",
+    "road", "song", "winter", "bridge", "gold", "shadow", "spring", "dream", "castle", "owl",
+    "smoke", "desert", "feather", "tower", "candle", "island", "clock", "butterfly",
+)  # fmt: skip
 CELLS = 16  # a picture's sides, in which likeness is measured
 
 OnFrames = Callable[[int, str], None]  # (how many more frames are made, what for)

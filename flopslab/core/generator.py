@@ -76,7 +76,8 @@ class Generator(Protocol):
         """RGB images, one for each request, in order.
 
         `strength` in (0, 1] is the share of the schedule that is run on an init image, see
-        `refinement_schedule`; a request without one runs all steps. Always computes whole batches of `settings["batch_size"]`.
+        `refinement_schedule`; a request without one runs all steps. Always computes whole batches
+        of `settings["batch_size"]`.
         """
         ...
 
