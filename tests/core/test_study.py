@@ -1,7 +1,6 @@
 """Parameters: checked before any work, explained in our own words."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pydantic
 from pytest import mark, raises
