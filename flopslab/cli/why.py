@@ -28,11 +28,16 @@ def why(
     as_json: AsJson = False,
 ) -> None:
     """The field that differs, the input frame that changed, or the damage; no model is loaded."""
-    parameters = read_parameters(file) if file else {}
-    pairs = (text.partition("=") for text in parameter or [])
-    parameters |= {name: _value(name, text) for name, _, text in pairs}
+    parameters = read_options(parameter, file)
     explanation = explain_frame(run, FrameKey(pass_number, position), parameters)
     print_result(explanation.as_json, str(explanation), as_json)
+
+
+def read_options(pairs: Sequence[str] | None, file: Path | None) -> dict[str, object]:
+    """The parameters of a file and of `-p` options, NAME=VALUE, which come first."""
+    parameters = read_parameters(file) if file else {}
+    split = (text.partition("=") for text in pairs or [])
+    return parameters | {name: _value(name, text) for name, _, text in split}
 
 
 def join_pairs(arguments: Sequence[str]) -> list[str]:
