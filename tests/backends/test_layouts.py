@@ -49,7 +49,7 @@ def add_half(directory: Path, keep: bool) -> None:
             path.unlink()
 
 
-def load(model: Path, **parameters: Any):
+def load(model: Path, **parameters: Any) -> Any:
     return load_generator(Study(model=str(model), steps=2, batch_size=1, **parameters))
 
 
