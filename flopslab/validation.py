@@ -38,12 +38,14 @@ def check_capabilities(study: Study, capabilities: Capabilities) -> None:
         "prompt_style themed": study.prompt_style == "themed" and not capabilities.text_embeddings,
         "prompt_style weighted": study.prompt_style == "weighted" and not capabilities.weights,
         "a negative_prompt": study.negative_prompt and not capabilities.negative_prompt,
+        "seed_policy slerp": study.seed_policy == "slerp" and not capabilities.turning_noise,
     }
     wishes = [wish for wish, lack in lacks.items() if lack]
     if wishes:
         parts = [f"method {' or '.join(_possible_methods(capabilities))}"]
         parts += [f"prompt_style {' or '.join(_possible_styles(capabilities))}"]
         parts += [] if capabilities.negative_prompt else ["no negative_prompt"]
+        parts += [] if capabilities.turning_noise else ["another seed_policy"]
         raise ParameterError(
             " and ".join(wishes),
             f"model {study.model}, which cannot do that",
@@ -126,6 +128,7 @@ def _idle(study: Study) -> list[str]:
         if method.weighs_images or study.denoising_strength is None
         else "beside a denoising_strength",
         "ip_adapter": "" if method.weighs_images else here,
+        "seed_length": "" if study.seed_policy == "slerp" else "without seed_policy slerp",
         "colour_match": "" if study.colour_anchor else "without colour_anchor",
     }
     return [

@@ -30,7 +30,7 @@ def embed_pool(pool: Pool, embeddings: str | Path = "", model: str = "tiny") -> 
     if model == "tiny":
         return _embed_with_clip(pool)
     hide_torchvision_notice()
-    from flopslab.backends.diffusers.text_encoder import embed_texts  # loads torch: seconds
+    from flopslab.backends.diffusers.text.text_encoder import embed_texts  # loads torch: seconds
 
     return pool.embed(embed_texts(pool.texts, model))
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import Image
@@ -16,16 +16,30 @@ from flopslab.core.prompts import Prompt
 FEWEST = 2  # steps of a refinement
 
 
+class Turn(NamedTuple):
+    """Noise on its way to that of another seed: `share`, from 0 to 1, of a right angle.
+
+    With t the share, the noise is cos(t pi / 2) a + sin(t pi / 2) b. Two draws of many numbers are
+    all but orthogonal, so this is spherical interpolation (Shoemake, "Animating rotation with
+    quaternion curves", 1985), and its variance is 1 throughout.
+    """
+
+    seed: int
+    share: float
+
+
 @dataclass(frozen=True, slots=True)
 class FrameRequest:
     """Everything that determines one frame, given a generator.
 
-    `seed` (0 to 2**63 - 1) is the frame's own; an empty `context` asks for text to image.
+    `seed` (0 to 2**63 - 1) is that of its noise, `turn` where that noise has turned to. An empty
+    `context` asks for text to image.
     """
 
     prompt: Prompt
     seed: int
     context: Context = field(default_factory=Context)
+    turn: Turn | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,7 @@ class Capabilities:
     references: bool = True  # looks at images beside the words
     tokens: bool = True  # counts those of a prompt
     text_embeddings: bool = True  # names the nearest colour
+    turning_noise: bool = True  # between those of two seeds
 
 
 class Generator(Protocol):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from flopslab.core import neighbours, prompts
 from flopslab.core.compositing import METHODS
+from flopslab.core.generator import Turn
 from flopslab.core.prompts import Prompt
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study
@@ -33,6 +34,7 @@ class Frame:
     words: tuple[Word, ...]  # the words at these positions
     prompt: Prompt
     seed: int  # 63 bits
+    turn: Turn | None  # where the noise of this seed has turned to
     tokens: int | None  # of the prompt, if the generator counts them
     inputs: tuple[Input, ...] = ()  # the frames of the pass before that it looks at, in order
     anchor: FrameKey | None = None  # the frame whose colours it takes on
@@ -90,14 +92,15 @@ class Plan:
         study, window = self.study, self.windowing.words(key.position)
         words = tuple(self.words[position - 1] for position in window)
         prompt = self._prompt(words, key.pass_number)
-        seed_key = FrameKey(1, key.position) if study.seed_policy == "fixed" else key
+        seed, turn = noise_of(study, key)
         inputs = inputs_of(self.windowing, key)
         return Frame(
             key=key,
             window=window,
             words=words,
             prompt=prompt,
-            seed=frame_seed(study.seed, seed_key),
+            seed=seed,
+            turn=turn,
             tokens=self.reader.tokens(prompt),
             inputs=inputs,
             anchor=FrameKey(1, key.position) if study.colour_anchor and inputs else None,
@@ -126,6 +129,21 @@ def input_weights(study: Study, offsets: Sequence[int]) -> tuple[float, ...]:
     """The share of each neighbour in what a refined frame is shown; of sum 1."""
     shape = study.distance_weights if METHODS[study.method].weighs_neighbours else "flat"
     return neighbours.weights_by_distance(shape, offsets, study.frame_interval)
+
+
+def noise_of(study: Study, key: FrameKey) -> tuple[int, Turn | None]:
+    """The seed of a frame's noise and, for `slerp`, how far it has turned to the next one."""
+    number, length = key.pass_number, study.seed_length
+    if study.seed_policy == "fixed":
+        return frame_seed(study.seed, FrameKey(1, key.position)), None
+    if study.seed_policy == "shared":
+        return frame_seed(study.seed, FrameKey(number, 1)), None
+    if study.seed_policy == "per_pass":
+        return frame_seed(study.seed, key), None
+    rest = (key.position - 1) % length
+    first, second = (key.position - rest + shift for shift in (0, length))
+    turn = Turn(frame_seed(study.seed, FrameKey(number, second)), round(rest / length, 9))
+    return frame_seed(study.seed, FrameKey(number, first)), turn if rest else None
 
 
 def frame_seed(run_seed: int, key: FrameKey) -> int:

@@ -36,7 +36,7 @@ PromptStyle = Literal["simple", "weighted", "themed"]
 MethodName = Literal["grid", "blend", "latent", "ip_adapter"]
 WeightShape = Literal["flat", "triangle", "gaussian"]
 ColourMatch = Literal["reinhard", "histogram"]
-SeedPolicy = Literal["per_pass", "fixed"]
+SeedPolicy = Literal["per_pass", "fixed", "shared", "slerp"]
 ProofKind = Literal["full", "fast"]
 Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
 
@@ -143,8 +143,12 @@ class Study(ModelParameters):
     """The run's seed; every frame of every pass derives its own from it."""
 
     seed_policy: Annotated[SeedPolicy, NEIGHBOURS] = "per_pass"
-    """Whether a frame's seed changes with the pass (per_pass) or not (fixed: burns artefacts in, a
-    known failure, for experiments)."""
+    """The noise of frames: of each frame and pass its own (per_pass), one for all frames of a pass
+    (shared), turning slowly along the positions (slerp), or the same in every pass (fixed: burns
+    artefacts in, a known failure, for experiments)."""
+
+    seed_length: Annotated[int, NEIGHBOURS] = Field(8, ge=1, le=MOST_WORDS)
+    """Positions over which the noise of seed_policy slerp turns into another."""
 
     control: Annotated[Control, NEIGHBOURS] = "none"
     """A refinement that is wrong on purpose, to compare with: neighbours drawn from the whole

@@ -51,7 +51,9 @@ class Stages:
         """The pictures of a batch. ModelError if one is no picture."""
         start = time.perf_counter()
         pairs = [pair for pair in zip(batch, contexts, strict=True) if pair[0].external is None]
-        requests = [FrameRequest(frame.prompt, frame.seed, context) for frame, context in pairs]
+        requests = [
+            FrameRequest(frame.prompt, frame.seed, context, frame.turn) for frame, context in pairs
+        ]
         strength = self._study.strength(batch[0].key.pass_number)
         images, latents = [], [None] * len(batch)
         with watching_steps(generator, partial(on_step, frames=len(batch))):

@@ -197,7 +197,9 @@ class RunContext:
         values |= {
             "external_frames": {str(p): pixel_digest(i) for p, i in self.external_frames.items()}
         }
-        return values if pass_number == 1 else values | self._refinement()
+        if pass_number > 1:
+            return values | self._refinement()
+        return values | self._noise()
 
     def pixels(self, frame: Frame, records: Mapping[FrameKey, InputFrame]) -> dict[str, Any]:
         """What determines the frame's pixels; `records`: of the frames that it may look at."""
@@ -207,6 +209,8 @@ class RunContext:
             "prompt": [list(fragment) for fragment in frame.prompt.fragments],
             "seed": frame.seed,
         }
+        if frame.turn:
+            part |= {"turn": list(frame.turn)}
         if frame.external:
             part |= {"external_frame": pixel_digest(frame.external)}
         if frame.key.pass_number == 1:
@@ -262,6 +266,11 @@ class RunContext:
             [[word.text, word.size] + ["silent"] * word.silent for word in self.sequence.words]
         )
 
+    def _noise(self) -> dict[str, Any]:
+        """What the seed policy is to the first pass, where `fixed` differs in nothing."""
+        names = {"shared": ["seed_policy"], "slerp": ["seed_policy", "seed_length"]}
+        return {name: getattr(self.study, name) for name in names.get(self.study.seed_policy, [])}
+
     def _refinement(self) -> dict[str, Any]:
         """The parameters of refinement that have a meaning for the method."""
         study, method = self.study, METHODS[self.study.method]
@@ -269,6 +278,7 @@ class RunContext:
             "distance_weights": not method.weighs_neighbours,
             "image_weight": not method.weighs_images,
             "colour_match": not study.colour_anchor,
+            "seed_length": study.seed_policy != "slerp",
         }
         values = study.refinement_parameters()
         values = {name: value for name, value in values.items() if not meaningless.get(name)}

@@ -12,6 +12,7 @@ import pytest
 import torch
 from generators import explains, request_of, same
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModelWithProjection
 
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers import loading
@@ -48,7 +49,7 @@ def add_half(directory: Path, keep: bool) -> None:
             path.unlink()
 
 
-def load(model: Path, **parameters: Any):
+def load(model: Path, **parameters: Any) -> Any:
     return load_generator(Study(model=str(model), steps=2, batch_size=1, **parameters))
 
 
@@ -199,19 +200,74 @@ def test_a_copy_in_half_precision_is_another_model():
 # One file
 
 
-def to_original_names(directory: Path, target: Path) -> Path:
-    """The model as one file, with the names that Stable Diffusion 1.5 was published under."""
+SD_PREFIXES = {
+    "unet": "model.diffusion_model.",
+    "vae": "first_stage_model.",
+    "text_encoder": "cond_stage_model.transformer.text_model.",
+}
+SDXL_PREFIXES = SD_PREFIXES | {
+    "text_encoder": "conditioner.embedders.0.transformer.text_model.",
+    "text_encoder_2": "conditioner.embedders.1.model.",
+}
+
+
+def to_original_names(directory: Path, target: Path, prefixes: dict[str, str]) -> Path:
+    """The model as one file, with the names that Stable Diffusion was published under."""
     tensors = {}
-    for part, prefix in (
-        ("unet", "model.diffusion_model."),
-        ("vae", "first_stage_model."),
-        ("text_encoder", "cond_stage_model.transformer.text_model."),
-    ):
+    for part, prefix in prefixes.items():
         names = {"unet": unet_name, "vae": vae_name}.get(part, lambda name: name)
-        for name, tensor in load_file(stored(directory, part)).items():
+        weights = load_file(stored(directory, part))
+        weights = to_open_clip(weights) if part == "text_encoder_2" else weights
+        for name, tensor in weights.items():
             tensors[prefix + names(name)] = shaped(part, name, tensor)
     save_file(tensors, target, {"format": "pt"})
     return target
+
+
+OPEN_CLIP = {
+    "text_model.encoder.layers": "transformer.resblocks",
+    "text_model.embeddings.position_embedding.weight": "positional_embedding",
+    "text_model.embeddings.token_embedding": "token_embedding",
+    "text_model.final_layer_norm": "ln_final",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "self_attn.out_proj": "attn.out_proj",
+    "self_attn.q_proj.": "attn.in_proj_",
+}
+
+
+def to_open_clip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A text encoder as OpenCLIP keeps it: queries, keys and values in one matrix."""
+    tensors = {"text_projection": weights.pop("text_projection.weight").T.contiguous()}
+    for name, tensor in weights.items():
+        if ".q_proj." in name:
+            parts = [
+                weights[name.replace("q_proj", kind)] for kind in ("q_proj", "k_proj", "v_proj")
+            ]
+            tensor = torch.cat(parts)
+        elif ".k_proj." in name or ".v_proj." in name:
+            continue
+        for new, old in OPEN_CLIP.items():
+            name = name.replace(new, old)
+        tensors[name] = tensor
+    return tensors
+
+
+def sdxl() -> diffusers.StableDiffusionXLPipeline:
+    """A file of SDXL is known by its second encoder: wider than the first, ten layers or more."""
+    pipe = models.stable_diffusion_xl()
+    config = models.text_config()
+    config.hidden_size, config.num_hidden_layers = 48, 10
+    pipe.text_encoder_2 = CLIPTextModelWithProjection(config)
+    names = (
+        "addition_embed_type",
+        "addition_time_embed_dim",
+        "projection_class_embeddings_input_dim",
+    )
+    pipe.unet = models.unet(models.WIDTH + 48, **{name: pipe.unet.config[name] for name in names})
+    return pipe
 
 
 def shaped(part: str, name: str, tensor: torch.Tensor) -> torch.Tensor:
@@ -238,6 +294,8 @@ UNET_BLOCKS = {  # of a UNet of two levels with one layer each
     "up_blocks.1.resnets.1": "output_blocks.3.0",
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "add_embedding.linear_1": "label_emb.0.0",
+    "add_embedding.linear_2": "label_emb.0.2",
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
 }
@@ -280,13 +338,24 @@ def vae_name(name: str) -> str:
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("one-file")
-    return to_original_names(generators.directory("sd"), directory / "model.safetensors")
+    target = tmp_path_factory.mktemp("one-file") / "model.safetensors"
+    return to_original_names(generators.directory("sd"), target, SD_PREFIXES)
 
 
 def test_one_file_is_the_same_model_as_its_directory(checkpoint):
     configs = str(generators.directory("sd"))
     expected, actual = load(generators.directory("sd")), load(checkpoint, model_configs=configs)
+    assert actual.settings["model_digest"] == expected.settings["model_digest"]
+    assert same(actual.generate([request_of()])[0], expected.generate([request_of()])[0])
+
+
+def test_one_file_of_sdxl_is_the_same_model_as_its_directory(tmp_path):
+    models.save(sdxl, tmp_path / "sdxl")
+    file = to_original_names(tmp_path / "sdxl", tmp_path / "sdxl.safetensors", SDXL_PREFIXES)
+    expected, actual = load(tmp_path / "sdxl"), load(file, model_configs=str(tmp_path / "sdxl"))
+    pipe = actual._text_to_image
+    assert type(pipe) is diffusers.StableDiffusionXLPipeline
+    assert all(p.data_ptr() % 64 == 0 for p in [*pipe.unet.parameters(), *pipe.vae.parameters()])
     assert actual.settings["model_digest"] == expected.settings["model_digest"]
     assert same(actual.generate([request_of()])[0], expected.generate([request_of()])[0])
 

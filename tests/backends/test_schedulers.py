@@ -70,7 +70,7 @@ def depends_on_itself_alone(scheduler, family="embedded"):
 def test_a_sampler_of_the_table_makes_frames_that_no_companion_changes(sampler):
     made = make_scheduler(sampler.names[0], own(num_train_timesteps=200))
     assert type(made).__name__ == sampler.scheduler
-    assert {find_sampler(name)[0] for name in sampler.names} == {sampler.scheduler}
+    assert {(find_sampler(name) or [""])[0] for name in sampler.names} == {sampler.scheduler}
     check_steps(made, 20)
     assert depends_on_itself_alone(made)
 

@@ -1,6 +1,6 @@
 from painted import PaintedGenerator
 
-from flopslab.core.plan import Plan, frame_seed
+from flopslab.core.plan import Plan, frame_seed, noise_of
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.words.sequence import Word
@@ -70,3 +70,25 @@ def test_frames_know_their_tokens_and_the_weights_of_what_they_look_at():
 
 def weights(frame) -> dict[int, float]:
     return {entry.position: entry.weight for entry in frame.inputs}
+
+
+def noises(policy: str, number: int = 1, **parameters) -> list:
+    study = Study.of(seed_policy=policy, **parameters)
+    return [noise_of(study, FrameKey(number, position)) for position in range(1, 14)]
+
+
+def test_shared_noise_is_one_for_all_positions_and_another_in_each_pass():
+    first, second = noises("shared"), noises("shared", 2)
+    assert len(set(first)) == len(set(second)) == 1 and first != second
+    assert all(turn is None for _, turn in first)
+
+
+def test_noise_that_turns_is_a_draw_of_its_own_every_so_many_positions():
+    noise = noises("slerp", seed_length=4)
+    anchors = [noise[index] for index in (0, 4, 8, 12)]
+    assert all(turn is None for _, turn in anchors) and len({seed for seed, _ in anchors}) == 4
+    for index in (1, 2, 3):
+        seed, turn = noise[index]
+        assert (seed, turn.seed, turn.share) == (anchors[0][0], anchors[1][0], index / 4)
+    assert noises("slerp", 2, seed_length=4)[1] != noise[1]
+    assert noises("slerp", seed_length=1) == noises("per_pass")

@@ -21,7 +21,7 @@ NAMES = [
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
-    "control", "workers", "limit", "reuse_from", "proof",
+    "seed_length", "control", "workers", "limit", "reuse_from", "proof",
 ]  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def test_several_problems_come_in_one_message():
         ("guidance_rescale", 1.1, "at most 1"),
         ("clip_skip", 0, "at least 1"),
         ("scheduler_options", 3, "or a mapping of names to values"),
-        ("seed_policy", "same", "one of per_pass, fixed"),
+        ("seed_policy", "same", "one of per_pass, fixed, shared, slerp"),
         ("image_context_multiplier", -1, "at least 0"),
         ("image_weight", 1.01, "at least 0 and at most 1"),
         ("image_weight", -0.01, "at least 0 and at most 1"),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
-from flopslab.backends.diffusers.conditioning import has_embedded_guidance, takes_negative_prompt
+from flopslab.backends.diffusers.text.conditioning import has_embedded_guidance, takes_negative_prompt
 from flopslab.backends.diffusers.loading import takes_latents
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study

@@ -19,18 +19,15 @@ from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.abilities import check_abilities
-from flopslab.backends.diffusers.conditioning import embed_text, make_prompt_encoder
+from flopslab.backends.diffusers.text.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
+from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
-from flopslab.backends.diffusers.schedulers import (
-    choose_schedule,
-    drawing_from,
-    make_scheduler,
-)
+from flopslab.backends.diffusers.schedulers import choose_schedule, make_scheduler
 from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import Capabilities, FrameRequest
@@ -123,7 +120,9 @@ class DiffusersGenerator:
         """Those that differ between families; a study was checked for the others at load."""
         pipes = self._text_to_image, self._image_to_image
         return Capabilities(
-            init_image=pipes[0] is not pipes[1], latents=loading.takes_latents(pipes)
+            init_image=pipes[0] is not pipes[1],
+            latents=loading.takes_latents(pipes),
+            turning_noise=hasattr(pipes[0], "unet"),
         )
 
     def tokens(self, prompt: Prompt) -> int:
@@ -200,7 +199,7 @@ class DiffusersGenerator:
         self, requests: list[FrameRequest], strength: float
     ) -> tuple[list[Image.Image], torch.Tensor]:
         """The images of one batch and their latents [batch, channels, height, width]."""
-        noise = [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
+        noise = Noise(requests)
         contexts = [request.context for request in requests]
         size = self.settings["batch_size"]
         hints = [f"set batch_size below {size} (in a new output_dir: it changes pixels)"]
@@ -221,7 +220,7 @@ class DiffusersGenerator:
         pipe: DiffusionPipeline,
         start: dict[str, Any],
         conditioning: dict[str, Any],
-        noise: list[torch.Generator],
+        noise: Noise,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
         stop = self.settings["guidance_stop"]
@@ -229,12 +228,12 @@ class DiffusersGenerator:
         arguments = conditioning | cutoff.arguments(pipe)
         arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
         names = inspect.signature(pipe.__call__).parameters
-        with drawing_from(noise, pipe.scheduler):
+        with noise.drawn_by(pipe.scheduler):
             pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
                 **start,
                 **{name: value for name, value in arguments.items() if name in names},
                 guidance_scale=self.settings["guidance_scale"],
-                generator=noise,
+                generator=noise.generators,
                 output_type="pt",
             ).images
         assert cutoff.latents is not None  # every call runs a step or more
@@ -254,14 +253,14 @@ class DiffusersGenerator:
             raise ParameterError("frames with reference images", "no IP-Adapter loaded", hint)
         return {}
 
-    def _noise_arguments(self, noise: list[torch.Generator]) -> dict[str, Any]:
+    def _noise_arguments(self, noise: Noise) -> dict[str, Any]:
         pipe, (width, height) = self._text_to_image, self.size
         start = {"width": width, "height": height, "num_inference_steps": self.settings["steps"]}
         if not hasattr(pipe, "unet"):  # each transformer pipeline packs its latents in its own way
             return start
         scale, channels = pipe.vae_scale_factor, pipe.unet.config.in_channels
         shape = (1, channels, height // scale, width // scale)
-        latents = torch.cat([torch.randn(shape, generator=generator) for generator in noise])
+        latents = noise.turn(torch.cat([torch.randn(shape, generator=g) for g in noise.generators]))
         return start | {"latents": latents.to(pipe._execution_device, self._dtype)}
 
     def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import diffusers
-import torch
 import yaml
 from diffusers.configuration_utils import ConfigMixin
 
@@ -66,24 +63,6 @@ def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = 
     except Exception as error:  # each class checks its values in its own way
         hint = "change scheduler_options; the documentation of diffusers lists what goes together"
         raise ParameterError(f"{expected} with {values}", _first_line(error), hint) from error
-
-
-@contextmanager
-def drawing_from(noise: list[torch.Generator], scheduler: Any) -> Iterator[None]:
-    """While it is entered, a step that draws noise takes each row's from its own generator.
-
-    The pipelines of SD3 and Flux hand the scheduler none, so that it would draw the noise of a
-    whole batch from torch's global one: a frame would depend on what was drawn before it.
-    """
-    step, outer = scheduler.step, vars(scheduler).get("step")
-    if "generator" in inspect.signature(step).parameters:
-        step = partial(step, generator=noise)
-    scheduler.step = step
-    try:
-        yield
-    finally:
-        del scheduler.step  # the class has its own
-        vars(scheduler).update({"step": outer} if outer else {})
 
 
 def parse_options(options: SchedulerOptions) -> dict[str, Any]:

@@ -57,7 +57,11 @@ class WebuiGenerator:
         self._stop, self._task = Event(), ""
         self.on_step: Callable[[int, int], None] | None = None  # see `StepReporter`
         self.capabilities = Capabilities(
-            latents=False, references=adapter is not None, tokens=False, text_embeddings=False
+            latents=False,
+            references=adapter is not None,
+            tokens=False,
+            text_embeddings=False,
+            turning_noise=False,
         )
 
     @classmethod

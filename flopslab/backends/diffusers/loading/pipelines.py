@@ -21,7 +21,7 @@ from flopslab.backends.diffusers.loading.libraries import (
     first_line,
     quiet_libraries,
 )
-from flopslab.backends.diffusers.loading.networks import check_finite, load_network
+from flopslab.backends.diffusers.loading.networks import align, check_finite, load_network
 from flopslab.errors import ModelError
 
 _PURPOSES = {9: "an inpainting model", 8: "an InstructPix2Pix model", 5: "a depth model"}
@@ -52,6 +52,7 @@ def load(
             networks = [(n, m) for n, m in text_to_image.components.items() if _is_network(m)]
             check_finite(expected, networks)
             additions.install(text_to_image)
+            align(network for _, network in networks)
         pipes = text_to_image, image_to_image(text_to_image)
     except ModelError:
         raise

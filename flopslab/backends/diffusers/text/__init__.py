@@ -1,0 +1,1 @@
+"""Prompts as what a model is conditioned on."""
