@@ -5,11 +5,11 @@ import pytest
 import torch
 from generators import explains, picture, request_of
 
-from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache
 from flopslab.backends.diffusers.hardware import devices
 from flopslab.backends.diffusers.hardware.batch import estimate_batch_size, probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
+from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache
 from flopslab.errors import FlopslabWarning, MemoryShortageError, ParameterError
 
 ERRORS = [

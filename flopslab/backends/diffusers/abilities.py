@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
-from flopslab.backends.diffusers.text.conditioning import has_embedded_guidance, takes_negative_prompt
 from flopslab.backends.diffusers.loading import takes_latents
+from flopslab.backends.diffusers.text.conditioning import (
+    has_embedded_guidance,
+    takes_negative_prompt,
+)
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError

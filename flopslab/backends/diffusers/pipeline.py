@@ -19,7 +19,6 @@ from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.abilities import check_abilities
-from flopslab.backends.diffusers.text.conditioning import embed_text, make_prompt_encoder
 from flopslab.backends.diffusers.guidance import GuidanceCutoff
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
@@ -29,6 +28,7 @@ from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
 from flopslab.backends.diffusers.schedulers import choose_schedule, make_scheduler
 from flopslab.backends.diffusers.settings import resolve_settings
+from flopslab.backends.diffusers.text.conditioning import embed_text, make_prompt_encoder
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import Capabilities, FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt

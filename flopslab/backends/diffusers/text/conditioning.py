@@ -14,9 +14,9 @@ from compel.embeddings_provider import EmbeddingsProvider, SplitLongTextMode
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from transformers import CLIPTextModel
 
-from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache, Fragments
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.hardware.placement import on_device
+from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache, Fragments
 from flopslab.core.prompts import Prompt
 from flopslab.errors import ParameterError
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from flopslab.backends.diffusers.text.conditioning import embed_text
 from flopslab.backends.diffusers.hardware.devices import find_device, find_dtype
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.loading import find, load
+from flopslab.backends.diffusers.text.conditioning import embed_text
 
 
 def embed_texts(texts: Sequence[str], model: str) -> np.ndarray:
