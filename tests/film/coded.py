@@ -3,7 +3,6 @@
 import hashlib
 import json
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -86,9 +85,7 @@ def make_run(
     sequence.write_text(json.dumps({"sequence": list(entries)} if timed else list(entries)))
     names = {"passes": 1, "context_diameter": 0, "method": "blend"} | parameters
     study = Study(sequence=str(sequence), output_dir=str(directory), **names)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".* is exactly one colour")  # most blocks are black
-        return run(study, CodedGenerator(size, colours), NullProgress()).directory
+    return run(study, CodedGenerator(size, colours), NullProgress()).directory
 
 
 def luma(path: Path) -> list[tuple[float, np.ndarray]]:
