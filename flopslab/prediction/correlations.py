@@ -59,10 +59,19 @@ class Field:
 
 def lag(covariance: np.ndarray, distance: int) -> float:
     """The mean correlation of frames that are so many places apart; nan if none are."""
-    deviation = np.sqrt(np.diag(covariance))
+    deviation = np.sqrt(np.maximum(np.diag(covariance), 1e-12))
     places = slice(distance, None), slice(None, len(deviation) - distance)
     values = np.diag(covariance, distance) / (deviation[places[0]] * deviation[places[1]])
     return float(values.mean()) if values.size else float("nan")
+
+
+def centred(covariance: np.ndarray) -> np.ndarray:
+    """The covariance of the frames' deviations from their mean picture: H C H, H = I - 11' / n.
+
+    What all frames share, such as a layout, is no coherence and drops out.
+    """
+    rows = covariance - covariance.mean(axis=0)
+    return rows - rows.mean(axis=1, keepdims=True)
 
 
 def variance_gain(neighbours: np.ndarray, covariance: np.ndarray) -> np.ndarray:

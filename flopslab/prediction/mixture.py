@@ -114,8 +114,10 @@ class Mixture:
         return np.stack(influence)
 
     def coherence(self) -> list[float]:
-        """Of each pass: the mean correlation of adjacent frames; nan for a single frame."""
-        return [correlations.lag(covariance, 1) for covariance in self.covariances]
+        """Of each pass: `analysis.metrics.colour_coherence`; nan for fewer than three frames."""
+        if len(self.windowing.positions) < 3:
+            return [float("nan")] * self.study.passes
+        return [correlations.lag(correlations.centred(item), 1) for item in self.covariances]
 
     @cached_property
     def _history(self) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flopslab.core.compositing import mean_latents
-from flopslab.prediction.correlations import Field, lag, variance_gain
+from flopslab.prediction.correlations import Field, centred, lag, variance_gain
 
 FRAMES, PLACES = 12, 4000
 NEIGHBOURS = np.array([[1 / (1 + abs(i - j)) for j in range(FRAMES)] for i in range(FRAMES)])
@@ -72,3 +72,12 @@ def test_the_gain_is_at_most_that_of_independent_frames_and_none_for_equal_ones(
 
 def test_a_single_frame_has_no_neighbour_to_be_like():
     assert np.isnan(lag(np.ones((1, 1)), 1))
+
+
+def test_what_all_frames_share_drops_out():
+    painter = Painter()
+    frames = painter.draw() + 3 * np.linspace(-1, 1, PLACES)
+    measured = np.cov(frames - frames.mean(axis=0))
+    predicted = centred(Field(LIKENESS).covariance)
+    assert lag(predicted, 1) == pytest.approx(lag(measured, 1), abs=0.02)
+    assert centred(LIKENESS + 5) == pytest.approx(centred(LIKENESS))
