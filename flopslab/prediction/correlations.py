@@ -80,9 +80,9 @@ def variance_gain(neighbours: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     To the neighbours' mean standard deviation, and at most by 1 / sqrt(sum of squared weights).
     """
     spread = neighbours @ np.sqrt(np.diag(covariance))
-    actual = np.sqrt(np.einsum("ij,jk,ik->i", neighbours, covariance, neighbours, optimize=True))
+    variance = np.einsum("ij,jk,ik->i", neighbours, covariance, neighbours, optimize=True)
     most = 1 / np.sqrt(np.square(neighbours).sum(axis=1))
-    return np.minimum(spread / np.maximum(actual, 1e-12), most)
+    return np.minimum(spread / np.sqrt(np.maximum(variance, 1e-12)), most)
 
 
 def _montages(covariance: np.ndarray, tiles: Sequence[Sequence[int]]) -> np.ndarray:

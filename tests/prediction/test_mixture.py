@@ -74,9 +74,7 @@ def test_neighbours_share_by_their_distance_and_in_a_grid_alike():
         np.array([1, 2, 3, 2, 1]) / 9
     )
     grid = blend.replace(**{"method": "grid"})
-    assert neighbour_shares(Windowing(grid, 30))[9, 7:12] == pytest.approx(
-        np.full(5, 0.2)
-    )
+    assert neighbour_shares(Windowing(grid, 30))[9, 7:12] == pytest.approx(np.full(5, 0.2))
 
 
 def test_a_later_pass_is_a_sum_of_products_of_the_weights():

@@ -1,0 +1,112 @@
+"""Whether the theory predicts: `python -m benchmarks.prediction`.
+
+Makes runs of the embedded model with every method at several kept shares, and prints, cell by cell,
+the coherence of colours that was predicted from the calibration and the one that was measured.
+Nothing is fitted to these runs. They stay in a directory, so that a second start goes on.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from benchmarks.report import publish
+from flopslab.analysis.metrics import colour_coherence
+from flopslab.backends import load_generator
+from flopslab.calibration.curve import Calibration
+from flopslab.core.compositing import METHODS
+from flopslab.core.study import MethodName, Study
+from flopslab.core.windows import FrameKey
+from flopslab.passes import run
+from flopslab.prediction.forecast import plan
+from flopslab.progress import NullProgress
+from flopslab.runs.reader import finished_run
+
+
+def main() -> None:
+    options = read_options()
+    calibration = TypeAdapter(Calibration).validate_json(Path(options.calibration).read_bytes())
+    base = Study(
+        limit=options.frames,
+        passes=options.passes,
+        context_diameter=options.diameter,
+        steps=options.steps,
+        batch_size=8,
+        workers=1,
+    )
+    rows = []
+    for method in options.methods:
+        generator = load_generator(base.replace(method=method), base.batch_size)
+        for study in studies(base, calibration, method, options):
+            directory = run(study, generator, NullProgress()).directory
+            rows += compare(study, calibration, directory)
+            print(rows[-1], flush=True)
+    errors = np.abs([row["error"] for row in rows if row["pass"] > 1])
+    publish(rows, options.json)
+    print(f"mean absolute error of {len(errors)} cells: {errors.mean():.3f}")
+
+
+def read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--calibration", required=True, metavar="FILE", help="its JSON")
+    parser.add_argument("--sequences", nargs="+", default=["demo", "storm", "tide", "year"])
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--weights", type=float, nargs="+", default=[0.25, 0.5, 0.75])
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--passes", type=int, default=4)
+    parser.add_argument("--diameter", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=0)
+    parser.add_argument("--directory", default="build/prediction", help="where the runs are")
+    parser.add_argument("--json", default="", metavar="FILE", help="write the numbers there too")
+    return parser.parse_args()
+
+
+def studies(
+    base: Study, calibration: Calibration, method: MethodName, options: argparse.Namespace
+) -> Iterator[Study]:
+    """A study for each sequence and weight; those of a sequence share their first pass."""
+    for sequence in options.sequences:
+        paths = [
+            str(Path(options.directory) / f"{sequence}-{name}-{weight:g}")
+            for name in options.methods
+            for weight in options.weights
+        ]
+        own = paths[options.methods.index(method) * len(options.weights) :]
+        for weight, path in zip(options.weights, own, strict=False):
+            adapted = METHODS[method].weighs_images
+            yield base.replace(
+                sequence=sequence,
+                method=method,
+                image_weight=weight,
+                denoising_strength=1.0 if adapted else calibration.strength_for(weight),
+                output_dir=path,
+                reuse_from=paths[0] if path != paths[0] else "",
+            )
+
+
+def compare(study: Study, calibration: Calibration, directory: Path) -> list[dict[str, Any]]:
+    """A row for each pass."""
+    made, rows = finished_run(directory), []
+    for item in plan(study, calibration, pace=0.0).passes:
+        images = [made.image(FrameKey(item.number, position)) for position in made.positions]
+        measured = colour_coherence(images)
+        rows.append(
+            {
+                "sequence": study.sequence,
+                "method": study.method,
+                "weight": study.image_weight,
+                "strength": round(item.strength, 3),
+                "pass": item.number,
+                "predicted": round(item.coherence, 3),
+                "measured": round(measured, 3),
+                "error": round(item.coherence - measured, 3),
+            }
+        )
+    return rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""`flopslab plan`: what a run will be like, or the settings for a goal."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flopslab.cli.output import AsJson, print_result
+from flopslab.cli.parameters import Pairs, ParameterFile, collect_parameters
+from flopslab.core.study import Study
+from flopslab.prediction.forecast import Forecast
+from flopslab.prediction.forecast import plan as forecast_of
+from flopslab.prediction.goal import describe_settings, settings_for
+from flopslab.prediction.reading import read_calibration
+
+Option = typer.Option
+
+
+def plan(
+    parameter: Pairs = None,
+    file: ParameterFile = None,
+    calibration: Annotated[
+        Path | None, Option("--calibration", help="A calibration's JSON file.")
+    ] = None,
+    coherence: Annotated[
+        float | None,
+        Option(min=0, max=1, help="Look for settings that reach this coherence of neighbours."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict coherence, reach and time of a run, pass by pass; no model is loaded."""
+    study = Study.from_mapping(collect_parameters(parameter, file), "parameters of flopslab plan")
+    measured = read_calibration(study, calibration)
+    if coherence is None:
+        forecast = forecast_of(study, measured)
+        print_result(forecast.as_json, describe(forecast), as_json)
+        return
+    forecast = settings_for(study, measured, coherence)
+    names = ("method", "image_weight", "denoising_strength", "passes")
+    result = {"settings": forecast.study.model_dump(include=set(names))} | forecast.as_json
+    text = f"{describe_settings(forecast.study)}\n{describe(forecast)}"
+    print_result(result, text, as_json)
+
+
+def describe(forecast: Forecast) -> str:
+    """The forecast in a sentence, each pass in a line, then what the model leaves out."""
+    lines = [str(forecast)]
+    for item in forecast.passes:
+        facts = f"reach {item.reach:.1f}, coherence {item.coherence:.2f}"
+        share = f"{item.kept:.0%} from pictures, " if item.number > 1 else ""
+        lines.append(f"pass {item.number}: {share}{facts}")
+    if forecast.passes_within_5 and forecast.passes_within_2:
+        five, two = forecast.passes_within_5, forecast.passes_within_2
+        lines.append(f"within 5 % of the limit: {five} passes; within 2 %: {two}")
+    return "\n".join([*lines, *(f"not in the model: {caveat}" for caveat in forecast.caveats)])
