@@ -9,7 +9,7 @@ from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
 
-def read_calibration(study: Study, path: Path | None) -> Calibration:
+def read_calibration(study: Study, path: Path | None = None) -> Calibration:
     """The calibration in a JSON file. ParameterError if there is none."""
     if path is None:
         hint = "give a calibration's file with --calibration"
