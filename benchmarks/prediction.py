@@ -1,8 +1,9 @@
 """Whether the theory predicts: `python -m benchmarks.prediction`.
 
 Makes runs of the embedded model with every method at several kept shares, and prints, cell by cell,
-the coherence of colours that was predicted from the calibration and the one that was measured.
-Nothing is fitted to these runs. They stay in a directory, so that a second start goes on.
+the coherence of colours that was measured and the one that was predicted: `blind` from the
+calibration alone, `informed` from it and the pictures of the first pass. Nothing is fitted to these
+runs. They stay in a directory, so that a second start goes on.
 """
 
 import argparse
@@ -14,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from benchmarks.report import publish
-from flopslab.analysis.metrics import colour_coherence
+from flopslab.analysis.metrics import colour_correlations
 from flopslab.backends import load_generator
 from flopslab.calibration.curve import Calibration
 from flopslab.core.compositing import METHODS
@@ -44,9 +45,11 @@ def main() -> None:
             directory = run(study, generator, NullProgress()).directory
             rows += compare(study, calibration, directory)
             print(rows[-1], flush=True)
-    errors = np.abs([row["error"] for row in rows if row["pass"] > 1])
     publish(rows, options.json)
-    print(f"mean absolute error of {len(errors)} cells: {errors.mean():.3f}")
+    cells = [row for row in rows if row["pass"] > 1]
+    for kind in ("blind", "informed"):
+        errors = np.abs([row[f"error_{kind}"] for row in cells])
+        print(f"mean absolute error of {len(cells)} cells, {kind}: {errors.mean():.3f}")
 
 
 def read_options() -> argparse.Namespace:
@@ -88,21 +91,27 @@ def studies(
 
 
 def compare(study: Study, calibration: Calibration, directory: Path) -> list[dict[str, Any]]:
-    """A row for each pass."""
-    made, rows = finished_run(directory), []
-    for item in plan(study, calibration, pace=0.0).passes:
-        images = [made.image(FrameKey(item.number, position)) for position in made.positions]
-        measured = colour_coherence(images)
+    """A row for each pass: predicted before any picture was there, and from the first pass."""
+    pictures = finished_run(directory)
+    keys = [[FrameKey(n, p) for p in pictures.positions] for n in pictures.passes]
+    likeness = [colour_correlations([pictures.image(key) for key in row]) for row in keys]
+    before = plan(study, calibration, pace=0.0)
+    after = plan(study, calibration, pace=0.0, first_pass=likeness[0])
+    rows = []
+    for blind, informed, measured in zip(before.passes, after.passes, likeness, strict=True):
+        coherence = float(np.diag(measured, 1).mean())
         rows.append(
             {
                 "sequence": study.sequence,
                 "method": study.method,
                 "weight": study.image_weight,
-                "strength": round(item.strength, 3),
-                "pass": item.number,
-                "predicted": round(item.coherence, 3),
-                "measured": round(measured, 3),
-                "error": round(item.coherence - measured, 3),
+                "strength": round(blind.strength, 3),
+                "pass": blind.number,
+                "measured": round(coherence, 3),
+                "blind": round(blind.coherence, 3),
+                "informed": round(informed.coherence, 3),
+                "error_blind": round(blind.coherence - coherence, 3),
+                "error_informed": round(informed.coherence - coherence, 3),
             }
         )
     return rows

@@ -125,19 +125,24 @@ def frame_ssim(images: Sequence[Image.Image]) -> float:
     return _mean([ssim(before, after) for before, after in itertools.pairwise(images)])
 
 
-def colour_coherence(images: Sequence[Image.Image]) -> float:
-    """Mean correlation of the colours of adjacent frames, up to 1; near 0 for unrelated ones.
+def colour_correlations(images: Sequence[Image.Image]) -> np.ndarray:
+    """[n, n]: the correlations of the frames' colours, near 0 for unrelated ones.
 
     Of 16 x 16 colours of each frame, as they differ from the mean of all frames: what all have in
-    common is no coherence. nan for fewer than three frames, and for equal ones.
+    common is no likeness. nan for fewer than three frames, and for equal ones.
     """
     colours = np.stack([_pixels(_shrink(image)).ravel() for image in images])
     colours -= colours.mean(axis=0)
     lengths = np.linalg.norm(colours, axis=1, keepdims=True)
     if len(images) < 3 or lengths.min() < 1e-9:
-        return float("nan")
+        return np.full((len(images), len(images)), np.nan)
     colours /= lengths
-    return _mean(cosine(colours[:-1], colours[1:]))
+    return colours @ colours.T
+
+
+def colour_coherence(images: Sequence[Image.Image]) -> float:
+    """Mean of the `colour_correlations` of adjacent frames, up to 1; nan where they are."""
+    return _mean(np.diag(colour_correlations(images), 1))
 
 
 def temporal_flickering(images: Sequence[Image.Image]) -> float:

@@ -3,15 +3,18 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
+from flopslab.analysis.metrics import colour_correlations
 from flopslab.cli.output import AsJson, print_result
 from flopslab.cli.parameters import Pairs, ParameterFile, collect_parameters
 from flopslab.core.study import Study
-from flopslab.prediction.forecast import Forecast
+from flopslab.prediction.forecast import MOST_FRAMES, Forecast
 from flopslab.prediction.forecast import plan as forecast_of
 from flopslab.prediction.goal import describe_settings, settings_for
 from flopslab.prediction.reading import read_calibration
+from flopslab.runs.reader import open_run
 
 Option = typer.Option
 
@@ -26,13 +29,17 @@ def plan(
         float | None,
         Option(min=0, max=1, help="Look for settings that reach this coherence of neighbours."),
     ] = None,
+    first_pass: Annotated[
+        Path | None, Option(metavar="RUN", help="A run whose first pass is there: start from it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict coherence, reach and time of a run, pass by pass; no model is loaded."""
     study = Study.from_mapping(collect_parameters(parameter, file), "parameters of flopslab plan")
     measured = read_calibration(study, calibration)
     if coherence is None:
-        forecast = forecast_of(study, measured)
+        likeness = None if first_pass is None else measure_likeness(first_pass)
+        forecast = forecast_of(study, measured, first_pass=likeness)
         print_result(forecast.as_json, describe(forecast), as_json)
         return
     forecast = settings_for(study, measured, coherence)
@@ -40,6 +47,13 @@ def plan(
     result = {"settings": forecast.study.model_dump(include=set(names))} | forecast.as_json
     text = f"{describe_settings(forecast.study)}\n{describe(forecast)}"
     print_result(result, text, as_json)
+
+
+def measure_likeness(run: Path) -> np.ndarray:
+    """The `colour_correlations` of the first frames of a run's first pass."""
+    pictures = open_run(run)
+    keys = [key for key in pictures.frames if key.pass_number == 1][:MOST_FRAMES]
+    return colour_correlations([pictures.image(key) for key in keys])
 
 
 def describe(forecast: Forecast) -> str:

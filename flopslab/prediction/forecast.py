@@ -96,15 +96,20 @@ def plan(
     calibration: Calibration,
     words: Sequence[Word] | None = None,
     pace: float | None = None,
+    first_pass: np.ndarray | None = None,
 ) -> Forecast:
     """The forecast of a study by the calibration of its model.
 
     `words`: default, those of its sequence. `pace`: seconds for a frame with all its steps;
     default: that of the frames which the study's run directory holds, if it holds any.
+    `first_pass` [frames, frames]: the `analysis.metrics.colour_correlations` of a first pass that
+    was made already, of its first frames at least; a forecast with it is the closer one.
     """
     words = study.read_words().words if words is None else words
     frames = len(Windowing(study, len(words)).positions)
-    mixture = Mixture(study.replace(limit=min(frames, MOST_FRAMES)), words, calibration)
+    limit = min(frames, MOST_FRAMES if first_pass is None else len(first_pass))
+    first_pass = None if first_pass is None else first_pass[:limit, :limit]
+    mixture = Mixture(study.replace(limit=limit), words, calibration, first_pass)
     pace = measured_pace(study.output_dir) if pace is None else pace
     return _Outlook(mixture).forecast(study, None if pace is None else pace * frames)
 

@@ -34,12 +34,15 @@ class Mixture:
     """The linear model of a study's frames.
 
     Without a calibration the kept share is taken to be 1 - denoising_strength, which holds for no
-    model that was measured; there is no gain then and no covariance.
+    model that was measured; there is no gain then and no covariance. `first_pass` [frames, frames]:
+    the correlations of the first pass's pictures, if they are there, in place of those that the
+    calibration expects.
     """
 
     study: Study
     words: Sequence[Word]
     calibration: Calibration | None = None
+    first_pass: np.ndarray | None = None
 
     @cached_property
     def windowing(self) -> Windowing:
@@ -122,10 +125,8 @@ class Mixture:
     @cached_property
     def _history(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The gain and the covariance of each pass."""
-        assert self.calibration is not None, "a covariance needs a calibration"
-        common = shares.common_shares(self.prompts, list(self.words))
-        field = correlations.Field(np.interp(common, *self._likeness()), self._fixed)
-        history = [(np.ones(len(common)), field.covariance)]
+        field = correlations.Field(self._likeness, self._fixed)
+        history = [(np.ones(len(field.covariance)), field.covariance)]
         for number in range(2, self.study.passes + 1):
             gain = self._gain(field.covariance)
             fresh, earlier = self.weights(number)
@@ -140,9 +141,22 @@ class Mixture:
     def _fixed(self) -> bool:
         return self.study.seed_policy == "fixed"
 
-    def _likeness(self) -> tuple[Sequence[float], Sequence[float]]:
-        assert self.calibration is not None
-        return self.calibration.likeness.places, self.calibration.likeness.means
+    @cached_property
+    def _likeness(self) -> np.ndarray:
+        """[frames, frames]: how alike two draws from the words of two frames are.
+
+        Counted from that of frames without a common word: see `correlations.centred`.
+        """
+        assert self.calibration is not None, "a covariance needs a calibration"
+        curve = self.calibration.likeness
+        same, none = curve.at(1.0), curve.at(0.0)
+        if self.first_pass is None:
+            common = shares.common_shares(self.prompts, list(self.words))
+            likeness = np.interp(common, curve.places, curve.means)
+        else:
+            likeness = self.first_pass.copy()
+            np.fill_diagonal(likeness, same)
+        return (likeness - none) / (1 - none)
 
     def _gain(self, covariance: np.ndarray) -> np.ndarray:
         """[frames]: the gain of the method on frames of this covariance."""

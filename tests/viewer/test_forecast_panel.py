@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from flopslab.calibration.curve import Calibration, Curve
@@ -23,11 +24,17 @@ CALIBRATION = Calibration(
 )
 
 
+def alike(correlation: float) -> np.ndarray:
+    """Of 24 frames, each like the next one."""
+    distance = np.abs(np.subtract.outer(np.arange(24), np.arange(24)))
+    return correlation**distance
+
+
 @pytest.fixture
 def panel():
     study = Study(method="latent", passes=2, denoising_strength=0.5, limit=24)
     words = study.read_words().words
-    panel = ForecastPanel(study, words, CALIBRATION, {1: 0.4, 2: 0.5})
+    panel = ForecastPanel(study, words, CALIBRATION, {1: alike(0.4), 2: alike(0.5)})
     yield panel
     panel.close()
 
@@ -52,6 +59,12 @@ def test_every_control_draws_anew(panel):
 
 def test_what_the_run_measured_is_drawn_in(panel):
     assert panel.chart.value.count("<rect") == 2
+
+
+def test_a_forecast_begins_with_the_first_pass_of_the_run_while_it_is_the_same(panel):
+    assert "coherence of neighbours by pass: 1: 0.3" in panel.chart.value  # 0.4, from their mean
+    panel.context_diameter.value = 4
+    assert "coherence of neighbours by pass: 1: 0.3" not in panel.chart.value
 
 
 def test_a_redraw_takes_less_than_a_tenth_of_a_second(panel):

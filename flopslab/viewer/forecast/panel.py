@@ -5,8 +5,9 @@ from html import escape
 from typing import get_args
 
 import ipywidgets as widgets
+import numpy as np
 
-from flopslab.analysis.metrics import colour_coherence
+from flopslab.analysis.metrics import colour_correlations
 from flopslab.calibration.curve import Calibration
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import MethodName, Study
@@ -28,26 +29,32 @@ _STYLE = """<style>
 </style>"""
 
 
-def measure_coherence(run: RunSnapshot, most: int = FRAMES) -> dict[int, float]:
-    """The coherence of colours of each pass that is there, of its first `most` frames."""
+def measure_likeness(run: RunSnapshot, most: int = FRAMES) -> dict[int, np.ndarray]:
+    """The `colour_correlations` of each pass that is there, of its first `most` frames."""
     positions = run.positions[:most]
     keys = {number: [FrameKey(number, p) for p in positions] for number in run.passes}
     whole = {number: row for number, row in keys.items() if all(map(run.has, row))}
-    return {n: colour_coherence([run.image(key) for key in row]) for n, row in whole.items()}
+    return {n: colour_correlations([run.image(key) for key in row]) for n, row in whole.items()}
 
 
 class ForecastPanel(widgets.VBox):
-    """The forecast of a study with other settings; `measured`: coherence of its run, by pass."""
+    """The forecast of a study with other settings.
+
+    `measured`: the correlations of its run's frames, by pass (see `measure_likeness`). Their
+    coherence is drawn in, and while the words' windows stay what they are in the run, the forecast
+    begins with the first pass that is there.
+    """
 
     def __init__(
         self,
         study: Study,
         words: Sequence[Word],
         calibration: Calibration,
-        measured: Mapping[int, float] | None = None,
+        measured: Mapping[int, np.ndarray] | None = None,
     ) -> None:
         self._study, self._words, self._calibration = study, tuple(words), calibration
         self._measured = dict(measured or {})
+        self._coherence = {n: float(np.diag(c, 1).mean()) for n, c in self._measured.items()}
         self.method = widgets.Dropdown(
             options=get_args(MethodName), value=study.method, description="method"
         )
@@ -93,8 +100,10 @@ class ForecastPanel(widgets.VBox):
 
     def redraw(self) -> None:
         """Predict and draw: some ten milliseconds."""
-        forecast = plan(self.study, self._calibration, self._words, pace=0.0)
-        self.chart.value = draw(forecast, self._measured)
+        is_same = self.context_diameter.value == self._study.context_diameter
+        first_pass = self._measured.get(1) if is_same else None
+        forecast = plan(self.study, self._calibration, self._words, 0.0, first_pass)
+        self.chart.value = draw(forecast, self._coherence)
 
 
 def draw(forecast: Forecast, measured: Mapping[int, float]) -> str:

@@ -6,7 +6,7 @@ from flopslab.calibration.curve import Calibration
 from flopslab.errors import FlopslabError
 from flopslab.prediction.reading import read_calibration
 from flopslab.viewer import html
-from flopslab.viewer.forecast.panel import ForecastPanel, measure_coherence
+from flopslab.viewer.forecast.panel import ForecastPanel, measure_likeness
 from flopslab.viewer.intervention_panel import study_of
 from flopslab.viewer.snapshot import RunSnapshot
 
@@ -40,5 +40,5 @@ class ForecastSection(widgets.VBox):
     def _make_panel(self) -> ForecastPanel:
         study = study_of(self._run)
         calibration = self._calibration or read_calibration(study)
-        measured = measure_coherence(self._run)
+        measured = measure_likeness(self._run)
         return ForecastPanel(study, study.read_words().words, calibration, measured)
