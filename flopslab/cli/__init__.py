@@ -12,16 +12,17 @@ import typer
 from flopslab import __version__
 from flopslab.cli.film import film
 from flopslab.cli.notebooks import notebooks
-from flopslab.cli.parameters import join_pairs
 from flopslab.cli.plan import plan
 from flopslab.cli.runs import runs
 from flopslab.cli.status import status
 from flopslab.cli.verify import verify
-from flopslab.cli.why import why
+from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
 COMMANDS = (film, notebooks, plan, runs, status, verify, why, words)
+
+PAIRED = (["plan"], ["why"])  # the commands that take `-p NAME VALUE`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    arguments = join_pairs(arguments) if arguments[:1] in (["plan"], ["why"]) else arguments
+    arguments = join_pairs(arguments) if arguments[:1] in PAIRED else arguments
     with warnings.catch_warnings():
         warnings.showwarning = _print_warning
         try:

@@ -8,7 +8,7 @@ import typer
 
 from flopslab.analysis.metrics import colour_correlations
 from flopslab.cli.output import AsJson, print_result
-from flopslab.cli.parameters import Pairs, ParameterFile, collect_parameters
+from flopslab.cli.why import read_options
 from flopslab.core.study import Study
 from flopslab.prediction.forecast import MOST_FRAMES, Forecast
 from flopslab.prediction.forecast import plan as forecast_of
@@ -20,8 +20,11 @@ Option = typer.Option
 
 
 def plan(
-    parameter: Pairs = None,
-    file: ParameterFile = None,
+    parameter: Annotated[
+        list[str] | None,
+        Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter of the study."),
+    ] = None,
+    file: Annotated[Path | None, Option("-f", "--file", help="A YAML file of parameters.")] = None,
     calibration: Annotated[
         Path | None, Option("--calibration", help="A calibration's JSON file.")
     ] = None,
@@ -35,14 +38,14 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """Predict coherence, reach and time of a run, pass by pass; no model is loaded."""
-    study = Study.from_mapping(collect_parameters(parameter, file), "parameters of flopslab plan")
+    study = Study(**read_options(parameter, file))
     measured = read_calibration(study, calibration)
     if coherence is None:
         likeness = None if first_pass is None else measure_likeness(first_pass)
         forecast = forecast_of(study, measured, first_pass=likeness)
         print_result(forecast.as_json, describe(forecast), as_json)
         return
-    forecast = settings_for(study, measured, coherence)
+    forecast = settings_for(study, coherence, measured)
     names = ("method", "image_weight", "denoising_strength", "passes")
     result = {"settings": forecast.study.model_dump(include=set(names))} | forecast.as_json
     text = f"{describe_settings(forecast.study)}\n{describe(forecast)}"

@@ -9,6 +9,7 @@ from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.prediction.forecast import Forecast, plan
 from flopslab.prediction.mixture import Mixture
+from flopslab.prediction.reading import read_calibration
 
 IMAGE_WEIGHTS = tuple(step / 20 for step in range(1, 19))  # the words keep a tenth at least
 MOST_PASSES = 3  # further ones change little
@@ -16,13 +17,15 @@ METHOD_ORDER: tuple[MethodName, ...] = ("latent", "blend", "grid")  # by what th
 FRAMES = 60  # that a candidate is judged by
 
 
-def settings_for(study: Study, calibration: Calibration, coherence: float) -> Forecast:
+def settings_for(
+    study: Study, coherence: float, calibration: Calibration | None = None
+) -> Forecast:
     """The forecast of the study with the gentlest settings whose last pass is so coherent.
 
     Gentlest: the smallest `image_weight`, then the fewest passes. Methods whose share of pictures
     is calibrated are tried. ParameterError, which names the best that there is, if none reaches it.
     """
-    best: tuple[float, Study] | None = None
+    calibration, best = calibration or read_calibration(study), None
     for value, candidate in _candidates(study, calibration):
         if value >= coherence:
             return plan(candidate, calibration)
