@@ -11,17 +11,17 @@ from flopslab.prediction.forecast import Forecast
 
 
 def forecast(prediction: Forecast, measured: Mapping[int, float] | None = None) -> DescribedFigure:
-    """Coherence and reach by pass, and what the limit keeps of each mode; `measured`: coherence.
+    """Coherence and reach by pass, and what the limit keeps of each mode.
 
-    By pass number, such as from `evaluation.coherence_by_pass`.
+    `measured`: the coherence of a run (`analysis.metrics.colour_coherence`), by pass number.
     """
     figure = DescribedFigure(PAGE, 2.5, str(prediction), layout="constrained")
     coherence, reach, modes = (plain(axes) for axes in figure.subplots(1, 3))
     numbers = [item.number for item in prediction.passes]
     coherence.plot(numbers, [p.coherence for p in prediction.passes], ms=4, **line_style(0))
     if measured:
-        points = [[*measured], [*measured.values()]]
-        coherence.plot(*points, ms=6, label="measured", **mark_style(1))
+        marks = {"ms": 6, "label": "measured"} | mark_style(1)
+        coherence.plot([*measured], [*measured.values()], **marks)
         coherence.legend(frameon=False, fontsize=SMALL)
     coherence.set(ylabel="coherence of neighbours", ylim=(-0.05, 1.05))
     _draw_reach(reach, prediction)

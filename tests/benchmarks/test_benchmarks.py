@@ -4,8 +4,9 @@ import json
 import sys
 
 import pytest
+from painted import PaintedGenerator
 
-from benchmarks import compositing, loop
+from benchmarks import compositing, loop, prediction
 from flopslab.core.compositing import METHODS
 
 
@@ -41,3 +42,22 @@ def test_free_networks_leave_what_the_loop_adds(rows):
         f"{method}{ending}" for method in METHODS for ending in ("", ", anchored")
     }
     assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
+
+
+@pytest.mark.filterwarnings("ignore:image_weight")
+def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, capsys):
+    curve = {name: [0.5, 0.5] for name in ("means", "low", "high")} | {"places": [0.1, 1.0]}
+    falling = curve | {"means": [0.9, 0.0]}
+    curves = {"kept": falling, "kept_without_words": falling, "likeness": curve}
+    (tmp_path / "calibration.json").write_text(json.dumps({"key": ""} | curves))
+    sizes = {"frames": 3, "passes": 2, "steps": 2, "diameter": 2, "weights": 0.4}
+    options = [f"--{name}={value}" for name, value in sizes.items()]
+    options += [f"--calibration={tmp_path / 'calibration.json'}", f"--directory={tmp_path}"]
+    options += [f"--json={tmp_path / 'rows.json'}", "--sequences=demo", "--methods=blend"]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *options])
+    monkeypatch.setattr(prediction, "load_generator", lambda *_: PaintedGenerator())
+    prediction.main()
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["method"], row["pass"]) for row in rows] == [("blend", 1), ("blend", 2)]
+    assert rows[0]["error_informed"] == pytest.approx(0, abs=0.05)
+    assert "1 cells, blind" in capsys.readouterr().out

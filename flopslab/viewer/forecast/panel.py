@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import get_args
+from typing import cast, get_args
 
 import ipywidgets as widgets
 import numpy as np
@@ -78,11 +78,12 @@ class ForecastPanel(widgets.VBox):
     @property
     def study(self) -> Study:
         """The study with the settings of the sliders."""
-        adapted = METHODS[self.method.value].weighs_images
+        method = cast(MethodName, self.method.value)
+        adapted = METHODS[method].weighs_images
         weight = self.image_weight.value
         strength = 1.0 if adapted or not weight else self._calibration.strength_for(weight)
         return self._study.replace(
-            method=self.method.value,
+            method=method,
             image_weight=weight,
             denoising_strength=strength,
             context_diameter=self.context_diameter.value,
