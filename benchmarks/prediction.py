@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from benchmarks.report import publish
 from flopslab.analysis.metrics import colour_correlations
 from flopslab.backends import load_generator
+from flopslab.calibration.calibrate import calibrate
 from flopslab.calibration.curve import Calibration
 from flopslab.core.compositing import METHODS
 from flopslab.core.study import MethodName, Study
@@ -29,7 +29,6 @@ from flopslab.runs.reader import finished_run
 
 def main() -> None:
     options = read_options()
-    calibration = TypeAdapter(Calibration).validate_json(Path(options.calibration).read_bytes())
     base = Study(
         limit=options.frames,
         passes=options.passes,
@@ -38,6 +37,7 @@ def main() -> None:
         batch_size=8,
         workers=1,
     )
+    calibration = calibrate(base)
     rows = []
     for method in options.methods:
         generator = load_generator(base.replace(method=method), base.batch_size)
@@ -54,7 +54,6 @@ def main() -> None:
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calibration", required=True, metavar="FILE", help="its JSON")
     parser.add_argument("--sequences", nargs="+", default=["demo", "storm", "tide", "year"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--weights", type=float, nargs="+", default=[0.25, 0.5, 0.75])

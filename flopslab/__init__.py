@@ -12,6 +12,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.analysis.evaluation import evaluate
     from flopslab.backends import load_generator
+    from flopslab.calibration.calibrate import calibrate
+    from flopslab.calibration.curve import Calibration
     from flopslab.core.study import Study
     from flopslab.core.windows import FrameKey
     from flopslab.errors import (
@@ -36,6 +38,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.words.sequence import Word, read_sequence
 
 __all__ = [
+    "Calibration",
     "Experiment",
     "Explorer",
     "FlopslabError",
@@ -57,6 +60,7 @@ __all__ = [
     "Sweep",
     "Word",
     "__version__",
+    "calibrate",
     "evaluate",
     "export_html",
     "finished_run",
@@ -73,6 +77,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Calibration": "calibration.curve",
     "Experiment": "experiments.propagation",
     "Explorer": "viewer.explorer",
     "FlopslabError": "errors",
@@ -93,6 +98,7 @@ _MODULES = {
     "Study": "core.study",
     "Sweep": "experiments.sweep",
     "Word": "words.sequence",
+    "calibrate": "calibration.calibrate",
     "evaluate": "analysis.evaluation",
     "export_html": "viewer.export",
     "finished_run": "runs.reader",

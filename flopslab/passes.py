@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from flopslab.backends import load_generator
+from flopslab.calibration.strength import resolve_strength
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.generator import Generator, capabilities_of
 from flopslab.core.plan import Frame, Plan
@@ -99,13 +100,15 @@ def run(
         Store(study.output_dir, study.reuse_from) as store,
         _closing(progress),
     ):
-        generator = _prepare(study, sequence, generator, store, external_frames or {}, progress)
-        plan = Plan(study, words, generator, external_frames or {})
+        resolved, generator = _prepare(
+            study, sequence, generator, store, external_frames or {}, progress
+        )
+        plan = Plan(resolved, words, generator, external_frames or {})
         passes = _passes_to_make(plan, store, last_only)
         tally = Tally(plan, passes, store, progress)
         missing = Wavefront(plan, passes, store, generator.settings["batch_size"], tally.check)
-        stages = Stages(study, store)
-        with make_executor(study, generator, stages, progress.step) as executor:
+        stages = Stages(resolved, store)
+        with make_executor(resolved, generator, stages, progress.step) as executor:
             for batch in make_batches(missing, executor):  # composed, generated, committed
                 tally.add(batch)
         manifest = store.finish(plan.frames(study.passes))
@@ -135,8 +138,8 @@ def _prepare(
     store: Store,
     external_frames: Mapping[int, Image.Image],
     progress: Progress,
-) -> Generator:
-    """The generator, after every check that can be made before the first frame."""
+) -> tuple[Study, Generator]:
+    """The study as it runs and the generator, after every check before the first frame."""
     length = len(sequence.words)
     if study.passes > 1:
         for sentence in warnings_for(study, length):
@@ -145,12 +148,14 @@ def _prepare(
         progress.note(f"loading the model {study.model}")
         generator = load_generator(study, frozen_batch_size(study))
     check_capabilities(study, capabilities_of(generator))
-    check_refinement(study, generator.settings["steps"])
+    resolution = resolve_strength(study, generator, progress)
+    study = resolution.study
+    check_refinement(study)
     frames = Windowing(study, length).positions
     check_external_frames(study, external_frames, frames, generator.size)
-    store.bind(study, generator.settings, sequence, external_frames)
+    store.bind(study, generator.settings, sequence, external_frames, resolution.follows)
     check_space(study, frames, generator.size)
-    return generator
+    return study, generator
 
 
 class Tally:

@@ -1,6 +1,5 @@
 """Checks before the first frame: what would fail in a run is refused at once."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from PIL import Image
 from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Capabilities
 from flopslab.core.prompts import STYLES
-from flopslab.core.study import Study, step_count
+from flopslab.core.study import Study
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError, RunError
 from flopslab.runs import layout
@@ -17,10 +16,15 @@ from flopslab.storage.paths import require_path
 from flopslab.storage.space import frame_bytes, require_space
 
 
-def check_refinement(study: Study, steps: int) -> None:
-    """ParameterError if a refinement pass cannot do what the study says in `steps` steps."""
-    _require_steps(study, steps)
-    _require_start(study)
+def check_refinement(study: Study) -> None:
+    """ParameterError if there is nothing to sharpen in any refinement pass."""
+    strengths = {study.strength(number) for number in range(2, study.passes + 1)}
+    if study.detail and strengths == {1.0}:
+        raise ParameterError(
+            "detail at denoising_strength 1",
+            "every frame starts from noise, with nothing to sharpen",
+            "set denoising_strength below 1, or detail to 0",
+        )
 
 
 def check_capabilities(study: Study, capabilities: Capabilities) -> None:
@@ -113,34 +117,14 @@ def check_space(study: Study, frames: range, size: tuple[int, int]) -> None:
     require_space(directory, needed, f"{rest} frames of {size[0]} x {size[1]}")
 
 
-def _require_steps(study: Study, steps: int) -> None:
-    """ParameterError if a refinement pass would run no step."""
-    for strength in (study.strength(number) for number in range(2, study.passes + 1)):
-        if step_count(steps, strength) < 1:
-            raise ParameterError(
-                f"refinement with denoising_strength = {strength} of {steps} steps",
-                "no step would run",
-                f"set denoising_strength to {math.ceil(100 / steps) / 100} or more, or raise steps",
-            )
-
-
-def _require_start(study: Study) -> None:
-    """ParameterError if there is nothing to sharpen in any pass."""
-    strengths = {study.strength(number) for number in range(2, study.passes + 1)}
-    if study.detail and strengths == {1.0} and METHODS[study.method].weighs_images:
-        raise ParameterError(
-            f"detail with method {study.method} at denoising_strength 1",
-            "every frame starts from noise, with nothing to sharpen",
-            "set denoising_strength below 1, or detail to 0",
-        )
-
-
 def _idle(study: Study) -> list[str]:
     """What is set but changes nothing: a sentence for each such parameter."""
     method, here, default = METHODS[study.method], f"with method {study.method}", Study()
     reasons = {
         "distance_weights": "" if method.weighs_neighbours else here,
-        "image_weight": "" if method.weighs_images else here,
+        "image_weight": ""
+        if method.weighs_images or study.denoising_strength is None
+        else "beside a denoising_strength",
         "ip_adapter": "" if method.weighs_images else here,
         "colour_match": "" if study.colour_anchor else "without colour_anchor",
     }

@@ -10,6 +10,7 @@ from hypothesis import settings
 from painted import PaintedGenerator, pixels, write_words
 from tiers import WITHOUT_TORCH, has_card, leaves_out, tiers
 
+from flopslab.calibration import records
 from flopslab.core.study import Study
 from flopslab.execution import local
 from flopslab.passes import Run, run
@@ -63,14 +64,24 @@ def one_core() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of calibrations, which is not that of whoever runs the tests."""
+    directory = tmp_path_factory.mktemp("calibration")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "directory", lambda: directory)
+        yield directory
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Twelve words, two passes; words reach 1, images 2 positions."""
+    """Twelve words, two passes at half strength; words reach 1, images 2 positions."""
     return Study.of(
         sequence=write_words(tmp_path / "words.json"),
         output_dir=str(tmp_path / "run"),
         passes=2,
         context_diameter=2,
+        denoising_strength=0.5,
     )
 
 

@@ -13,7 +13,7 @@ from flopslab.core.study import Study
 from flopslab.prediction.forecast import MOST_FRAMES, Forecast
 from flopslab.prediction.forecast import plan as forecast_of
 from flopslab.prediction.goal import describe_settings, settings_for
-from flopslab.prediction.reading import read_calibration
+from flopslab.prediction.reading import find_calibration, read_calibration
 from flopslab.runs.reader import open_run
 
 Option = typer.Option
@@ -26,7 +26,7 @@ def plan(
     ] = None,
     file: Annotated[Path | None, Option("-f", "--file", help="A YAML file of parameters.")] = None,
     calibration: Annotated[
-        Path | None, Option("--calibration", help="A calibration's JSON file.")
+        Path | None, Option("--calibration", help="A file that `flopslab calibrate --json` gave.")
     ] = None,
     coherence: Annotated[
         float | None,
@@ -39,7 +39,7 @@ def plan(
 ) -> None:
     """Predict coherence, reach and time of a run, pass by pass; no model is loaded."""
     study = Study(**read_options(parameter, file))
-    measured = read_calibration(study, calibration)
+    measured = read_calibration(calibration) if calibration else find_calibration(study)
     if coherence is None:
         likeness = None if first_pass is None else measure_likeness(first_pass)
         forecast = forecast_of(study, measured, first_pass=likeness)

@@ -1,7 +1,7 @@
 """How the frames of an image window enter a new frame. Pure: frames in, a context out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isqrt
 from typing import Protocol, TypeVar
 
@@ -91,8 +91,8 @@ def compose(
 ) -> Context:
     """The context that the neighbours give a frame of `size` (width, height).
 
-    No neighbours: an empty context. One: that frame. Where images are looked at, a frame of
-    `strength` 1 starts from noise, and an `image_weight` of 0 leaves them out.
+    No neighbours: an empty context. One: that frame. At `strength` 1 a frame starts from noise
+    alone. Where images are looked at, an `image_weight` of 0 leaves them out.
     """
     if method not in METHODS:
         raise ParameterError(
@@ -106,10 +106,10 @@ def compose(
         raise ParameterError("a context from neighbours", f"images of sizes {sizes}", hint)
     in_order = sorted(neighbours, key=lambda neighbour: neighbour.offset)
     context = METHODS[method].compose(in_order, size)
-    if not context.references:
-        return context
-    start = context.init if strength < 1 else None
-    return Context(start, context.references, image_weight) if image_weight else Context(start)
+    if strength == 1:
+        context = Context(references=context.references)
+    references = context.references if image_weight else ()
+    return replace(context, references=references, image_weight=image_weight * bool(references))
 
 
 def grid_layout(count: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """What a generator is: requests in, pictures out. `flopslab.backends` loads one."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,10 @@ import numpy as np
 from PIL import Image
 
 from flopslab.core.compositing import Context
+from flopslab.core.model_parameters import MOST_STEPS
 from flopslab.core.prompts import Prompt
+
+FEWEST = 2  # steps of a refinement
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,9 @@ class Generator(Protocol):
     ) -> list[Image.Image]:
         """RGB images, one for each request, in order.
 
-        `strength` in (0, 1] is the share of the steps that is run on an init image; a request
-        without one runs them all. Always computes whole batches of `settings["batch_size"]`.
+        `strength` in (0, 1] is the share of the schedule that is run on an init image, see
+        `refinement_schedule`; a request without one runs all steps. Always computes whole batches
+        of `settings["batch_size"]`.
         """
         ...
 
@@ -98,6 +103,19 @@ class Generator(Protocol):
 def capabilities_of(generator: Generator) -> Capabilities:
     """What its `capabilities` say; without these it can do everything."""
     return getattr(generator, "capabilities", Capabilities())
+
+
+def refinement_schedule(steps: int, strength: float, most: int = MOST_STEPS) -> tuple[int, int]:
+    """How to start at `strength` in (0, 1]: (count, length), the last `count` steps of `length`.
+
+    The count is steps * strength, rounded up, so that a whole number of steps is run as it is; for
+    all others the schedule becomes finer. It is at least FEWEST: a single step keeps far less of a
+    picture than two from the same noise do, so that a larger strength would keep more. No schedule
+    is longer than `most`; a strength below count / most becomes that.
+    """
+    steps = min(steps, most)
+    count = min(max(math.ceil(round(steps * strength, 6)), FEWEST), steps)
+    return count, min(max(round(count / strength), count), most)
 
 
 @runtime_checkable

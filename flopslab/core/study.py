@@ -42,6 +42,7 @@ Control = Literal["none", "shuffled", "constant", "no_images", "no_text"]
 
 MOST_PASSES = 1000  # a hundred times what changes a picture visibly; each is planned beforehand
 LONGEST_LIST = 1000  # a value for each pass, or for each distance
+UNCALIBRATED = 0.5  # a strength that is not known before the model is loaded
 MOST_DETAIL = 100  # sharpening beyond which every pixel is black or white
 
 
@@ -113,18 +114,20 @@ class Study(ModelParameters):
     """How many times farther than words images reach; 0: a frame sees only its predecessor."""
 
     image_weight: Annotated[float, REFINEMENT] = Field(0.5, ge=0, le=1)
-    """Weight of images against words, all neighbours together, in ip_adapter; the other methods
-    have none."""
+    """Weight of images against words: the share of what a refined frame starts from that survives,
+    in ip_adapter that of all image embeddings together. 0: words alone; 1: as much as can be."""
 
     ip_adapter: Annotated[Text, Home] = ""
     """The IP-Adapter of method ip_adapter: a safetensors file, or owner/name/path of one on the
     hub; empty: the one that comes with the model."""
 
     denoising_strength: Annotated[
-        Share | Annotated[list[Share], Field(min_length=1, max_length=LONGEST_LIST)], REFINEMENT
-    ] = 0.5
-    """Share of the steps that a refinement pass runs: a small one stays close to the image it
-    starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on."""
+        Share | Annotated[list[Share], Field(min_length=1, max_length=LONGEST_LIST)] | None,
+        REFINEMENT,
+    ] = None
+    """Share of the schedule that a refinement pass runs: a small one stays close to the image it
+    starts from, 1 forgets it. A list gives pass 2, 3, ... its own; the last value holds on. Empty:
+    follows from image_weight by the calibration of the model."""
 
     colour_anchor: Annotated[float, REFINEMENT] = Field(0.0, ge=0, le=1)
     """How far a refined frame's colours are matched to those of the pass-1 frame at the same
@@ -222,9 +225,14 @@ class Study(ModelParameters):
         return self.replace(sequence=str(path), unit="line", tier="", offset_ms=0)
 
     def strength(self, pass_number: int) -> float:
-        """The share of the steps that this pass (from 1) runs; all of them in pass 1."""
+        """The share of the schedule that this pass (from 1) runs; all of it in pass 1.
+
+        A strength that is still to follow from `image_weight` counts as UNCALIBRATED.
+        """
         if pass_number == 1:
             return 1.0
+        if self.denoising_strength is None:
+            return UNCALIBRATED
         if isinstance(self.denoising_strength, list):
             return self.denoising_strength[: pass_number - 1][-1]
         return self.denoising_strength
@@ -254,11 +262,3 @@ _ACTS: dict[str, ActsOn] = {
     for act in field.metadata
     if isinstance(act, ActsOn)
 }
-
-
-def step_count(steps: int, strength: float) -> int:
-    """How many of `steps` an image-to-image pass at this strength runs; may be 0, a mistake.
-
-    The rule of diffusers, float rounding included.
-    """
-    return min(int(steps * strength), steps)

@@ -16,7 +16,7 @@ from flopslab.core.windows import Windowing
 from flopslab.errors import RunError
 from flopslab.prediction import limits
 from flopslab.prediction.mixture import Mixture
-from flopslab.prediction.reading import read_calibration
+from flopslab.prediction.reading import find_calibration
 from flopslab.prediction.shares import mean_square_distance
 from flopslab.runs.reader import open_run
 from flopslab.words.sequence import Word
@@ -99,14 +99,15 @@ def plan(
     pace: float | None = None,
     first_pass: np.ndarray | None = None,
 ) -> Forecast:
-    """The forecast of a study by the calibration of its model, by default the one that is stored.
+    """The forecast of a study by the calibration of its model.
 
+    `calibration`: by default the one that is stored; without one, the model is loaded and measured.
     `words`: default, those of its sequence. `pace`: seconds for a frame with all its steps;
     default: that of the frames which the study's run directory holds, if it holds any.
     `first_pass` [frames, frames]: the `analysis.metrics.colour_correlations` of a first pass that
     was made already, of its first frames at least; a forecast with it is the closer one.
     """
-    calibration = calibration or read_calibration(study)
+    calibration = calibration or find_calibration(study)
     words = study.read_words().words if words is None else words
     frames = len(Windowing(study, len(words)).positions)
     limit = min(frames, MOST_FRAMES if first_pass is None else len(first_pass))

@@ -9,7 +9,7 @@ from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.prediction.forecast import Forecast, plan
 from flopslab.prediction.mixture import Mixture
-from flopslab.prediction.reading import read_calibration
+from flopslab.prediction.reading import find_calibration
 
 IMAGE_WEIGHTS = tuple(step / 20 for step in range(1, 19))  # the words keep a tenth at least
 MOST_PASSES = 3  # further ones change little
@@ -25,7 +25,7 @@ def settings_for(
     Gentlest: the smallest `image_weight`, then the fewest passes. Methods whose share of pictures
     is calibrated are tried. ParameterError, which names the best that there is, if none reaches it.
     """
-    calibration, best = calibration or read_calibration(study), None
+    calibration, best = calibration or find_calibration(study), None
     for value, candidate in _candidates(study, calibration):
         if value >= coherence:
             return plan(candidate, calibration)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flopslab.calibration.strength import require_recorded
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.runs import layout
@@ -44,7 +45,9 @@ def explain_frame(
     study = recorded.replace(**parameters)
     source = study.sequence if "sequence" in parameters else directory / layout.MANIFEST
     settings = _settings(manifest["settings"], recorded, study)
-    context = RunContext(study, settings, read_timed_sequence(str(source)))
+    resolution = require_recorded(study.replace(output_dir=str(directory)), settings)
+    words = read_timed_sequence(str(source))
+    context = RunContext(resolution.study, settings, words, follows=resolution.follows)
     external = common_parameters(directory).get("external_frames", {})
     return Explanation(verified(Forecast(context, directory, external), key), parameters)
 

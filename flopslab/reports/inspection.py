@@ -15,7 +15,7 @@ from flopslab.errors import RunError
 from flopslab.interop import a1111
 from flopslab.runs.frame_files import FormatError, decode_recipe
 from flopslab.runs.provenance import Recipe
-from flopslab.runs.reader import open_run
+from flopslab.runs.reader import follows, open_run
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,10 @@ def study_of_picture(path: str | Path, **parameters: Any) -> Study:
         recipe = decode_recipe(data)
     except ValueError as error:
         raise RunError(expected, *_describe_picture(data, error)) from None
-    return Study(**recipe.study_parameters | parameters)
+    study = Study(**recipe.study_parameters | parameters)
+    if study.denoising_strength is None and follows(recipe, study):
+        return study.replace(denoising_strength=recipe.parameters["denoising_strength"])
+    return study
 
 
 def _describe_picture(data: bytes, error: ValueError) -> tuple[str, str]:

@@ -86,7 +86,7 @@ def _plan(context: RunContext, status: str) -> dict[str, Any]:
     return {
         "status": status,
         "flopslab": FORMAT,
-        "parameters": context.study.model_dump(exclude={"output_dir", "reuse_from"}),
+        "parameters": {n: v for n, v in context.study_parameters.items() if n != "reuse_from"},
         "settings": pixel_settings(context.settings),
         "total_duration_ms": context.sequence.total_duration_ms,
         "inter_word_silence_ms": context.sequence.inter_word_silence_ms,

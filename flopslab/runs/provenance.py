@@ -167,6 +167,7 @@ class RunContext:
     settings: Mapping[str, Any]  # the generator's, resolved and JSON-ready
     sequence: TimedSequence
     external_frames: Mapping[int, Image.Image] = field(default_factory=dict)  # by position
+    follows: bool = False  # whether the study's strength follows from its image_weight
 
     @property
     def keeps_latents(self) -> bool:
@@ -176,7 +177,8 @@ class RunContext:
     @property
     def study_parameters(self) -> dict[str, Any]:
         """The study's parameters as they were given, without the place of the run, JSON-ready."""
-        return self.study.model_dump(exclude={"output_dir"})
+        values = self.study.model_dump(exclude={"output_dir"})
+        return values | {"denoising_strength": None} if self.follows else values
 
     def parameters(self, pass_number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to this pass, with resolved values.

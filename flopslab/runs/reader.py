@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from flopslab.core.compositing import METHODS
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
@@ -25,7 +26,7 @@ from flopslab.runs.frame_files import (
     read_recipe,
 )
 from flopslab.runs.manifest import COMPLETE, RUNNING
-from flopslab.runs.provenance import FORMAT, Recipe, Record
+from flopslab.runs.provenance import FORMAT, Recipe, Record, pixel_settings
 from flopslab.storage import filesystem
 
 
@@ -214,6 +215,32 @@ def frozen_batch_size(study: Study) -> int:
     if not recorded and study.reuse_from:
         recorded = common_parameters(study.reuse_from)
     return study.batch_size or recorded.get("batch_size", 0)
+
+
+def frozen_strength(study: Study, settings: Mapping[str, Any]) -> float | list[float] | None:
+    """The strength that followed from the same `image_weight` in the study's run; None: none did.
+
+    Where there are no refined pictures yet, that of the run whose frames are reused, if its
+    generator had these settings.
+    """
+    own = pixel_settings(settings)
+    for directory in filter(None, (study.output_dir, study.reuse_from)):
+        for recipe in _recipes(Path(directory).expanduser()):
+            is_other = directory == study.reuse_from and recipe.pixels["settings"] != own
+            if not is_other and follows(recipe, study):
+                return recipe.parameters["denoising_strength"]
+    return None
+
+
+def follows(recipe: Recipe, study: Study) -> bool:
+    """Whether a refined picture's strength is the one that the study's `image_weight` stands for.
+
+    That is so if it followed from the same one, and the picture started from others.
+    """
+    values = recipe.study_parameters
+    starts = recipe.pass_number > 1 and not METHODS[values["method"]].weighs_images
+    weight = values["image_weight"] if starts and values["denoising_strength"] is None else None
+    return weight == study.image_weight
 
 
 _FORMAT_HINT = (

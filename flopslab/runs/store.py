@@ -81,8 +81,10 @@ class Store:
         settings: Mapping[str, Any],
         sequence: TimedSequence,
         external_frames: Mapping[int, Image.Image] | None = None,
+        follows: bool = False,
     ) -> None:
         """Take on a study; `external_frames`: pictures from outside, by position in pass 1.
+        `follows`: whether its strength follows from its `image_weight`.
 
         RunError with each difference if the pictures there are of another study.
         """
@@ -91,7 +93,7 @@ class Store:
         if self.reuse_from and not common_parameters(self.reuse_from):
             hint = "give the output_dir of a run, or leave reuse_from out"
             raise RunError(f"a run to reuse in {self.reuse_from}", "no pictures", hint)
-        context = RunContext(study, settings, sequence, external_frames or {})
+        context = RunContext(study, settings, sequence, external_frames or {}, follows)
         with filesystem.explained(self.directory):
             check_identity(self.directory, context)
         self._bound = context

@@ -7,6 +7,7 @@ import pytest
 from painted import PaintedGenerator
 
 from benchmarks import compositing, loop, prediction
+from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.compositing import METHODS
 
 
@@ -44,18 +45,16 @@ def test_free_networks_leave_what_the_loop_adds(rows):
     assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
 
 
-@pytest.mark.filterwarnings("ignore:image_weight")
 def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, capsys):
-    curve = {name: [0.5, 0.5] for name in ("means", "low", "high")} | {"places": [0.1, 1.0]}
-    falling = curve | {"means": [0.9, 0.0]}
-    curves = {"kept": falling, "kept_without_words": falling, "likeness": curve}
-    (tmp_path / "calibration.json").write_text(json.dumps({"key": ""} | curves))
+    kept = Curve((0.1, 1.0), *[(0.9, 0.0)] * 3)
+    calibration = Calibration("", kept, kept, Curve((0.0, 1.0), *[(0.0, 0.5)] * 3))
     sizes = {"frames": 3, "passes": 2, "steps": 2, "diameter": 2, "weights": 0.4}
     options = [f"--{name}={value}" for name, value in sizes.items()]
-    options += [f"--calibration={tmp_path / 'calibration.json'}", f"--directory={tmp_path}"]
-    options += [f"--json={tmp_path / 'rows.json'}", "--sequences=demo", "--methods=blend"]
+    options += [f"--directory={tmp_path}", f"--json={tmp_path / 'rows.json'}"]
+    options += ["--sequences=demo", "--methods=blend"]
     monkeypatch.setattr(sys, "argv", ["benchmark", *options])
     monkeypatch.setattr(prediction, "load_generator", lambda *_: PaintedGenerator())
+    monkeypatch.setattr(prediction, "calibrate", lambda _: calibration)
     prediction.main()
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
     assert [(row["method"], row["pass"]) for row in rows] == [("blend", 1), ("blend", 2)]

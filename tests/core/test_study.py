@@ -1,13 +1,13 @@
 """Parameters: checked before any work, explained in our own words."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pydantic
 from pytest import mark, raises
 
 from flopslab.core import compositing, neighbours, prompts, refinement
-from flopslab.core.study import Study, step_count
+from flopslab.core.generator import FEWEST, refinement_schedule
+from flopslab.core.study import UNCALIBRATED, Study
 from flopslab.errors import ParameterError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
@@ -46,7 +46,7 @@ def test_the_defaults_are_three_passes_over_the_demo_on_the_embedded_model():
     study = Study.of()
     assert (study.sequence, study.passes, study.model) == ("demo", 3, "tiny")
     assert (study.context_diameter, study.image_context_multiplier) == (10, 2)
-    assert (study.denoising_strength, study.image_weight) == (0.5, 0.5)
+    assert (study.denoising_strength, study.image_weight) == (None, 0.5)
     assert (study.boundary, study.prompt_style, study.method) == ("shift", "weighted", "grid")
     assert study.guidance_scale is None
 
@@ -269,28 +269,31 @@ def test_a_changed_study_is_checked_like_any_other(parameters):
     assert Study(passes=2).replace(seed=3) == Study(passes=2, seed=3)
 
 
-@mark.torch
-@mark.parametrize("strength", [0.01, 0.29, 0.3, 0.5, 0.999, 1.0])
-@mark.parametrize("steps", [1, 2, 10, 12, 50, 100])
-def test_the_steps_that_are_run_are_those_that_diffusers_runs(steps, strength):
-    from diffusers import DDIMScheduler, StableDiffusionImg2ImgPipeline
+@mark.parametrize("steps", [4, 6, 12, 20, 50])
+def test_a_refinement_starts_near_any_strength_and_never_runs_fewer_steps_for_a_larger_one(steps):
+    strengths = [n / 100 for n in range(1, 101)]
+    schedules = [refinement_schedule(steps, strength) for strength in strengths]
+    counts = [count for count, _ in schedules]
+    assert counts == sorted(counts)
+    for strength, (count, length) in zip(strengths, schedules, strict=True):
+        assert FEWEST <= count <= max(steps * strength + 1, FEWEST)
+        assert abs(count / length - strength) <= max(strength**2 / count, 0.001)
 
-    scheduler = DDIMScheduler()
-    scheduler.set_timesteps(steps)
-    pipeline = SimpleNamespace(scheduler=scheduler)
-    _, run = StableDiffusionImg2ImgPipeline.get_timesteps(pipeline, steps, strength, "cpu")
-    assert step_count(steps, strength) == run
+
+def test_no_schedule_is_longer_than_the_scheduler_has():
+    assert refinement_schedule(4, 1e-9, 50) == (2, 50)
+    assert refinement_schedule(1, 0.5) == (1, 2)
 
 
 def test_a_list_of_strengths_gives_each_refinement_pass_its_own_and_the_last_holds_on():
     study = Study.of(denoising_strength=[0.7, 0.5, 0.3])
     assert [study.strength(number) for number in range(1, 7)] == [1.0, 0.7, 0.5, 0.3, 0.3, 0.3]
-    assert [Study.of().strength(number) for number in (1, 2, 9)] == [1.0, 0.5, 0.5]
+    assert [Study.of().strength(number) for number in (1, 2)] == [1.0, UNCALIBRATED]
 
 
-def test_half_the_strength_is_half_the_steps():
-    assert step_count(12, 0.5) == 6
-    assert step_count(12, 0.05) == 0
+def test_a_whole_number_of_steps_is_run_as_it_is():
+    assert refinement_schedule(12, 0.5) == (6, 12)
+    assert refinement_schedule(12, 0.25) == (3, 12)
 
 
 def test_a_study_reads_its_words_as_it_says(tmp_path):

@@ -1,17 +1,23 @@
 """Forecasts: what they say, what they need, and the settings for a goal."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import flopslab
+from flopslab.calibration import records
+from flopslab.calibration.calibrate import ALGORITHM
 from flopslab.calibration.curve import Calibration, Curve
 from flopslab.cli import main
 from flopslab.core.study import Study
+from flopslab.digests import json_digest
 from flopslab.errors import ParameterError
+from flopslab.prediction import reading
 from flopslab.prediction.forecast import caveats, describe_time, measured_pace, plan
 from flopslab.prediction.goal import settings_for
+from flopslab.prediction.reading import stored_calibration
 
 
 def curve(places, means) -> Curve:
@@ -24,6 +30,7 @@ CALIBRATION = Calibration(
     kept_without_words=curve((0.1, 1.0), (0.9, 0.5)),
     likeness=curve((0.0, 0.9, 1.0), (0.0, 0.3, 0.6)),
 )
+KEPT = replace(CALIBRATION, key=json_digest({}))  # the key is that of its conditions
 STUDY = Study(method="latent", passes=3, denoising_strength=0.2, limit=24)
 
 
@@ -110,7 +117,7 @@ def test_a_goal_out_of_reach_names_the_best_there_is():
 def command(capsys, tmp_path):
     """`command(*options)`: (exit code, what `flopslab plan` printed)."""
     path = tmp_path / "calibration.json"
-    path.write_text(json.dumps(CALIBRATION, default=vars))
+    path.write_text(json.dumps(records.as_json(KEPT)))
 
     def call(*options, calibration=path):
         parameters = ["-p", "method", "latent", "-p", "denoising_strength", "0.2"]
@@ -146,10 +153,45 @@ def test_the_command_starts_from_a_first_pass(command, paint):
 
 def test_a_file_that_is_no_calibration_is_refused(command, tmp_path):
     path = tmp_path / "other.json"
-    path.write_text('{"key": 1}')
-    code, text = command(calibration=path)
-    assert code == 1 and "holds a calibration" in text
+    for content in ('{"key": 1}', "[]", "no JSON"):
+        path.write_text(content)
+        code, text = command(calibration=path)
+        assert code == 1 and "holds a calibration" in text
     assert "No such file" in command(calibration=tmp_path / "none.json")[1]
+
+
+def stored(**changes) -> Calibration:
+    """A calibration of the embedded model at 6 steps, with prompts of 11 words."""
+    conditions = {"prompt": [11, "", ""], "calibration": ALGORITHM, "steps": 6}
+    conditions |= {"width": 128, "height": 128, "guidance_scale": 3.0, "guidance_stop": 1.0}
+    conditions |= {"guidance_rescale": 0.0, "clip_skip": 1, "negative_prompt": ""} | changes
+    return replace(CALIBRATION, key=json_digest(conditions), conditions=conditions)
+
+
+def test_a_calibration_of_the_package_is_found_without_the_model(monkeypatch):
+    own, finer = stored(), stored(steps=12)
+    monkeypatch.setattr(records, "shipped", lambda: [own, finer])
+    monkeypatch.setattr(records, "cached", lambda: [])
+    study = Study()
+    assert stored_calibration(study) is own
+    assert stored_calibration(study.replace(steps=12)) is finer
+    changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 7.0}
+    changes |= {"negative_prompt": "blur", "scheduler": "ddim", "lora": "style.safetensors"}
+    for name, value in changes.items():
+        assert stored_calibration(study.replace(**{name: value})) is None
+    assert plan(study).calibration == own.key
+
+
+@pytest.mark.torch
+def test_a_calibration_of_the_cache_is_that_of_the_model_on_the_disk(monkeypatch):
+    study = Study(context_diameter=4)
+    narrow = {"prompt": [5, "", ""], "model_digest": reading._model_digest(study)}
+    own, other = stored(**narrow), stored(**narrow | {"model_digest": "another"})
+    monkeypatch.setattr(records, "cached", lambda: [other, own])
+    assert stored_calibration(study) is own
+    monkeypatch.setattr(records, "cached", lambda: [own, stored(**narrow, steps=12)])
+    assert stored_calibration(study) is None  # the model's own steps are not known
+    assert stored_calibration(study.replace(steps=6)) is own
 
 
 def test_the_public_names_are_there():

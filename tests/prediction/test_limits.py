@@ -19,11 +19,11 @@ def flat(value: float) -> Curve:
     return Curve((0.0, 1.0), (value, value), (value, value), (value, value))
 
 
-def mixture(kept: float, passes: int, **names) -> Mixture:
+def mixture(kept: float, passes: int) -> Mixture:
     """Of `blend`, with this kept share at every strength."""
     calibration = Calibration("", flat(kept), flat(kept), flat(0.5))
-    names = {"method": "blend", "context_diameter": 4, "passes": passes} | names
-    return Mixture(Study.of(**names), WORDS, calibration)
+    names = {"method": "blend", "context_diameter": 4, "denoising_strength": 0.5}
+    return Mixture(Study.of(passes=passes, **names), WORDS, calibration)
 
 
 @pytest.mark.parametrize("kept", [0.14, 0.4, 0.83])

@@ -8,6 +8,7 @@ import pytest
 from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.study import Study
 from flopslab.viewer.explorer import Explorer
+from flopslab.viewer.forecast import section
 from flopslab.viewer.forecast.chart import Chart
 from flopslab.viewer.forecast.panel import ForecastPanel
 
@@ -92,7 +93,8 @@ def test_the_explorer_opens_it_for_its_run_and_closes_it(paint):
     assert viewer.forecast.panel.comm is None
 
 
-def test_without_a_calibration_it_says_what_is_needed(paint):
+def test_without_a_calibration_it_says_what_is_needed(paint, monkeypatch):
+    monkeypatch.setattr(section, "stored_calibration", lambda study: None)
     viewer = Explorer(paint().directory, follow=False)
     viewer.forecast.button.click()
     assert "no calibration" in viewer.forecast.problem.value

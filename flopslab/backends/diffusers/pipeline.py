@@ -26,12 +26,12 @@ from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, f
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.recommendations import recommend
-from flopslab.backends.diffusers.schedulers import make_scheduler
+from flopslab.backends.diffusers.schedulers import choose_schedule, make_scheduler
 from flopslab.backends.diffusers.settings import resolve_settings
 from flopslab.core.compositing import METHODS, Context
-from flopslab.core.generator import FrameRequest
+from flopslab.core.generator import Capabilities, FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS, Prompt
-from flopslab.core.study import Study, step_count
+from flopslab.core.study import Study
 from flopslab.errors import ModelError, ParameterError
 
 # Frames of exactly the size that is asked for, and prompts as they are: whether diffusers would
@@ -60,6 +60,7 @@ class DiffusersGenerator:
             text_to_image, settings["negative_prompt"], settings["clip_skip"]
         )
         self._text_vectors: dict[str, torch.Tensor] = {}
+        self._schedules: dict[tuple[int, float], dict[str, Any]] = {}
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
@@ -112,6 +113,14 @@ class DiffusersGenerator:
     def size(self) -> tuple[int, int]:
         return self.settings["width"], self.settings["height"]
 
+    @property
+    def capabilities(self) -> Capabilities:
+        """Those that differ between families; a study was checked for the others at load."""
+        pipes = self._text_to_image, self._image_to_image
+        return Capabilities(
+            init_image=pipes[0] is not pipes[1], latents=loading.takes_latents(pipes)
+        )
+
     def tokens(self, prompt: Prompt) -> int:
         return self._encoder.tokens(prompt)
 
@@ -137,7 +146,7 @@ class DiffusersGenerator:
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
         """See `Generator`. More requests than a batch holds take several calls.
 
-        Raises ParameterError if no step would run, ModelError if memory or the model fails.
+        Raises ModelError if memory or the model fails.
         """
         frames = self._frames(requests, strength)
         return [image for image, _ in frames], [latents.float().numpy() for _, latents in frames]
@@ -218,7 +227,6 @@ class DiffusersGenerator:
         pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
             **start,
             **{name: value for name, value in arguments.items() if name in names},
-            num_inference_steps=self.settings["steps"],
             guidance_scale=self.settings["guidance_scale"],
             generator=noise,
             output_type="pt",
@@ -242,7 +250,7 @@ class DiffusersGenerator:
 
     def _noise_arguments(self, noise: list[torch.Generator]) -> dict[str, Any]:
         pipe, (width, height) = self._text_to_image, self.size
-        start = {"width": width, "height": height}
+        start = {"width": width, "height": height, "num_inference_steps": self.settings["steps"]}
         if not hasattr(pipe, "unet"):  # each transformer pipeline packs its latents in its own way
             return start
         scale, channels = pipe.vae_scale_factor, pipe.unet.config.in_channels
@@ -251,20 +259,24 @@ class DiffusersGenerator:
         return start | {"latents": latents.to(pipe._execution_device, self._dtype)}
 
     def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
-        pipe, steps = self._image_to_image, self.settings["steps"]
-        if step_count(steps, strength) < 1:
-            actual = f"{steps} steps, of which strength {strength} runs none"
-            raise ParameterError("image to image", actual, "raise steps or denoising_strength")
+        pipe = self._image_to_image
         latents = [context.latents for context in contexts if context.latents is not None]
         if latents:
             image = torch.from_numpy(np.stack(latents)).to(pipe._execution_device, self._dtype)
         else:
             images = [context.init for context in contexts if context.init is not None]
             image = self._encode([_fit(image, self.size) for image in images])
-        start = {"image": image, "strength": strength}
+        start = {"image": image} | self._schedule(strength)
         size = {"width": self.size[0], "height": self.size[1]}
         names = inspect.signature(pipe.__call__).parameters
         return start | {name: value for name, value in size.items() if name in names}
+
+    def _schedule(self, strength: float) -> dict[str, Any]:
+        """The arguments of a call that starts from an image at this strength."""
+        pipe, steps = self._image_to_image, self.settings["steps"]
+        if (steps, strength) not in self._schedules:
+            self._schedules[steps, strength] = choose_schedule(pipe, steps, strength)
+        return self._schedules[steps, strength]
 
     def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
         """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.

@@ -3,13 +3,15 @@
 import copy
 import inspect
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers
 import yaml
 from diffusers.configuration_utils import ConfigMixin
 
-from flopslab.core.model_parameters import SchedulerOptions
+from flopslab.core.generator import refinement_schedule
+from flopslab.core.model_parameters import MOST_STEPS, SchedulerOptions
 from flopslab.errors import ParameterError
 from flopslab.interop.samplers import SAMPLERS, correct_name, find_sampler
 
@@ -97,8 +99,7 @@ def check_steps(scheduler: Any, steps: int) -> None:
     """Raise ParameterError if the scheduler has no schedule of so many steps."""
     cls, config = type(scheduler).__name__, scheduler.config
     expected = f"a schedule of {steps} steps"
-    limits = [config.get("num_train_timesteps"), config.get("original_inference_steps")]
-    limit = min((value for value in limits if value), default=steps)
+    limit = _most_steps(scheduler)
     if steps > limit:
         raise ParameterError(expected, f"{cls}, which has {limit}", f"set steps to {limit} or less")
     if config.get("skip_prk_steps") is False and steps < 4:
@@ -110,6 +111,43 @@ def check_steps(scheduler: Any, steps: int) -> None:
     except Exception as error:  # each class checks its values in its own way
         hint = "set other steps, scheduler or scheduler_options"
         raise ParameterError(expected, f"{cls}: {_first_line(error)}", hint) from error
+
+
+def choose_schedule(pipe: Any, steps: int, strength: float) -> dict[str, Any]:
+    """The arguments of an image-to-image call that starts at a strength, see
+    `refinement_schedule`. A scheduler without such a schedule runs the nearest of `steps`.
+    """
+    most = _most_steps(pipe.scheduler)
+    if type(pipe).__name__.startswith("LatentConsistency"):  # it starts anywhere, with all steps
+        strength = max(strength, 1 / most)
+        return {"num_inference_steps": min(steps, int(most * strength)), "strength": strength}
+    count, length = refinement_schedule(steps, strength, most)
+    try:
+        check_steps(pipe.scheduler, length)
+    except ParameterError:
+        count, length = max(round(steps * strength), 1), steps
+    return {"num_inference_steps": length, "strength": _share_of(pipe, count, length)}
+
+
+def _share_of(pipe: Any, count: int, length: int) -> float:
+    """The strength at which a pipeline runs the last `count` steps of `length`.
+
+    Some cut off, others round up what is not whole in length * strength, and floats are seldom
+    exact: the pipeline itself is asked.
+    """
+    shares = [count / length, (count + 0.5) / length, (count - 0.5) / length]
+
+    def runs(share: float) -> bool:
+        stand_in = SimpleNamespace(scheduler=copy.copy(pipe.scheduler))
+        return type(pipe).get_timesteps(stand_in, length, share, "cpu")[1] == count
+
+    return next(filter(runs, shares))
+
+
+def _most_steps(scheduler: Any) -> int:
+    """How many steps the longest schedule has."""
+    limits = [scheduler.config.get(n) for n in ("num_train_timesteps", "original_inference_steps")]
+    return min((limit for limit in limits if limit), default=MOST_STEPS)
 
 
 def _find_class(

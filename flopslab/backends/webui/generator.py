@@ -19,7 +19,7 @@ from flopslab.backends.webui.faults import GO_ON
 from flopslab.backends.webui.prompt_syntax import write_plain_prompt, write_prompt
 from flopslab.backends.webui.server import API, Server, check_parameters, inspect_server
 from flopslab.core.compositing import METHODS, Context
-from flopslab.core.generator import Capabilities, FrameRequest
+from flopslab.core.generator import Capabilities, FrameRequest, refinement_schedule
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.digests import json_digest
@@ -123,7 +123,7 @@ class WebuiGenerator:
         path = f"{API}/txt2img"
         if request.context.init is not None:
             path = f"{API}/img2img"
-            body |= _start(request.context.init, strength)
+            body |= _start(request.context.init, body["steps"], strength)
         self._task = body["force_task_id"] = json_digest(body)[:32]
         try:
             answer = self._client.generate(path, body, answer_limit(self.size), stop)
@@ -243,10 +243,12 @@ def _require_checkpoint(server: Server, identity: dict[str, Any]) -> None:
         raise ModelError(f"frames from {title}", f"{name} [{actual}]", hint)
 
 
-def _start(image: Image.Image, strength: float) -> dict[str, Any]:
+def _start(image: Image.Image, steps: int, strength: float) -> dict[str, Any]:
+    count, length = refinement_schedule(steps, strength)
     return {
         "init_images": [_encode(image)],
-        "denoising_strength": strength,
+        "steps": length,
+        "denoising_strength": min((count + 0.5) / length, 1.0),  # servers cut off a part of a step
         "resize_mode": 0,
         "include_init_images": False,
         "initial_noise_multiplier": 1.0,

@@ -173,6 +173,9 @@ def check_identity(directory: Path, context: RunContext) -> None:
                 "finish this run with the version of flopslab that began it, whose algorithm makes "
                 f"these pixels, or choose another output_dir; {_cost(context, directory)}"
             )
+        if context.follows and "denoising_strength" in names:
+            weight = context.study.image_weight
+            hint = f"its denoising_strength is that of image_weight = {weight:g}; {hint}"
         raise RunError(
             f"the run directory {directory} with {_listed(expected, names)}",
             f"frames made with {_listed(actual, names)}; they stay as they are",

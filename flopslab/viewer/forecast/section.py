@@ -3,8 +3,8 @@
 import ipywidgets as widgets
 
 from flopslab.calibration.curve import Calibration
-from flopslab.errors import FlopslabError
-from flopslab.prediction.reading import read_calibration
+from flopslab.errors import FlopslabError, RunError
+from flopslab.prediction.reading import stored_calibration
 from flopslab.viewer import html
 from flopslab.viewer.forecast.panel import ForecastPanel, measure_likeness
 from flopslab.viewer.intervention_panel import study_of
@@ -39,6 +39,9 @@ class ForecastSection(widgets.VBox):
 
     def _make_panel(self) -> ForecastPanel:
         study = study_of(self._run)
-        calibration = self._calibration or read_calibration(study)
+        calibration = self._calibration or stored_calibration(study)
+        if calibration is None:
+            hint = "run `flopslab calibrate` with the parameters of the run, then open it again"
+            raise RunError(f"a forecast for {study.model}", "no calibration of the model", hint)
         measured = measure_likeness(self._run)
         return ForecastPanel(study, study.read_words().words, calibration, measured)

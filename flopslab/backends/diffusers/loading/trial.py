@@ -18,7 +18,7 @@ from flopslab.backends.diffusers.loading.libraries import first_line
 from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
-from flopslab.core.study import Study, step_count
+from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, ModelError, ParameterError
 
 Loaded = Any  # a DiffusersGenerator, whose module imports this one
@@ -69,8 +69,7 @@ def _make_frames(generator: Loaded, study: Study) -> None:
         return
     start: dict[str, Any] = {"latents": latents} if method.takes_latents else {"init": picture}
     second = Context(references=references, image_weight=weight, **start)
-    runs = step_count(generator.settings["steps"], strength) > 0  # else checked with the study
-    generator.generate([FrameRequest(_PROMPT, 0, second)], strength if runs else 1.0)
+    generator.generate([FrameRequest(_PROMPT, 0, second)], strength)
 
 
 def _resize(generator: Loaded, size: tuple[int, int]) -> Loaded:
