@@ -41,9 +41,9 @@ def main() -> None:
     rows = []
     for method in options.methods:
         generator = load_generator(base.replace(method=method), base.batch_size)
-        for study in studies(base, calibration, method, options):
+        for weight, study in studies(base, calibration, method, options):
             directory = run(study, generator, NullProgress()).directory
-            rows += compare(study, calibration, directory)
+            rows += compare(weight, study, calibration, directory)
             print(rows[-1], flush=True)
     publish(rows, options.json)
     cells = [row for row in rows if row["pass"] > 1]
@@ -68,8 +68,8 @@ def read_options() -> argparse.Namespace:
 
 def studies(
     base: Study, calibration: Calibration, method: MethodName, options: argparse.Namespace
-) -> Iterator[Study]:
-    """A study for each sequence and weight; those of a sequence share their first pass."""
+) -> Iterator[tuple[float, Study]]:
+    """(weight, study) for each sequence and weight; those of a sequence share their first pass."""
     for sequence in options.sequences:
         paths = [
             str(Path(options.directory) / f"{sequence}-{name}-{weight:g}")
@@ -78,18 +78,17 @@ def studies(
         ]
         own = paths[options.methods.index(method) * len(options.weights) :]
         for weight, path in zip(options.weights, own, strict=False):
-            adapted = METHODS[method].weighs_images
-            yield base.replace(
-                sequence=sequence,
-                method=method,
-                image_weight=weight,
-                denoising_strength=1.0 if adapted else calibration.strength_for(weight),
-                output_dir=path,
-                reuse_from=paths[0] if path != paths[0] else "",
-            )
+            choice = {"denoising_strength": calibration.strength_for(weight)}
+            if METHODS[method].weighs_images:
+                choice = {"denoising_strength": 1.0, "image_weight": weight}
+            source = paths[0] if path != paths[0] else ""
+            names = {"sequence": sequence, "method": method, "reuse_from": source}
+            yield weight, base.replace(output_dir=path, **names, **choice)
 
 
-def compare(study: Study, calibration: Calibration, directory: Path) -> list[dict[str, Any]]:
+def compare(
+    weight: float, study: Study, calibration: Calibration, directory: Path
+) -> list[dict[str, Any]]:
     """A row for each pass: predicted before any picture was there, and from the first pass."""
     pictures = finished_run(directory)
     keys = [[FrameKey(n, p) for p in pictures.positions] for n in pictures.passes]
@@ -103,7 +102,7 @@ def compare(study: Study, calibration: Calibration, directory: Path) -> list[dic
             {
                 "sequence": study.sequence,
                 "method": study.method,
-                "weight": study.image_weight,
+                "weight": weight,
                 "strength": round(blind.strength, 3),
                 "pass": blind.number,
                 "measured": round(coherence, 3),
