@@ -21,6 +21,7 @@ from torch import distributed, multiprocessing
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from training.adapter import FOLDER, NAME, References, save_adapter, train_adapter
+from training.calibration import write_calibrations
 from training.clip import train_clip
 from training.image_encoder import embed_pictures, train_image_encoder
 from training.judge import save_judge, train_judge
@@ -78,6 +79,7 @@ def main(line: Sequence[str] | None = None) -> None:
     (options.out / "model" / FOLDER).mkdir(exist_ok=True)
     shutil.copy(options.work / FOLDER / NAME, options.out / "model" / FOLDER)
     shutil.copy(options.work / "judge" / "judge.safetensors", options.out / "judge.safetensors")
+    write_calibrations(str(options.out / "model"), options.out / "calibration.json")
     print(describe_stages(options.work))
 
 

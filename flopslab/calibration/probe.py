@@ -103,7 +103,11 @@ class Probe:
         return _curve(strengths, [self._survivors(d, empty) for d in strengths])
 
     def likeness(self) -> Curve:
-        """The correlation of two frames of the first pass, by the share of common words."""
+        """The correlation of two frames of the first pass, by the share of common words.
+
+        Colours are taken from the mean of all frames, which few frames make too like each of them;
+        without a common word the correlation is 0 on average, and all others are moved with it.
+        """
         values: dict[float, list[float]] = {}
         frames = np.stack([_cells(image) for image in self._images])
         frames = frames - frames.mean(axis=0)
@@ -113,7 +117,10 @@ class Probe:
             for k in range(i):
                 share = len(own & words[k]) / len(own)
                 values.setdefault(share, []).append(float(frames[i] @ frames[k]))
-        return _curve(sorted(values), [values[share] for share in sorted(values)], ends=())
+        shares = sorted(values)
+        chance = float(np.mean(values[shares[0]])) if shares[0] == 0 else 0.0
+        columns = [(np.array(values[share]) - chance) / (1 - chance) for share in shares]
+        return _curve(shares, columns, ends=())
 
     def _first_pass(self) -> tuple[list[np.ndarray | Image.Image], list[Image.Image]]:
         """The starts of all pairs, [first of each, second of each], and their pictures."""
