@@ -6,7 +6,17 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from flopslab.plots.style import GREY, PAGE, SMALL, DescribedFigure, line_style, mark_style, plain
+from flopslab.plots.style import (
+    GREY,
+    NORMAL,
+    PAGE,
+    SMALL,
+    DescribedFigure,
+    line_style,
+    mark_style,
+    plain,
+    write,
+)
 from flopslab.prediction.forecast import Forecast
 
 
@@ -15,7 +25,8 @@ def forecast(prediction: Forecast, measured: Mapping[int, float] | None = None) 
 
     `measured`: the coherence of a run (`analysis.metrics.colour_coherence`), by pass number.
     """
-    figure = DescribedFigure(PAGE, 2.5, str(prediction), layout="constrained")
+    figure = DescribedFigure(PAGE, 2.7, str(prediction), layout="constrained")
+    write(figure.suptitle, str(prediction), fontsize=NORMAL)
     coherence, reach, modes = (plain(axes) for axes in figure.subplots(1, 3))
     numbers = [item.number for item in prediction.passes]
     coherence.plot(numbers, [p.coherence for p in prediction.passes], ms=4, **line_style(0))
