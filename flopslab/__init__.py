@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.experiments.propagation import Experiment
     from flopslab.experiments.sweep import Sweep
     from flopslab.passes import Run, run
+    from flopslab.prediction.forecast import Forecast, plan
+    from flopslab.prediction.goal import settings_for
     from flopslab.reports.inspection import inspect_frame, study_of_picture
     from flopslab.runs.reader import RunDirectory, finished_run, open_run
     from flopslab.viewer.explorer import Explorer
@@ -41,6 +43,7 @@ __all__ = [
     "Explorer",
     "FlopslabError",
     "FlopslabWarning",
+    "Forecast",
     "FrameKey",
     "Insert",
     "Intervention",
@@ -66,8 +69,10 @@ __all__ = [
     "intervene_each",
     "load_generator",
     "open_run",
+    "plan",
     "read_sequence",
     "run",
+    "settings_for",
     "study_of_picture",
 ]
 
@@ -77,6 +82,7 @@ _MODULES = {
     "Explorer": "viewer.explorer",
     "FlopslabError": "errors",
     "FlopslabWarning": "errors",
+    "Forecast": "prediction.forecast",
     "FrameKey": "core.windows",
     "Insert": "experiments.changes",
     "Intervention": "experiments.interventions",
@@ -101,8 +107,10 @@ _MODULES = {
     "intervene_each": "experiments.interventions",
     "load_generator": "backends",
     "open_run": "runs.reader",
+    "plan": "prediction.forecast",
     "read_sequence": "words.sequence",
     "run": "passes",
+    "settings_for": "prediction.goal",
     "study_of_picture": "reports.inspection",
 }
 

@@ -326,7 +326,7 @@ def test_a_reach_that_fits_or_is_not_used_is_no_warning(paint, given, recwarn):
             {"distance_weights": "flat"},
             "distance_weights = 'flat' changes nothing with method grid",
         ),
-        ({"method": "blend", "image_weight": 0.7}, "image_weight = 0.7 changes nothing with"),
+        ({"method": "blend", "image_weight": 0.7}, "image_weight = 0.7 changes nothing beside"),
         (
             {"method": "latent", "ip_adapter": "a/b/c.safetensors"},
             "ip_adapter = .* changes nothing",

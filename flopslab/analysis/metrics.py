@@ -126,6 +126,26 @@ def frame_ssim(images: Sequence[Image.Image]) -> float:
     return _mean([ssim(before, after) for before, after in itertools.pairwise(images)])
 
 
+def colour_correlations(images: Sequence[Image.Image]) -> np.ndarray:
+    """[n, n]: the correlations of the frames' colours, near 0 for unrelated ones.
+
+    Of 16 x 16 colours of each frame, as they differ from the mean of all frames: what all have in
+    common is no likeness. nan for fewer than three frames, and for equal ones.
+    """
+    colours = np.stack([_pixels(_shrink(image)).ravel() for image in images])
+    colours -= colours.mean(axis=0)
+    lengths = np.linalg.norm(colours, axis=1, keepdims=True)
+    if len(images) < 3 or lengths.min() < 1e-9:
+        return np.full((len(images), len(images)), np.nan)
+    colours /= lengths
+    return colours @ colours.T
+
+
+def colour_coherence(images: Sequence[Image.Image]) -> float:
+    """Mean of the `colour_correlations` of adjacent frames, up to 1; nan where they are."""
+    return _mean(np.diag(colour_correlations(images), 1))
+
+
 def temporal_flickering(images: Sequence[Image.Image]) -> float:
     """One minus the mean `pixel_distance` of adjacent frames: 1 is no flicker.
 
@@ -230,8 +250,12 @@ def _lightness(image: Image.Image) -> np.ndarray:
 
 def _palette(image: Image.Image) -> np.ndarray:
     """[256, 3]: the colours in Lab."""
-    small = image.resize((PALETTE, PALETTE), Image.Resampling.BOX)
-    return rgb2lab(_pixels(small)).reshape(-1, 3)
+    return rgb2lab(_pixels(_shrink(image))).reshape(-1, 3)
+
+
+def _shrink(image: Image.Image) -> Image.Image:
+    """The image in 16 x 16 pixels."""
+    return image.resize((PALETTE, PALETTE), Image.Resampling.BOX)
 
 
 def _check_comparable(a: Image.Image, b: Image.Image) -> None:

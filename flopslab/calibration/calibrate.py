@@ -52,7 +52,7 @@ def calibrate(
 ) -> Calibration:
     """What the study's model keeps of the pictures that a refinement starts from.
 
-    It is looked up in the package and in the user's cache, else measured, which takes some 280
+    It is looked up in the package and in the user's cache, else measured, which takes 264
     frames, and kept there. `renew`: measure it anyway. `generator`: by default the study's model is
     loaded. The calibration holds for the model, its settings and the length of the prompts, see
     `conditions_of`. Raises ParameterError if the model cannot start from a picture, ModelError.

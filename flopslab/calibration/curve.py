@@ -64,7 +64,11 @@ class Calibration:
         if rise := self.kept.rise():
             values = " to ".join(f"{self.kept.at(place):.2f} at {place:g}" for place in rise)
             return f"what survives of a start does not fall with denoising_strength: {values}"
+        ends = zip(self.kept.means, self.kept.places, strict=True)
+        (most, smallest), *_, (least, largest), _ = ends
         if self.kept.low[0] <= self.kept.high[-2]:
-            share, place = self.kept.means[0], self.kept.places[0]
-            return f"no strength keeps much of a start: {share:.2f} survives at {place:g}"
+            return (
+                f"what survives of a start hardly depends on denoising_strength: {most:.2f} at "
+                f"{smallest:g}, {least:.2f} at {largest:g}"
+            )
         return ""

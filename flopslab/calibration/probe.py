@@ -119,7 +119,7 @@ class Probe:
                 values.setdefault(share, []).append(float(frames[i] @ frames[k]))
         shares = sorted(values)
         chance = float(np.mean(values[shares[0]])) if shares[0] == 0 else 0.0
-        columns = [(np.array(values[share]) - chance) / (1 - chance) for share in shares]
+        columns = [[(v - chance) / (1 - chance) for v in values[share]] for share in shares]
         return _curve(shares, columns, ends=())
 
     def _first_pass(self) -> tuple[list[np.ndarray | Image.Image], list[Image.Image]]:

@@ -13,6 +13,7 @@ from flopslab import __version__
 from flopslab.cli.calibrate import calibrate
 from flopslab.cli.film import film
 from flopslab.cli.notebooks import notebooks
+from flopslab.cli.plan import plan
 from flopslab.cli.runs import runs
 from flopslab.cli.status import status
 from flopslab.cli.verify import verify
@@ -20,9 +21,9 @@ from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError
 
-COMMANDS = (calibrate, film, notebooks, runs, status, verify, why, words)
+COMMANDS = (calibrate, film, notebooks, plan, runs, status, verify, why, words)
 
-PAIRED = (["calibrate"], ["why"])  # the commands that take `-p NAME VALUE`
+PAIRED = (["calibrate"], ["plan"], ["why"])  # the commands that take `-p NAME VALUE`
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 

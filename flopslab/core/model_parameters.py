@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+CHECKED = ConfigDict(  # of every class of parameters
+    frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+)
 LONGEST_TEXT = 10_000  # characters; a text encoder reads a few hundred, a path has at most 4,096
 LARGEST_SIDE = 8192  # pixels; Pillow takes a picture of twice as many pixels for an attack
 MOST_STEPS = 1000  # noise levels that diffusion models are trained with
@@ -44,13 +47,7 @@ NEIGHBOURS = ActsOn(directly=False)
 class ModelParameters(BaseModel):
     """The model, what it computes and how; `flopslab.Study` has them with all others."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    model_config = CHECKED
 
     model: Annotated[Name, Home] = "tiny"
     """The diffusion model: tiny (embedded), a directory, a hub id, or a safetensors file (Stable

@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from flopslab.core.model_parameters import CHECKED
 from flopslab.core.parameters import notebook_parameters
 from flopslab.errors import ParameterError
 
@@ -19,13 +20,7 @@ Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium
 class FilmSettings(BaseModel):
     """The parameters of a film, checked. Frozen. Raises ParameterError that names every problem."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    model_config = CHECKED
 
     timing: Literal["exact", "fps"] = "exact"
     """Every cut at the millisecond of its word, in a variable frame rate (exact), or on the nearest

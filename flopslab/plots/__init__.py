@@ -7,6 +7,7 @@ from flopslab.plots.comparison import (
     position_sheet,
     position_sheets,
 )
+from flopslab.plots.forecast import forecast
 from flopslab.plots.influence import (
     arrival,
     control_comparison,
@@ -28,6 +29,7 @@ __all__ = [
     "control_comparison",
     "decay",
     "export",
+    "forecast",
     "influence_map",
     "measure_curves",
     "pass_column",

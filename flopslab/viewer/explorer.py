@@ -11,11 +11,13 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
+from flopslab.calibration.curve import Calibration
 from flopslab.core.generator import Generator
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.viewer import html
 from flopslab.viewer.details import Details
+from flopslab.viewer.forecast.section import ForecastSection
 from flopslab.viewer.intervention_panel import InterventionPanel
 from flopslab.viewer.map_image import DIFFERENCE
 from flopslab.viewer.panels import Panels
@@ -31,7 +33,8 @@ class Explorer(widgets.VBox):
 
     `against`: a second run of the same sequence, shown beside the first with the difference.
     `generator`: for interventions; by default the run's own model, loaded for the first one.
-    `follow`: take in new frames as they are made. RunError if there is no run.
+    `follow`: take in new frames as they are made. `calibration`: for forecasts of other settings;
+    by default that which is stored for the model. RunError if there is no run.
     """
 
     def __init__(
@@ -40,6 +43,7 @@ class Explorer(widgets.VBox):
         against: str | Path | None = None,
         generator: Generator | None = None,
         follow: bool = True,
+        calibration: Calibration | None = None,
     ) -> None:
         self.base, self.variant = RunSnapshot(directory), None
         if not self.base.keys:
@@ -51,7 +55,7 @@ class Explorer(widgets.VBox):
         self._start_lock = threading.Lock()
         self._was_complete = False
         self._make_controls()
-        self._make_parts(generator)
+        self._make_parts(generator, calibration)
         super().__init__(self._layout())
         self.add_class("flopslab-explorer")
         self._read_range()
@@ -121,9 +125,10 @@ class Explorer(widgets.VBox):
         for slider in (self.position, self.pass_number):
             slider.style.description_width = "auto"
 
-    def _make_parts(self, generator: Generator | None) -> None:
+    def _make_parts(self, generator: Generator | None, calibration: Calibration | None) -> None:
         self.map = RunMap(self.base, self.go)
         self.panels, self.details = Panels(), Details()
+        self.forecast = ForecastSection(self.base, calibration)
         self.intervention = InterventionPanel(
             self.base, generator, self._begin_intervention, lambda _: self.follow()
         )
@@ -144,6 +149,7 @@ class Explorer(widgets.VBox):
             self.intervention,
             self.problem,
             widgets.HBox([self.panels, beside], layout=top),
+            self.forecast,
         ]
 
     def _observe(self) -> None:
@@ -233,7 +239,8 @@ class Explorer(widgets.VBox):
 
     def _roots(self) -> list[widgets.Widget]:
         """What all parts hang on: the link and panels out of sight have no place in the layout."""
-        return [self, self._link, *self.panels.panels.values()]
+        forecast = [self.forecast.panel] if self.forecast.panel else []
+        return [self, self._link, *self.panels.panels.values(), *forecast]
 
 
 def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:

@@ -158,6 +158,15 @@ def test_frame_consistency_is_the_mean_cosine_of_neighbours():
     assert metrics.frame_consistency(units(0, 90, 0)) == pytest.approx(0, abs=1e-6)
 
 
+def test_colours_that_all_frames_share_are_no_coherence():
+    pictures = [noise(seed) for seed in range(40)]
+    assert metrics.colour_coherence(pictures) == pytest.approx(0, abs=0.06)
+    twice = [picture for picture in pictures for _ in (0, 1)]
+    assert metrics.colour_coherence(twice) == pytest.approx(0.5, abs=0.06)
+    assert np.isnan(metrics.colour_coherence([noise(0)] * 5))
+    assert np.isnan(metrics.colour_coherence(pictures[:2]))
+
+
 def test_a_still_sequence_neither_flickers_nor_changes():
     still, flicker = [noise(0)] * 3, [BLACK, WHITE, BLACK]
     assert metrics.temporal_flickering(still) == metrics.frame_ssim(still) == pytest.approx(1)

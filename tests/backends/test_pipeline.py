@@ -100,11 +100,11 @@ def test_image_to_image_gives_the_picture_of_the_pipeline_itself():
     expected = generator._image_to_image(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
         prompt=["sea"] * BATCH,
         image=[init] * BATCH,
-        strength=0.7,
+        strength=2 / 3,
         generator=[torch.Generator().manual_seed(4) for _ in range(BATCH)],
         num_inference_steps=STEPS,
     ).images[0]
-    assert same(generator.generate([request_of(seed=4, init=init)], 0.7)[0], expected)
+    assert same(generator.generate([request_of(seed=4, init=init)], 2 / 3)[0], expected)
 
 
 def test_images_are_encoded_without_noise_at_the_scale_of_the_latents():
@@ -131,7 +131,7 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
 def test_a_refinement_starts_between_two_steps_of_the_schedule():
     """Of a smaller strength more survives, though all run as many steps."""
     generator, init = generators.load_once("embedded"), picture(3)
-    start = generator._encode([init]).numpy()[0]
+    start = generator._encode([init]).detach().numpy()[0]
     requests = [request_of(latents=start)]
     ends = [generator.generate_with_latents(requests, d)[1][0] for d in (0.02, 0.1, 0.2, 0.3)]
     distances = [float(np.abs(end - start).mean()) for end in ends]

@@ -4,8 +4,10 @@ import json
 import sys
 
 import pytest
+from painted import PaintedGenerator
 
-from benchmarks import compositing, loop
+from benchmarks import compositing, loop, prediction
+from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.compositing import METHODS
 
 
@@ -41,3 +43,20 @@ def test_free_networks_leave_what_the_loop_adds(rows):
         f"{method}{ending}" for method in METHODS for ending in ("", ", anchored")
     }
     assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
+
+
+def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, capsys):
+    kept = Curve((0.1, 1.0), *[(0.9, 0.0)] * 3)
+    calibration = Calibration("", kept, kept, Curve((0.0, 1.0), *[(0.0, 0.5)] * 3))
+    sizes = {"frames": 3, "passes": 2, "steps": 2, "diameter": 2, "weights": 0.4}
+    options = [f"--{name}={value}" for name, value in sizes.items()]
+    options += [f"--directory={tmp_path}", f"--json={tmp_path / 'rows.json'}"]
+    options += ["--sequences=demo", "--methods=blend"]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *options])
+    monkeypatch.setattr(prediction, "load_generator", lambda *_: PaintedGenerator())
+    monkeypatch.setattr(prediction, "calibrate", lambda _: calibration)
+    prediction.main()
+    rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
+    assert [(row["method"], row["pass"]) for row in rows] == [("blend", 1), ("blend", 2)]
+    assert rows[0]["error_informed"] == pytest.approx(0, abs=0.05)
+    assert "1 cells, blind" in capsys.readouterr().out

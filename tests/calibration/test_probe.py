@@ -59,15 +59,16 @@ def test_a_curve_that_rises_or_is_flat_has_a_problem():
     assert problem((0.8, 0.5, 0.1)) == ""
     assert "0.50 at 0.3 to 0.70 at 0.6" in problem((0.8, 0.5, 0.7))
     assert problem((0.8, 0.5, 0.52), width=0.05) == "", "within the intervals"
-    assert "no strength keeps much" in problem((0.05, 0.05, 0.05))
+    assert "hardly depends" in problem((0.05, 0.05, 0.05))
 
 
 @pytest.mark.torch
 @pytest.mark.parametrize("family", ["sd", "sdxl", "sd3"])
-def test_random_models_of_the_families_have_a_falling_curve(family):
+def test_random_models_of_the_families_have_a_falling_curve_or_it_is_said_why_not(family):
     import generators
 
-    probe = Probe(generators.load_once(family, steps=6), PromptForm(1), pairs=3)
-    kept = probe.kept((0.05, 0.3, 0.8))
-    assert kept.rise() is None, kept
-    assert kept.means[0] > kept.means[2]
+    kept = Probe(generators.load_once(family), PromptForm(1), pairs=3).kept((0.05, 0.3, 0.8))
+    problem = Calibration("key", kept, kept, kept).problem
+    is_falling = kept.means[0] > kept.means[1] > kept.means[2]
+    assert is_falling or "denoising_strength" in problem, kept
+    assert kept.means[0] == pytest.approx(1, abs=0.2), "most of a start survives a small strength"

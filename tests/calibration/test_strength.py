@@ -11,6 +11,7 @@ from flopslab.calibration import calibrate as calibrating
 from flopslab.calibration import records, strength
 from flopslab.calibration.calibrate import calibrate, conditions_of
 from flopslab.core.study import Study
+from flopslab.core.windows import FrameKey
 from flopslab.errors import FlopslabWarning, RunError
 from flopslab.progress import NullProgress
 from flopslab.reports.explanation import explain_frame
@@ -146,8 +147,8 @@ def test_another_image_weight_is_another_run(weigh):
 
 def test_why_follows_a_changed_image_weight_without_a_model(weigh):
     run = weigh(image_weight=0.5)
-    assert explain_frame(run.directory, (2, 3)).verdict.fate == "kept"
-    explanation = explain_frame(run.directory, (2, 3), {"image_weight": 0.3})
+    assert explain_frame(run.directory, FrameKey(2, 3)).verdict.fate == "kept"
+    explanation = explain_frame(run.directory, FrameKey(2, 3), {"image_weight": 0.3})
     assert "refinement.denoising_strength" in str(explanation)
 
 

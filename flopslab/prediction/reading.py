@@ -1,0 +1,71 @@
+"""Where a forecast finds its calibration: no model is loaded for one that is there."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flopslab.calibration import records
+from flopslab.calibration.calibrate import ALGORITHM, calibrate, form_of
+from flopslab.calibration.curve import Calibration
+from flopslab.core.study import Study
+from flopslab.errors import ParameterError
+
+_STATED = ("steps", "width", "height", "guidance_scale")  # where empty means what suits the model
+_EXACT = ("guidance_stop", "guidance_rescale", "clip_skip", "negative_prompt")
+
+
+def read_calibration(path: Path) -> Calibration:
+    """The calibration in a JSON file, as `flopslab calibrate --json` prints it."""
+    expected, hint = f"a calibration from {path}", "give a file that holds a calibration as JSON"
+    try:
+        return records.decode(json.loads(path.read_bytes()))
+    except OSError as error:
+        raise ParameterError(expected, error.strerror or str(error), hint) from None
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ParameterError(expected, str(error), hint) from None
+
+
+def find_calibration(study: Study) -> Calibration:
+    """The stored calibration of a study's model; else its model is loaded, and measured if need be.
+
+    Raises what `calibrate` raises.
+    """
+    return stored_calibration(study) or calibrate(study)
+
+
+def stored_calibration(study: Study) -> Calibration | None:
+    """The calibration that comes with the package or is cached; None if none is, or several could.
+
+    Several can, of a model's own steps, scheduler, ..., which a study need not state. Of those that
+    come with the package the first is for the embedded model's own settings.
+    """
+    if study.scheduler or study.scheduler_options or study.model.startswith("http"):
+        return None  # what it comes to is known only to the loaded model
+    shipped = records.shipped() if study.model == "tiny" and not (study.lora or study.vae) else []
+    if matches := [item for item in shipped if _agrees(item.conditions, study)]:
+        return matches[0]
+    matches = [item for item in records.cached() if _agrees(item.conditions, study)]
+    if matches:
+        digest = _model_digest(study)
+        matches = [item for item in matches if item.conditions.get("model_digest") == digest]
+    return matches[0] if len(matches) == 1 else None
+
+
+def _agrees(conditions: Mapping[str, Any], study: Study) -> bool:
+    """Whether a calibration's conditions are what the study states."""
+    form = form_of(study)
+    prompt = [form.words, form.prefix, form.suffix] + ["themed"] * (form.style == "themed")
+    stated = {name: getattr(study, name) for name in _STATED if getattr(study, name)}
+    exact = {name: getattr(study, name) for name in _EXACT}
+    expected = {"prompt": prompt, "calibration": ALGORITHM} | stated | exact
+    return all(conditions.get(name) == value for name, value in expected.items())
+
+
+def _model_digest(study: Study) -> str:
+    """The digest of the files that a load of the study's model would read."""
+    from flopslab.backends.diffusers import loading  # imports torch: seconds
+    from flopslab.backends.diffusers.hardware.placement import Hardware
+
+    directory = loading.find(study.model, Hardware.of(study).dtype)
+    return loading.digest(directory, loading.Additions.of(study))
