@@ -224,7 +224,8 @@ class Interrupted(PaintedGenerator):
         return super().generate_with_latents(requests, strength)
 
 words = write_words(Path({words!r}))
-run(Study(sequence=words, output_dir={run!r}, passes=2, limit=4, workers=1), Interrupted())
+study = Study(sequence=words, output_dir={run!r}, passes=2, limit=4, workers=1)
+run(study.replace(denoising_strength=0.5), Interrupted())
 """
 
 
@@ -309,6 +310,7 @@ def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(
         "steps": 2,
         "model": model,
         "method": "blend",  # not in the cell, but a parameter all the same
+        "denoising_strength": 0.5,
     }
     papermill.execute_notebook(COMPARE, tmp_path / "out.ipynb", names, progress_bar=False)
     assert len(list((tmp_path / "compare").glob("*/visual-manifest.json"))) == 2

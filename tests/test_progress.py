@@ -280,7 +280,8 @@ from painted import PaintedGenerator, write_words
 from flopslab.core.study import Study
 from flopslab.passes import run
 {how}
-study = Study(sequence=write_words(Path("words.json")), output_dir="run", passes=2)  # wide reach
+words = write_words(Path("words.json"))
+study = Study(sequence=words, output_dir="run", passes=2, denoising_strength=0.5)  # wide reach
 finished = run(study, PaintedGenerator())
 os.write(1, str(finished.passes[1].made).encode())
 """

@@ -68,9 +68,10 @@ def resolve_recorded(study: Study, settings: Mapping[str, Any]) -> Resolution | 
         note = f"image_weight {study.image_weight:g}: denoising_strength {strength}, as before"
         return Resolution(study.replace(denoising_strength=strength), note=note)
     calibration = records.find(conditions_of(study, settings))
-    if calibration is not None:
-        return _follow(study, calibration)
-    return Resolution(study) if study.passes == 1 else None
+    if study.passes == 1:  # the number acts on no frame
+        strength = calibration and _strength(study, calibration)
+        return Resolution(study.replace(denoising_strength=strength))
+    return calibration and _follow(study, calibration)
 
 
 def require_recorded(study: Study, settings: Mapping[str, Any]) -> Resolution:
@@ -86,7 +87,7 @@ def require_recorded(study: Study, settings: Mapping[str, Any]) -> Resolution:
 def _follow(study: Study, calibration: Calibration) -> Resolution:
     """The study with the calibration's strength; a warning where that cannot be what is meant."""
     weight = study.image_weight
-    strength = round(calibration.strength_for(weight), DIGITS)
+    strength = _strength(study, calibration)
     share = calibration.kept.at(strength)
     if calibration.problem:
         warnings.warn(f"{study.model}: {calibration.problem}", FlopslabWarning, stacklevel=4)
@@ -101,3 +102,7 @@ def _follow(study: Study, calibration: Calibration) -> Resolution:
         "survives"
     )
     return Resolution(study.replace(denoising_strength=strength), note=note)
+
+
+def _strength(study: Study, calibration: Calibration) -> float:
+    return round(calibration.strength_for(study.image_weight), DIGITS)

@@ -83,8 +83,8 @@ def make_run(
     sequence = directory.with_suffix(".json")
     timed = isinstance(entries[0], dict)
     sequence.write_text(json.dumps({"sequence": list(entries)} if timed else list(entries)))
-    names = {"passes": 1, "context_diameter": 0, "method": "blend"} | parameters
-    study = Study(sequence=str(sequence), output_dir=str(directory), **names)
+    names = {"passes": 1, "context_diameter": 0, "method": "blend", "denoising_strength": 0.5}
+    study = Study(sequence=str(sequence), output_dir=str(directory), **names | parameters)
     return run(study, CodedGenerator(size, colours), NullProgress()).directory
 
 

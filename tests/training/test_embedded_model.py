@@ -246,6 +246,7 @@ def test_a_changed_word_changes_frames_inside_its_cone_and_no_bit_outside(
             context_diameter=2,
             steps=4,
             method=method,
+            denoising_strength=0.5,
         )
         return run(study, generator, NullProgress()).directory
 

@@ -48,6 +48,7 @@ def ask(server: FakeServer, tmp_path: Path, pauses: list[float]) -> Callable[...
                 "width": 16,
                 "height": 8,
                 "method": "grid",
+                "denoising_strength": 0.5,
             }
             | parameters
         )
