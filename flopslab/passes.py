@@ -10,15 +10,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from flopslab.backends import load_generator
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.generator import Generator, capabilities_of
 from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, RunError, RunInterrupted
-from flopslab.execution.local import make_batches, make_executor
-from flopslab.execution.stages import Batch, Stages
+from flopslab.execution.executor import make_batches, make_executor
+from flopslab.execution.generators import open_generator
+from flopslab.execution.stages import Batch
 from flopslab.execution.wavefront import Wavefront
 from flopslab.progress import PassBars, Progress, open_stderr
 from flopslab.runs import layout
@@ -81,9 +81,10 @@ def run(
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
-    `generator`: by default the study's model is loaded. `progress`: by default a bar,
-    or lines where there is no terminal, and a log in the run directory. `last_only`: make
-    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    `generator`: by default the study's model is loaded, with `cluster` on its workers. `progress`:
+    by default a bar, or lines where there is no terminal, and a log in the run directory.
+    `last_only`: make only the last pass; those before it must be complete. `external_frames`:
+    pictures from outside
     (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
@@ -104,8 +105,7 @@ def run(
         passes = _passes_to_make(plan, store, last_only)
         tally = Tally(plan, passes, store, progress)
         missing = Wavefront(plan, passes, store, generator.settings["batch_size"], tally.check)
-        stages = Stages(study, store)
-        with make_executor(study, generator, stages, progress.step) as executor:
+        with make_executor(study, generator, store, progress) as executor:
             for batch in make_batches(missing, executor):  # composed, generated, committed
                 tally.add(batch)
         manifest = store.finish(plan.frames(study.passes))
@@ -142,8 +142,7 @@ def _prepare(
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     if generator is None:
-        progress.note(f"loading the model {study.model}")
-        generator = load_generator(study, frozen_batch_size(study))
+        generator = open_generator(study, frozen_batch_size(study), progress.note)
     check_capabilities(study, capabilities_of(generator))
     check_refinement(study, generator.settings["steps"])
     frames = Windowing(study, length).positions

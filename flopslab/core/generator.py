@@ -100,6 +100,11 @@ def capabilities_of(generator: Generator) -> Capabilities:
     return getattr(generator, "capabilities", Capabilities())
 
 
+def batch_bytes_of(generator: Generator) -> int:
+    """About how many bytes a batch takes beside the weights, where `batch_bytes` says so; or 0."""
+    return getattr(generator, "batch_bytes", 0)
+
+
 @runtime_checkable
 class StepReporter(Protocol):
     """A generator that tells of its steps, which one that runs for minutes should.

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flopslab.backends import load_generator
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
+from flopslab.execution.generators import open_generator
 from flopslab.experiments.changes import (
     Change,
     Cone,
@@ -125,7 +125,7 @@ def base_run(
     study: Study, generator: Generator | None = None, progress: Progress | None = None
 ) -> Generator:
     """The generator of a study's runs, once the run itself is complete and verified."""
-    generator = generator or load_generator(study, frozen_batch_size(study))
+    generator = generator or open_generator(study, frozen_batch_size(study))
     run(study, generator, NullProgress() if _is_complete(study) else progress)
     return generator
 
