@@ -6,6 +6,7 @@ from typing import Protocol
 
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
+from flopslab.errors import ParameterError
 from flopslab.execution.cluster.remote import RemoteGenerator
 from flopslab.execution.local import local_executor
 from flopslab.execution.stages import Batch
@@ -47,6 +48,9 @@ def make_executor(
         from flopslab.execution.cluster.executor import ClusterExecutor  # imports distributed
 
         return ClusterExecutor(study, generator, store, progress.note)
+    if study.cluster:
+        hint = "leave generator out: the workers load the model; or leave cluster empty"
+        raise ParameterError(f"cluster {study.cluster}", "a generator of this process", hint)
     return local_executor(study, generator, store, progress)
 
 

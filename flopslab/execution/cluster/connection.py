@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flopslab.commands import papermill_command
@@ -59,13 +60,13 @@ class Workers:
         """Count them, at most once in a while. RunError if there has been none for too long."""
         if time.monotonic() - self._looked < POLL:
             return
-        workers = self._client.scheduler_info()["workers"].values()
+        workers = self._ask()
         cards = [worker["resources"].get("GPU", 0) for worker in workers]
         threads = [worker["nthreads"] for worker in workers]
         self.resources = {"GPU": 1} if any(cards) else {}
         self.slots = int(sum(cards)) if any(cards) else sum(threads)
         self._looked = time.monotonic()
-        if self.slots and self._client.status == "running":
+        if self.slots:
             self._absent_since = None
         else:
             self._be_patient()
@@ -79,6 +80,12 @@ class Workers:
             f"{papermill_command(self._study)}",
         )
 
+    def _ask(self) -> list[dict[str, Any]]:
+        """What the scheduler says of the workers; nothing while it is lost, where to ask waits."""
+        if self._client.status != "running":
+            return []
+        return list(self._client.scheduler_info().get("workers", {}).values())
+
     def _be_patient(self) -> None:
         if self._client.status == "closed":
             self.fail("the connection to the scheduler is lost")
@@ -91,13 +98,10 @@ class Workers:
 
 def wait_for(future: "Future", workers: Workers) -> Any:
     """The result of a future, however long it takes, as long as there are workers."""
-    from distributed import wait
-
-    while not future.done():
-        try:
-            wait(future, timeout=POLL)
-        except TimeoutError:
-            workers.look()
+    done = Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(POLL):
+        workers.look()
     try:
         return future.result()
     except BaseException as error:
