@@ -20,7 +20,7 @@ from flopslab.execution.executor import make_batches, make_executor
 from flopslab.execution.generators import open_generator
 from flopslab.execution.stages import Batch
 from flopslab.execution.wavefront import Wavefront
-from flopslab.progress import PassBars, Progress, open_stderr
+from flopslab.progress import Progress, RunBar, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
@@ -93,7 +93,7 @@ def run(
     sequence = study.read_words()
     words = sequence.words
     check_output_dir(study, len(words))
-    progress = progress or _pass_bars(study)
+    progress = progress or _run_bar(study)
     with (
         open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
@@ -202,9 +202,9 @@ def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
     return plan.passes[-1:]
 
 
-def _pass_bars(study: Study) -> PassBars:
+def _run_bar(study: Study) -> RunBar:
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(costs, log=Path(study.output_dir) / layout.LOG)
+    return RunBar(costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from flopslab.experiments.changes import (
     external_frames,
 )
 from flopslab.passes import run
-from flopslab.progress import NullProgress, PassBars, Progress
+from flopslab.progress import NullProgress, Progress, RunBar
 from flopslab.runs import layout
 from flopslab.runs.reader import RunDirectory, common_parameters, finished_run, frozen_batch_size
 from flopslab.storage import filesystem
@@ -100,7 +100,7 @@ def intervene_each(
     length = len(sequence.words)
     cones = [affected_frames(study, change, length) for change in changes]
     name = "intervention" + "s" * (len(changes) > 1)
-    cone_progress = _ConeProgress(progress or PassBars(title=f"{len(changes)} {name}"), cones)
+    cone_progress = _ConeProgress(progress or RunBar(title=f"{len(changes)} {name}"), cones)
     try:
         return [
             _intervene(study, sequence, change, cone, generator, cone_progress, path)
