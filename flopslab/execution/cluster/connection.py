@@ -54,7 +54,8 @@ class Workers:
         self._absent_since: float | None = None  # when there was none for the first time
         self._looked = float("-inf")
         self.resources: dict[str, float] = {}  # that a batch takes
-        self.slots = 0  # how many batches they compute at once
+        self.slots = 0  # how many batches they take at once
+        self.count = 0  # how many they are
 
     def look(self) -> None:
         """Count them, at most once in a while. RunError if there has been none for too long."""
@@ -64,7 +65,8 @@ class Workers:
         cards = [worker["resources"].get("GPU", 0) for worker in workers]
         threads = [worker["nthreads"] for worker in workers]
         self.resources = {"GPU": 1} if any(cards) else {}
-        self.slots = int(sum(cards)) if any(cards) else sum(threads)
+        places = [int(number) for number in (cards if any(cards) else threads)]
+        self.slots, self.count = sum(places), sum(number > 0 for number in places)
         self._looked = time.monotonic()
         if self.slots:
             self._absent_since = None

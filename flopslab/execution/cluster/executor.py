@@ -30,7 +30,6 @@ from flopslab.runs import layout
 from flopslab.runs.store import Store
 from flopslab.storage import filesystem
 
-AHEAD = 2  # batches for each place where one is computed: that one, and the next
 RETRIES = 3  # of a batch whose workers died, and of one whose frames they cannot get at
 
 
@@ -65,7 +64,7 @@ class ClusterExecutor:
 
     @property
     def has_room(self) -> bool:
-        return self._running < AHEAD * max(self._workers.slots, 1)
+        return self._running < max(self._workers.slots + self._workers.count, 1)
 
     @property
     def is_idle(self) -> bool:
