@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import compositing, loop
+from benchmarks import compositing, loop, scaling
 from flopslab.core.compositing import METHODS
 
 
@@ -41,3 +41,14 @@ def test_free_networks_leave_what_the_loop_adds(rows):
         f"{method}{ending}" for method in METHODS for ending in ("", ", anchored")
     }
     assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
+
+
+def test_a_simulated_wavefront_ends_no_later_than_passes_with_a_barrier(rows):
+    sizes = {"frames": 200, "sleep": 1, "workers": 4, "writer": 0}
+    barrier, wavefront = rows(
+        scaling, "--simulate", *(f"--{name}={value}" for name, value in sizes.items())
+    )
+    assert (barrier["order"], wavefront["order"]) == ("barrier", "wavefront")
+    assert wavefront["wall_s"] <= barrier["wall_s"]
+    assert wavefront["first_final_%"] < 2 / 3 * 100 < barrier["first_final_%"]
+    assert 0.9 * 75 / 4 < wavefront["wall_s"] < 1.2 * 75 / 4  # 75 batches of about a second
