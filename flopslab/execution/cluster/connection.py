@@ -118,7 +118,7 @@ def explain(error: BaseException, workers: Workers) -> BaseException:
         return error
     if isinstance(error, KilledWorker):
         actual = f"{error.allowed_failures + 1} workers died as they loaded it"
-        hint = "give the workers more memory, or use fewer of them on a machine"
+        hint = "give the workers more memory (--memory-limit), or use fewer on a machine"
         return RunError("a worker that can load the model", actual, hint)
     return RunError(
         "a task done by a worker",

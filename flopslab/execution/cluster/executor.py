@@ -169,6 +169,6 @@ class ClusterExecutor:
             f"pass {number}, positions {describe_positions(positions, self._interval)}, "
             "from a worker",
             f"every worker that began it died, in {attempt.deaths} attempts",
-            "most often it is memory: give the workers more, or make them fewer on a machine; "
-            "frames already made are kept",
+            "most often it is memory: give the workers more (--memory-limit), or use fewer on a "
+            "machine; frames already made are kept",
         )

@@ -2,6 +2,7 @@
 
 import pickle
 import uuid
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -33,6 +34,7 @@ class RemoteGenerator:
         self.settings, self.size = description.settings, description.size
         self.capabilities: Capabilities = description.capabilities
         self._tokens, self._colours = description.tokens, description.colours
+        self._leave = weakref.finalize(self, client.close)  # when nobody uses it any more
 
     @classmethod
     def connect(
@@ -70,7 +72,7 @@ class RemoteGenerator:
 
     def close(self) -> None:
         """Leave the cluster; it keeps its workers, and they their model."""
-        self.client.close()
+        self._leave()
 
     def tokens(self, prompt: Prompt) -> int | None:
         if prompt not in self._tokens:
