@@ -25,7 +25,11 @@ def load_unlike(study: Study, batch_size: int) -> PaintedGenerator:
 
 
 def load_poisoned(study: Study, batch_size: int) -> PaintedGenerator:
-    return Poisoned(batch_size or 2)
+    return Deadly(batch_size or 2, Path(study.model), deaths=99)
+
+
+def load_mortal(study: Study, batch_size: int) -> PaintedGenerator:
+    return Deadly(batch_size or 2, Path(study.model), deaths=2)
 
 
 class Counting(PaintedGenerator):
@@ -41,10 +45,16 @@ class Counting(PaintedGenerator):
         return super().generate_with_latents(requests, strength)
 
 
-class Poisoned(PaintedGenerator):
-    """Ends its process at the prompt of positions 7 and 8, as a lack of memory does."""
+class Deadly(PaintedGenerator):
+    """Ends its process at the prompt of position 7, so many times, as a lack of memory does."""
+
+    def __init__(self, batch_size: int, directory: Path, deaths: int) -> None:
+        super().__init__(batch_size)
+        self._directory, self._deaths = directory, deaths
 
     def generate_with_latents(self, requests, strength=1.0):
-        if any(request.prompt.text == "river light shadow" for request in requests):
+        is_deadly = any(request.prompt.text == "river light shadow" for request in requests)
+        if is_deadly and len(list(self._directory.glob("death-*"))) < self._deaths:
+            (self._directory / f"death-{os.getpid()}").touch()
             os._exit(1)
         return super().generate_with_latents(requests, strength)

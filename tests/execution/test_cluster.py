@@ -116,12 +116,16 @@ def test_two_workers_write_the_files_of_one_process(study, alone, tmp_path, meth
     assert painted_frames(tmp_path) == 36, "and no frame twice"
 
 
-def test_a_worker_that_dies_costs_the_batches_in_its_hands(study, alone, cluster):
-    def kill_a_worker():
-        with distributed.Client(cluster, set_as_default=False) as client:
-            os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+def test_a_worker_that_dies_costs_the_batches_in_its_hands(study, alone, tmp_path):
+    made = make_on_cluster(study, remote_painters.load_mortal)
+    assert len(list(tmp_path.glob("death-*"))) == 2
+    assert pixels(made) == pixels(alone())
 
-    made = make_on_cluster(study, remote_painters.load_slow, Hook(4, kill_a_worker))
+
+def test_a_worker_that_is_killed_between_two_batches_is_not_missed(study, alone, cluster):
+    with distributed.Client(cluster, set_as_default=False) as client:
+        (victim, *_) = client.run(os.getpid).values()
+    made = make_on_cluster(study, progress=Hook(4, lambda: os.kill(victim, signal.SIGKILL)))
     assert pixels(made) == pixels(alone())
 
 
