@@ -28,7 +28,7 @@ from flopslab.runs.frame_files import decode_frame, encode_frame
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 CONFIG = {
     "distributed.worker.multiprocessing-method": "forkserver",
