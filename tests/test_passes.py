@@ -1,3 +1,4 @@
+import json
 import os
 import re
 from collections import Counter
@@ -110,6 +111,16 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_pixels(paint, undisturbed, s
     assert generator.calls == 24 - 2 * stop_after
     assert pixels(run.directory) == undisturbed
     assert sum(done.kept for done in run.passes) == 2 * stop_after
+
+
+def test_final_grows_with_the_last_pass(paint, study):
+    """It can be watched; the manifest says meanwhile that the run is at work."""
+    with pytest.raises(KeyboardInterrupt):
+        paint(Recording(stop_after=8))
+    directory = Path(study.output_dir)
+    links, frames = ({p.name for p in (directory / n).glob("frame_*")} for n in ("final", "pass2"))
+    assert 0 < len(links) < 12 and links == frames
+    assert json.loads((directory / "visual-manifest.json").read_text())["status"] == "running"
 
 
 @pytest.mark.parametrize("interval", [1, 2])

@@ -1,5 +1,6 @@
 """The directory final/: one link for each frame of the last pass, and no other frame."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -39,10 +40,24 @@ def link_final(
     for path in layout.final_frames(directory):
         if path.name not in by_name or not _shows(path, by_name[path.name]):
             _clear(path, keep_link=path.name in by_name, quarantine=quarantine)
-    missing = [picture for picture in pictures if not _shows(final / picture.name, picture)]
-    for picture in missing:
-        _put(picture, final / picture.name)
+    for picture in pictures:
+        path = final / picture.name
+        if _shows(path, picture):
+            filesystem.remove(filesystem.temporary_path(path))  # a crash may have left it
+        else:
+            _put(picture, path)
     filesystem.sync_directory(final)  # a link that was removed is gone for good, too
+
+
+def link_new(directory: Path, pictures: Sequence[Path]) -> None:
+    """Let final/ show these pictures too, while a run is at work; what is not ours stays.
+
+    Nothing is forced to the disk: `link_final` does that, and puts right what a crash left.
+    """
+    for picture in pictures:
+        path = directory / layout.FINAL / picture.name
+        if not os.path.lexists(path) or (_is_ours(path) and not _shows(path, picture)):
+            _put(picture, path)
 
 
 def _shows(path: Path, picture: Path) -> bool:
@@ -55,10 +70,14 @@ def _shows(path: Path, picture: Path) -> bool:
 
 def _clear(path: Path, keep_link: bool, quarantine: Callable[[Path], None]) -> None:
     """Remove a link of ours (or keep it, to be replaced in one step); quarantine all else."""
-    if not (path.is_symlink() and layout.is_final_link(str(path.readlink()))):
+    if not _is_ours(path):
         quarantine(path)
     elif not keep_link:
         filesystem.remove(path)
+
+
+def _is_ours(path: Path) -> bool:
+    return path.is_symlink() and layout.is_final_link(str(path.readlink()))
 
 
 def _put(picture: Path, path: Path) -> None:

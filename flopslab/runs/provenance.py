@@ -48,6 +48,11 @@ class Record:
         """Itself, as a picture's `record`."""
         return self
 
+    @property
+    def digests(self) -> "Digests":
+        """What counts of it for those made from it."""
+        return Digests(self.digest, self.latents)
+
     @classmethod
     def of(cls, **values: Any) -> "Record":
         """The record with these values; what many have in common is in memory once."""
@@ -174,8 +179,8 @@ class RunContext:
 
     @property
     def study_parameters(self) -> dict[str, Any]:
-        """The study's parameters as they were given, without the place of the run, JSON-ready."""
-        return self.study.model_dump(exclude={"output_dir"})
+        """The study's parameters as they were given, without the places of the run, JSON-ready."""
+        return self.study.model_dump(exclude={"output_dir", "cluster"})
 
     def parameters(self, pass_number: int = 2) -> dict[str, Any]:
         """Every parameter that changes pixels up to this pass, with resolved values.

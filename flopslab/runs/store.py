@@ -133,8 +133,7 @@ class Store:
 
     def digests(self, key: FrameKey) -> Digests:
         """The digests of a verified picture and of its latents."""
-        record = self._verified[key]
-        return Digests(record.digest, record.latents)
+        return self._verified[key].digests
 
     def keep(self, key: FrameKey, image: Image.Image, latents: np.ndarray | None) -> None:
         """Keep a frame in memory, as far as there is room, for those that will look at it."""
@@ -286,8 +285,15 @@ class Store:
         with filesystem.explained(self.directory):
             self._announce()
             filesystem.replace(files)
+            links.link_new(self.directory, self._last_pass(recipes))
         for path, recipe in zip(paths, recipes, strict=True):
             self._verified.add(recipe.frame_key, recipe.record, path)
+
+    def _last_pass(self, recipes: Sequence[Recipe]) -> list[Path]:
+        """The paths of those pictures that final/ is to show."""
+        last, directory = self._context.study.passes, self.directory
+        keys = [recipe.frame_key for recipe in recipes if recipe.pass_number == last]
+        return [layout.frame_path(directory, key) for key in keys]
 
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:

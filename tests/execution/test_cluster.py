@@ -51,7 +51,7 @@ def cluster():
 def study(study, cluster, tmp_path) -> Study:
     """Three passes over twelve words, with a model that no other test has."""
     address, model = cluster.scheduler_address, str(tmp_path)
-    return study.replace(cluster=address, passes=3, colour_anchor=0.5, model=model)
+    return study.replace(cluster=address, passes=3, colour_anchor=0.5, model=model, workers=1)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def alone(study, tmp_path):
     """`alone(**parameters)`: the directory of the study's run in this process."""
 
     def make(**parameters) -> Path:
-        place = {"output_dir": str(tmp_path / "alone"), "cluster": "", "workers": 1}
+        place = {"output_dir": str(tmp_path / "alone"), "cluster": ""}
         return make_alone(study.replace(**place | parameters))
 
     return make
@@ -78,15 +78,14 @@ def make_on_cluster(study: Study, load=remote_painters.load, progress=None) -> P
 
 
 def files(directory: Path) -> dict:
-    """The files of all passes; of a recipe all but its times and how the run was started."""
+    """The files of all passes; of a recipe all but its times."""
     found = {}
     for path in sorted(directory.glob("pass*/*")):
         data = path.read_bytes()
         if path.suffix == ".png":
             image, recipe = decode_frame(data)
             assert data == encode_frame(image, recipe)
-            own = {"generation_time_s": 0.0, "created": "", "study_parameters": {}}
-            data = encode_frame(image, replace(recipe, **own))
+            data = encode_frame(image, replace(recipe, generation_time_s=0.0, created=""))
         found[str(path.relative_to(directory))] = data
     return found
 
@@ -140,10 +139,10 @@ def test_workers_that_do_not_see_the_run_directory_are_sent_what_they_lack(
 
 
 def test_a_run_goes_on_alone_and_on_a_cluster_in_turn(study, alone, tmp_path):
-    make_alone(study.replace(cluster="", limit=4, workers=1))
+    make_alone(study.replace(cluster="", limit=4))
     make_on_cluster(study.replace(passes=2, limit=8))
     before = painted_frames(tmp_path)
-    assert pixels(make_alone(study.replace(cluster="", workers=1))) == pixels(alone())
+    assert pixels(make_alone(study.replace(cluster=""))) == pixels(alone())
     assert make_on_cluster(study) and painted_frames(tmp_path) == before, "all are kept"
 
 
