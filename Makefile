@@ -23,7 +23,8 @@ export FAILED
 .PHONY: run fast test slow notebooks lint types lab tiny stale
 .DEFAULT_GOAL := run
 
-# One thread: faster than two for pictures this small, and the pixels repeat to the last bit.
+# torch gets one thread, because with two the last bits of pixels change. A run still uses every
+# core: it has a compute thread for each.
 run fast test slow notebooks: export OMP_NUM_THREADS := 1
 
 run: $(LAB)

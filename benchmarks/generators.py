@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from benchmarks.report import photograph
 from flopslab.core.generator import FrameRequest, Generator
 from flopslab.core.prompts import Prompt
+from flopslab.core.study import Study
 
 POOL = 16  # different pictures of the free generator
 
@@ -17,7 +19,9 @@ POOL = 16  # different pictures of the free generator
 class FreeGenerator:
     """Networks that cost no processor: `seconds` of sleep a batch, then pictures from a pool."""
 
-    def __init__(self, size: int = 512, batch_size: int = 8, seconds: float = 0.2) -> None:
+    def __init__(
+        self, size: int = 512, batch_size: int = 8, seconds: float = 0.2, device: str = "cpu"
+    ) -> None:
         self.size = size, size
         self.settings: dict[str, Any] = {
             "model": "free",
@@ -30,7 +34,7 @@ class FreeGenerator:
             "scheduler": "none",
             "negative_prompt": "",
             "batch_size": batch_size,
-            "device": "cpu",
+            "device": device,
             "dtype": "uint8",
             "versions": {"numpy": np.__version__},
         }
@@ -64,6 +68,17 @@ class FreeGenerator:
 
     def decode(self, latents: np.ndarray) -> Image.Image:
         return self._images[0]
+
+
+@dataclass(frozen=True)
+class FreeLoader:
+    """Makes a free generator on a worker; like a card, it computes one batch at a time."""
+
+    size: int
+    seconds: float
+
+    def __call__(self, study: Study, batch_size: int) -> FreeGenerator:
+        return FreeGenerator(self.size, batch_size, self.seconds, device="free card")
 
 
 class TimedGenerator:

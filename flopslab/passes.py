@@ -10,7 +10,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from flopslab.backends import load_generator
 from flopslab.calibration.strength import resolve_strength
 from flopslab.commands import describe_positions, papermill_command
 from flopslab.core.generator import Generator, capabilities_of
@@ -18,10 +17,11 @@ from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import FlopslabWarning, RunError, RunInterrupted
-from flopslab.execution.local import make_batches, make_executor
-from flopslab.execution.stages import Batch, Stages
+from flopslab.execution.executor import make_batches, make_executor
+from flopslab.execution.generators import open_generator
+from flopslab.execution.stages import Batch
 from flopslab.execution.wavefront import Wavefront
-from flopslab.progress import PassBars, Progress, open_stderr
+from flopslab.progress import Progress, RunBar, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
@@ -82,9 +82,10 @@ def run(
 ) -> Run:
     """The finished run of a study: verified frames in its directory are kept, all others made.
 
-    `generator`: by default the study's model is loaded. `progress`: by default a bar,
-    or lines where there is no terminal, and a log in the run directory. `last_only`: make
-    only the last pass; those before it must be complete. `external_frames`: pictures from outside
+    `generator`: by default the study's model is loaded, with `cluster` on its workers. `progress`:
+    by default a bar, or lines where there is no terminal, and a log in the run directory.
+    `last_only`: make only the last pass; those before it must be complete. `external_frames`:
+    pictures from outside
     (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
@@ -93,7 +94,7 @@ def run(
     sequence = study.read_words()
     words = sequence.words
     check_output_dir(study, len(words))
-    progress = progress or _pass_bars(study)
+    progress = progress or _run_bar(study)
     with (
         open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),
@@ -107,8 +108,7 @@ def run(
         passes = _passes_to_make(plan, store, last_only)
         tally = Tally(plan, passes, store, progress)
         missing = Wavefront(plan, passes, store, generator.settings["batch_size"], tally.check)
-        stages = Stages(resolved, store)
-        with make_executor(resolved, generator, stages, progress.step) as executor:
+        with make_executor(resolved, generator, store, progress) as executor:
             for batch in make_batches(missing, executor):  # composed, generated, committed
                 tally.add(batch)
         manifest = store.finish(plan.frames(study.passes))
@@ -145,8 +145,7 @@ def _prepare(
         for sentence in warnings_for(study, length):
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     if generator is None:
-        progress.note(f"loading the model {study.model}")
-        generator = load_generator(study, frozen_batch_size(study))
+        generator = open_generator(study, frozen_batch_size(study), progress.note)
     check_capabilities(study, capabilities_of(generator))
     resolution = resolve_strength(study, generator, progress)
     study = resolution.study
@@ -222,9 +221,9 @@ def _passes_to_make(plan: Plan, store: Store, last_only: bool) -> Sequence[int]:
     return plan.passes[-1:]
 
 
-def _pass_bars(study: Study) -> PassBars:
+def _run_bar(study: Study) -> RunBar:
     costs = [study.strength(number) for number in range(1, study.passes + 1)]
-    return PassBars(costs, log=Path(study.output_dir) / layout.LOG)
+    return RunBar(costs, log=Path(study.output_dir) / layout.LOG)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""PassBars: a bar for a run, with frames/s, the time left, the current pass and words."""
+"""RunBar: a bar for a run, with frames/s, the time left, the current pass and words."""
 
 import errno
 import io
@@ -10,7 +10,7 @@ import sys
 import nbformat
 import pytest
 
-from flopslab.progress import NullProgress, OverallBar, PassBars
+from flopslab.progress import NullProgress, OverallBar, RunBar
 from flopslab.progress.outlets import WIDTH, Outlet
 from flopslab.progress.painters import Lines
 
@@ -35,9 +35,9 @@ def lines(file: io.StringIO) -> list[str]:
     return [line.rstrip() for line in file.getvalue().replace("\n", "\r").split("\r") if line]
 
 
-def watch(clock: Clock, costs=(), **options) -> tuple[PassBars, io.StringIO]:
+def watch(clock: Clock, costs=(), **options) -> tuple[RunBar, io.StringIO]:
     file = io.StringIO()
-    return PassBars(costs, file=file, every=0, clock=clock, **options), file
+    return RunBar(costs, file=file, every=0, clock=clock, **options), file
 
 
 def test_one_bar_shows_all_passes_and_a_line_when_one_is_complete(clock):
@@ -173,8 +173,8 @@ def test_no_progress_shows_nothing(capfd):
 
 
 SOURCE = """
-from flopslab.progress import PassBars
-progress = PassBars([1.0, 1.0], every=0)
+from flopslab.progress import RunBar
+progress = RunBar([1.0, 1.0], every=0)
 progress.start([3, 3])
 for number in (1, 2):
     for word in ("silence", "<b>fire</b>", "memory"):
@@ -260,7 +260,7 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_an_output_that_fails_ends_nothing(error):
-    bars, overall = PassBars(file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
+    bars, overall = RunBar(file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
     overall.follow("grid")
     for progress in (bars, overall):
         progress.note("loading the model tiny")
@@ -304,7 +304,7 @@ def test_a_run_ends_well_whatever_happened_to_stderr(tmp_path, way):
     assert done.returncode == 0
 
 
-def plain(clock: Clock, costs=(), **options) -> tuple[PassBars, io.StringIO]:
+def plain(clock: Clock, costs=(), **options) -> tuple[RunBar, io.StringIO]:
     """Progress in lines, as without a terminal."""
     progress, file = watch(clock, costs)
     progress._painters = [Lines(Outlet(file), clock=clock, **options)]

@@ -16,7 +16,7 @@ from flopslab.calibration.calibrate import conditions_of, form_of, measure
 from flopslab.calibration.curve import Calibration
 from flopslab.core.study import Study
 from flopslab.digests import json_digest
-from flopslab.progress import PassBars
+from flopslab.progress import RunBar
 
 STEPS = (6, 12)
 BATCH = 8
@@ -40,7 +40,7 @@ def write_calibrations(model: str, path: Path, steps: Sequence[int] = STEPS) -> 
         study = Study(model=model, steps=count, batch_size=BATCH)
         generator = load_generator(study)
         conditions = conditions_of(study, generator.settings)
-        progress = PassBars(title=f"{generator.settings['steps']} steps")
+        progress = RunBar(title=f"{generator.settings['steps']} steps")
         key = json_digest(conditions)
         if key not in calibrations:
             calibrations[key] = measure(generator, form_of(study), conditions, progress)

@@ -20,7 +20,7 @@ from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.digests import json_digest
-from flopslab.progress import NullProgress, PassBars, Progress
+from flopslab.progress import NullProgress, Progress, RunBar
 
 ALGORITHM = 1  # raise it when a calibration would measure something else
 
@@ -57,7 +57,7 @@ def calibrate(
     loaded. The calibration holds for the model, its settings and the length of the prompts, see
     `conditions_of`. Raises ParameterError if the model cannot start from a picture, ModelError.
     """
-    progress = progress or PassBars(title="calibration")
+    progress = progress or RunBar(title="calibration")
     if generator is None:
         progress.note(f"loading the model {study.model}")
         generator = load_generator(_refining(study))

@@ -120,6 +120,11 @@ def capabilities_of(generator: Generator) -> Capabilities:
     return getattr(generator, "capabilities", Capabilities())
 
 
+def batch_bytes_of(generator: Generator) -> int:
+    """About how many bytes a batch takes beside the weights, where `batch_bytes` says so; or 0."""
+    return getattr(generator, "batch_bytes", 0)
+
+
 def refinement_schedule(steps: int, strength: float, most: int = MOST_STEPS) -> tuple[int, int]:
     """How to start at `strength` in (0, 1]: (count, length), the last `count` steps of `length`.
 

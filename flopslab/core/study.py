@@ -156,8 +156,12 @@ class Study(ModelParameters):
     words (no_text) in refinement."""
 
     workers: Annotated[int, RUN] = Field(0, ge=0)
-    """Threads that compute at the same time; 0: one for each core, or one for a GPU. The number
-    changes no pixel."""
+    """Threads that compute at the same time; 0: one for each core for which there is memory, or one
+    for a GPU. The number changes no pixel."""
+
+    cluster: Annotated[Text, Home, RUN] = ""
+    """A Dask scheduler whose workers make the frames: its address (tcp://host:8786) or its
+    scheduler file (scheduler.json); empty: none, this process makes them."""
 
     limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""

@@ -12,73 +12,53 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from queue import SimpleQueue
-from typing import NoReturn, Protocol, Self
+from typing import NoReturn, Self
 
 from flopslab.core.compositing import Context
-from flopslab.core.generator import Generator
+from flopslab.core.generator import Generator, batch_bytes_of
 from flopslab.core.study import Study
-from flopslab.execution.stages import Batch, OnStep, Pictures, Stages
-from flopslab.execution.wavefront import Wavefront
+from flopslab.execution.stages import Batch, OnStep, Pictures, Stages, commit
+from flopslab.progress import Progress
+from flopslab.runs.store import Store
+from flopslab.storage.space import available_memory
 
+MEMORY_SHARE = 0.8  # of what is free, for the batches of all threads
 AHEAD = 3  # batches that are composed or committed while others are computed
 HELPERS = 4  # threads that compose and commit: NumPy, Pillow and the disk let others run
 
 
-class Executor(Protocol):
-    """Makes batches: `submit` while there is room, `next` for one that is committed."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another batch would keep it busy."""
-        ...
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no batch is being made."""
-        ...
-
-    def submit(self, batch: Batch) -> None:
-        """Begin a batch."""
-        ...
-
-    def next(self) -> Batch:
-        """The next batch that is committed. Raises what went wrong with it."""
-        ...
-
-
 @contextmanager
-def make_executor(
-    study: Study, generator: Generator, stages: Stages, on_step: OnStep
-) -> Iterator[Executor]:
-    """The executor for a study: `workers` compute threads, or as many as suit the device.
-
-    `on_step` is called in the thread that waits for batches.
-    """
-    workers = study.workers or suitable_workers(generator)
+def local_executor(
+    study: Study, generator: Generator, store: Store, progress: Progress
+) -> "Iterator[SerialExecutor | ThreadedExecutor]":
+    """An executor of `workers` compute threads, or of as many as suit the device."""
+    workers = study.workers or suitable_workers(generator, progress.note)
+    stages, on_step = Stages(study, store), progress.step
     with one_torch_thread():
         if workers == 1 and generator.settings["device"] == "cpu":
-            yield SerialExecutor(generator, stages, on_step)
+            yield SerialExecutor(generator, stages, store, on_step)
             return
         clones = [generator.clone() for _ in range(workers)]  # its own thread may go on with it
-        with ThreadedExecutor(clones, stages, on_step) as executor:
+        with ThreadedExecutor(clones, stages, store, on_step) as executor:
             yield executor
 
 
-def make_batches(wavefront: Wavefront, executor: Executor) -> Iterator[Batch]:
-    """The batches of a wavefront, each once it is committed."""
-    while True:
-        while executor.has_room and (batch := wavefront.next_batch(executor.is_idle)):
-            executor.submit(batch)
-        if executor.is_idle:
-            return
-        yield executor.next()
+def suitable_workers(generator: Generator, note: Callable[[str], object]) -> int:
+    """A compute thread for each core that this process may use; one for a GPU, which fills it.
 
-
-def suitable_workers(generator: Generator) -> int:
-    """A compute thread for each core that this process may use; one for a GPU, which fills it."""
+    Where the batches of so many threads have no room in memory there are fewer: `note` says so.
+    """
     if generator.settings["device"] != "cpu":
         return 1
-    return count_cores()
+    cores, memory = count_cores(), available_memory()
+    needed = max(batch_bytes_of(generator), 1)
+    workers = cores
+    if workers < cores:
+        note(
+            f"{workers} of {cores} cores compute: a batch takes about {needed / 1e9:.1f} GB of "
+            f"memory, {memory / 1e9:.1f} GB are free"
+        )
+    return workers
 
 
 def count_cores() -> int:
@@ -91,8 +71,9 @@ def count_cores() -> int:
 class SerialExecutor:
     """One batch after the other, on the thread that calls."""
 
-    def __init__(self, generator: Generator, stages: Stages, on_step: OnStep) -> None:
+    def __init__(self, generator: Generator, stages: Stages, store: Store, on_step: OnStep) -> None:
         self._generator, self._stages, self._on_step = generator, stages, on_step
+        self._store = store
         self._batches: deque[Batch] = deque()
 
     @property
@@ -109,15 +90,19 @@ class SerialExecutor:
     def next(self) -> Batch:
         batch, stages = self._batches.popleft(), self._stages
         contexts = stages.compose(batch)
-        stages.commit(batch, stages.generate(batch, contexts, self._generator, self._on_step))
+        pictures = stages.generate(batch, contexts, self._generator, self._on_step)
+        commit(self._store, batch, stages.anchor(batch, pictures))
         return batch
 
 
 class ThreadedExecutor:
     """As many compute threads as there are generators; of a single one the steps are told."""
 
-    def __init__(self, generators: Sequence[Generator], stages: Stages, on_step: OnStep) -> None:
+    def __init__(
+        self, generators: Sequence[Generator], stages: Stages, store: Store, on_step: OnStep
+    ) -> None:
         self._stages, self._generators, self._on_step = stages, generators, on_step
+        self._store = store
         self._free: SimpleQueue[Generator] = SimpleQueue()
         for generator in generators:
             self._free.put(generator)
@@ -164,23 +149,24 @@ class ThreadedExecutor:
             pictures = self._stages.generate(batch, contexts.result(), generator, self._tell_step)
             self._help.submit(self._commit, batch, pictures)
         except BaseException as error:  # it belongs to whoever waits for the batch
-            self._events.put(partial(_fail, error))
+            self._events.put(partial(fail, error))
         finally:
             self._free.put(generator)
 
     def _commit(self, batch: Batch, pictures: Pictures) -> None:
         try:
-            self._stages.commit(batch, pictures)
+            commit(self._store, batch, self._stages.anchor(batch, pictures))
             self._events.put(lambda: batch)
         except BaseException as error:
-            self._events.put(partial(_fail, error))
+            self._events.put(partial(fail, error))
 
     def _tell_step(self, number: int, total: int, frames: int) -> None:
         if len(self._generators) == 1:
             self._events.put(lambda: self._on_step(number, total, frames=frames))
 
 
-def _fail(error: BaseException) -> NoReturn:
+def fail(error: BaseException) -> NoReturn:
+    """Raise it."""
     raise error
 
 

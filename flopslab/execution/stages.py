@@ -1,4 +1,4 @@
-"""What is done with a batch of frames: compose, generate, commit, each a stage of its own.
+"""What is done with a batch of frames: compose, generate, anchor, commit, each a stage of its own.
 
 Threads that differ may call the stages of one batch, and of several batches at a time.
 """
@@ -13,12 +13,13 @@ import numpy as np
 from PIL import Image
 
 from flopslab.colour import flat_share
-from flopslab.core.compositing import Context
+from flopslab.core.compositing import METHODS, Context
 from flopslab.core.generator import FrameRequest, Generator, watching_steps
 from flopslab.core.plan import Frame
-from flopslab.core.refinement import Refinement
+from flopslab.core.refinement import Frames, Refinement
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabWarning, ModelError
+from flopslab.runs.frame_files import EncodedFrame
 from flopslab.runs.store import Store
 
 Batch = Sequence[Frame]  # of one pass
@@ -35,10 +36,11 @@ class Pictures:
 
 
 class Stages:
-    """The stages of a study's batches, whose frames are kept in a store."""
+    """The stages of a study's batches; `frames` has those that they look at."""
 
-    def __init__(self, study: Study, store: Store) -> None:
-        self._study, self._store, self._refinement = study, store, Refinement(study, store)
+    def __init__(self, study: Study, frames: Frames) -> None:
+        self._study, self._refinement = study, Refinement(study, frames)
+        self._keeps_latents = METHODS[study.method].takes_latents
         self._partly_flat: set[int] = set()  # passes of which a frame was reported
 
     def compose(self, batch: Batch) -> list[Context]:
@@ -57,7 +59,7 @@ class Stages:
         strength = self._study.strength(batch[0].key.pass_number)
         images, latents = [], [None] * len(batch)
         with watching_steps(generator, partial(on_step, frames=len(batch))):
-            if requests and self._store.keeps_latents:
+            if requests and self._keeps_latents:
                 images, latents = generator.generate_with_latents(requests, strength)
             elif requests:
                 images = generator.generate(requests, strength)
@@ -68,14 +70,14 @@ class Stages:
         everything = [frame.external or next(rest) for frame in batch]
         return Pictures(everything, latents, time.perf_counter() - start)
 
-    def commit(self, batch: Batch, pictures: Pictures) -> None:
-        """Make the pictures part of the run for good, their colours anchored."""
+    def anchor(self, batch: Batch, pictures: Pictures) -> Pictures:
+        """The pictures with their colours anchored, if the study does that."""
         pairs = [
             self._anchor_colours(frame, image, latents)
             for frame, image, latents in zip(batch, pictures.images, pictures.latents, strict=True)
         ]
         images, latents = zip(*pairs, strict=True)
-        self._store.commit(batch, images, latents, pictures.seconds)
+        return Pictures(images, latents, pictures.seconds)
 
     def _report_flat_part(self, frame: Frame, image: Image.Image) -> None:
         """Warn of the first frame of a pass that is one colour in a large part."""
@@ -96,6 +98,18 @@ class Stages:
         if frame.anchor is None:
             return image, latents
         return self._refinement.anchor_colours(frame.key.position, image, latents)
+
+
+def encode(pictures: Pictures) -> list[EncodedFrame]:
+    """The files of the pictures."""
+    return list(map(EncodedFrame.of, pictures.images, pictures.latents))
+
+
+def commit(store: Store, batch: Batch, pictures: Pictures) -> None:
+    """Make the pictures part of the run for good."""
+    for frame, image, latents in zip(batch, pictures.images, pictures.latents, strict=True):
+        store.keep(frame.key, image, latents)
+    store.commit(batch, encode(pictures), pictures.seconds)
 
 
 def _require_picture(frame: Frame, image: Image.Image, generator: Generator) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flopslab.backends import load_generator
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.digests import json_digest
 from flopslab.errors import RunError
+from flopslab.execution.generators import open_generator
 from flopslab.experiments.changes import (
     Change,
     Cone,
@@ -31,7 +31,7 @@ from flopslab.experiments.changes import (
     external_frames,
 )
 from flopslab.passes import run
-from flopslab.progress import NullProgress, PassBars, Progress
+from flopslab.progress import NullProgress, Progress, RunBar
 from flopslab.runs import layout
 from flopslab.runs.reader import RunDirectory, common_parameters, finished_run, frozen_batch_size
 from flopslab.storage import filesystem
@@ -124,16 +124,16 @@ def base_run(
     study: Study, generator: Generator | None = None, progress: Progress | None = None
 ) -> Generator:
     """The generator of a study's runs, once the run itself is complete and verified."""
-    generator = generator or load_generator(study, frozen_batch_size(study))
+    generator = generator or open_generator(study, frozen_batch_size(study))
     run(study, generator, NullProgress() if _is_complete(study) else progress)
     return generator
 
 
-def _bar(paths: Sequence[Path]) -> PassBars:
+def _bar(paths: Sequence[Path]) -> RunBar:
     """One bar; it is logged in the directory of an only intervention, else beside them all."""
     if len(paths) == 1:
-        return PassBars(title="1 intervention", log=paths[0] / layout.LOG)
-    return PassBars(title=f"{len(paths)} interventions", log=paths[0].parent / layout.LOG)
+        return RunBar(title="1 intervention", log=paths[0] / layout.LOG)
+    return RunBar(title=f"{len(paths)} interventions", log=paths[0].parent / layout.LOG)
 
 
 def _intervene(

@@ -21,14 +21,13 @@ import numpy as np
 from flopslab.analysis import evaluation
 from flopslab.analysis.embedder import Embedder
 from flopslab.analysis.evaluation import Row
-from flopslab.backends import load_generator
-from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
-from flopslab.core.model_parameters import ModelParameters
 from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
+from flopslab.execution.generators import open_generator
+from flopslab.execution.models import model_key
 from flopslab.passes import run
 from flopslab.progress import OverallBar
 from flopslab.runs import layout
@@ -144,7 +143,7 @@ class Sweep:
         again only when a parameter of the model changes. `progress`: by default one bar for all
         runs.
         """
-        models = _Models(load or load_generator)
+        models = _Models(load or open_generator)
         with closing(progress or self._bar()) as progress:
             for index, variant in enumerate(self.variants):
                 progress.follow(variant.label)
@@ -218,7 +217,7 @@ class _Models:
 
     def get(self, study: Study) -> Generator:
         """The study's generator, with the batch size of its run."""
-        key, size = _model_key(study), frozen_batch_size(study)
+        key, size = model_key(study), frozen_batch_size(study)
         generator = self._generator
         if generator and key == self._key and size in (0, generator.settings["batch_size"]):
             return generator
@@ -226,14 +225,6 @@ class _Models:
         self._generator = None  # before the next one needs its memory
         self._generator, self._key = self._load(study.replace(batch_size=size)), key
         return self._generator
-
-
-def _model_key(study: Study) -> dict[str, Any]:
-    """What a generator is loaded for: the model's parameters, and what the method needs of it."""
-    names = {*ModelParameters.model_fields, "negative_prompt", "ip_adapter"} - {"batch_size"}
-    method = METHODS[study.method]
-    needs = {"latents": method.takes_latents, "adapter": method.weighs_images}
-    return study.model_dump(include=names) | needs | {"refines": study.passes > 1}
 
 
 def _check_cell(seeds: object, pairs: Sequence[tuple[str, Any]]) -> None:

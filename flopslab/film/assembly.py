@@ -26,7 +26,7 @@ from flopslab.film.timeline import (
     too_short,
 )
 from flopslab.film.transitions import TRANSITIONS, Embed, with_transitions
-from flopslab.progress import PassBars, Progress
+from flopslab.progress import Progress, RunBar
 from flopslab.runs.reader import RunDirectory, finished_run
 
 TONES = "tones"  # as a sound: a tone for each word
@@ -115,7 +115,7 @@ def make_film(
         script = _script(form, run, settings, heard, embed, decode)
         for remark in script.remarks:
             warnings.warn(remark, FlopslabWarning, stacklevel=2)
-        bar = progress or PassBars(title="film")
+        bar = progress or RunBar(title="film")
         frames = _encode(script, drafts[path.suffix], bar)
         _write_beside(script, drafts)
     return Film(

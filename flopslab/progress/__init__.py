@@ -1,7 +1,7 @@
 """Progress of a run, for those who watch it and for those who read the log afterwards."""
 
-from flopslab.progress.bars import OverallBar, PassBars
+from flopslab.progress.bars import OverallBar, RunBar
 from flopslab.progress.outlets import open_stderr
 from flopslab.progress.protocol import NullProgress, Progress
 
-__all__ = ["NullProgress", "OverallBar", "PassBars", "Progress", "open_stderr"]
+__all__ = ["NullProgress", "OverallBar", "Progress", "RunBar", "open_stderr"]

@@ -25,7 +25,7 @@ from flopslab.progress.pace import Pace, State
 from flopslab.progress.painters import EVERY, REDRAW, Bar, Lines, Painter
 
 
-class PassBars:
+class RunBar:
     """A bar for a run, or lines.
 
     `costs`: what a frame costs in each pass, relative to one another; without them passes cost the
@@ -124,11 +124,11 @@ class PassBars:
             painter.draw(self._state)
 
 
-class OverallBar(PassBars):
+class OverallBar(RunBar):
     """One bar for many runs, with the time left for all of them: `follow` each in turn, `close`.
 
     `run_costs`: for each run what a frame costs in each of its passes, relative to one another;
-    `frames`: how many a pass of each run has; `file`, `every`, `clock` and `log` as in `PassBars`.
+    `frames`: how many a pass of each run has; `file`, `every`, `clock` and `log` as in `RunBar`.
     """
 
     def __init__(

@@ -9,25 +9,26 @@ import json
 import os
 import struct
 import zlib
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_origin
+from typing import Any, Self, get_origin
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngInfo, putchunk
 from safetensors.numpy import load, save
 
 from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.interop import a1111
 from flopslab.runs import layout
-from flopslab.runs.provenance import FORMAT, Recipe
+from flopslab.runs.provenance import FORMAT, Digests, Recipe
 from flopslab.storage import filesystem
 
 CHUNK = "flopslab"  # keyword of the PNG's iTXt chunk
 HEAD = 2**16  # bytes of a file that hold a recipe of usual length
 _END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file
+IHDR_END = 33  # bytes of a PNG's signature and of its first chunk, which has a fixed size
 TENSOR = "latents"  # name of the latents file's only tensor
 
 
@@ -39,21 +40,49 @@ class FormatError(ValueError):
         super().__init__(f"record format {record_format}; this version of flopslab reads {FORMAT}")
 
 
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """The files of a frame, but for its recipe: what takes time to make, wherever it is made."""
+
+    png: bytes
+    latents: bytes | None  # a safetensors file, in a run that keeps latents
+    digests: Digests
+
+    @classmethod
+    def of(cls, image: Image.Image, latents: np.ndarray | None) -> Self:
+        """The files of an RGB image and of what it was decoded from."""
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG", compress_level=1)
+        if latents is None:
+            return cls(buffer.getvalue(), None, Digests(pixel_digest(image), None))
+        digests = Digests(pixel_digest(image), array_digest(latents))
+        return cls(buffer.getvalue(), encode_latents(latents), digests)
+
+    def files(self, path: Path, recipe: Recipe) -> dict[Path, bytes]:
+        """What to write for a picture at `path`, in this order: one that is visible is whole."""
+        latents = {} if self.latents is None else {layout.latents_path(path): self.latents}
+        return latents | {path: insert_recipe(self.png, recipe)}
+
+
 def encode_frame(image: Image.Image, recipe: Recipe) -> bytes:
-    """The PNG file of an RGB image, its recipe inside.
+    """The PNG file of an RGB image, its recipe inside."""
+    return insert_recipe(EncodedFrame.of(image, None).png, recipe)
+
+
+def insert_recipe(png: bytes, recipe: Recipe) -> bytes:
+    """The PNG file with the recipe as a text chunk; its pixels are not encoded again.
 
     A second text chunk has the settings as AUTOMATIC1111 writes them, for other programs. It is
     derived from the recipe and outside of its seal: to edit it changes nothing.
     """
     record = {"flopslab": FORMAT, "key": recipe.key, **vars(recipe)}
     record["seal"] = json_digest(record)  # an edit anywhere in the recipe is noticed
-    info = PngInfo()
+    info, chunks = PngInfo(), io.BytesIO()
     info.add_itxt(CHUNK, json.dumps(record, ensure_ascii=False, allow_nan=False))
     info.add_text(a1111.CHUNK, _describe_settings(recipe))
-    buffer = io.BytesIO()
-    # Of a copy: Pillow leaves the text of the chunks in the image that it saves.
-    image.copy().save(buffer, "PNG", compress_level=1, pnginfo=info)
-    return buffer.getvalue()
+    for kind, data, *_ in info.chunks:
+        putchunk(chunks, kind, data)
+    return png[:IHDR_END] + chunks.getvalue() + png[IHDR_END:]
 
 
 def decode_frame(data: bytes) -> tuple[Image.Image, Recipe]:

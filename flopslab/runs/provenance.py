@@ -13,7 +13,6 @@ from functools import cached_property, lru_cache
 from sys import intern
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 from PIL import Image
 
 from flopslab.core.compositing import METHODS
@@ -21,7 +20,7 @@ from flopslab.core.plan import Frame
 from flopslab.core.refinement import Input
 from flopslab.core.study import Study, acts_directly, refinement_names
 from flopslab.core.windows import FrameKey
-from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
+from flopslab.digests import canonical_json, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
 FORMAT = 4  # of the record
@@ -53,6 +52,11 @@ class Record:
     def maker(self) -> dict[str, Any]:
         """The device and the library versions that made the picture."""
         return {"device": self.device, "versions": self.versions}
+
+    @property
+    def digests(self) -> "Digests":
+        """What counts of it for those made from it."""
+        return Digests(self.digest, self.latents)
 
     @classmethod
     def of(cls, **values: Any) -> "Record":
@@ -181,8 +185,8 @@ class RunContext:
 
     @property
     def study_parameters(self) -> dict[str, Any]:
-        """The study's parameters as they were given, without the place of the run, JSON-ready."""
-        values = self.study.model_dump(exclude={"output_dir"})
+        """The study's parameters as they were given, without the places of the run, JSON-ready."""
+        values = self.study.model_dump(exclude={"output_dir", "cluster"})
         return values | {"denoising_strength": None} if self.follows else values
 
     def parameters(self, pass_number: int = 2) -> dict[str, Any]:
@@ -231,16 +235,18 @@ class RunContext:
     def recipe(
         self,
         frame: Frame,
-        image: Image.Image,
-        latents: np.ndarray | None,
+        digests: Digests,
         records: Mapping[FrameKey, InputFrame],
-        **times: Any,
+        **circumstances: Any,
     ) -> Recipe:
-        """The recipe of the frame's picture; `times`: generation_time_s and created."""
+        """The recipe of the frame's picture, of which these are the digests.
+
+        `circumstances`: generation_time_s and created, and the device if it is not the generator's.
+        """
         return Recipe(
             pixels=self.pixels(frame, records),
-            digest=pixel_digest(image),
-            latents=None if latents is None else array_digest(latents),
+            digest=digests.digest,
+            latents=digests.latents,
             pass_number=frame.key.pass_number,
             position=frame.key.position,
             words=[None if word.silent else word.text for word in frame.words],
@@ -250,8 +256,7 @@ class RunContext:
             sources=[source.position for source in frame.sources],
             parameters=self.parameters(frame.key.pass_number),
             study_parameters=self.study_parameters,
-            **{name: self.settings[name] for name in NOT_PIXELS},
-            **times,
+            **{name: self.settings[name] for name in NOT_PIXELS} | circumstances,
         )
 
     def _digests(self, record: InputFrame) -> dict[str, Any]:

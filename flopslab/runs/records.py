@@ -83,9 +83,13 @@ class VerifiedPictures(Mapping[FrameKey, Record]):
         if self.proof:
             self.proof.note(key, record, path)
         if isinstance(evidence, Picture):
-            self._images.put(key, evidence.image)
-            if evidence.latents is not None:
-                self._latents.put(key, evidence.latents)
+            self.keep(key, evidence.image, evidence.latents)
+
+    def keep(self, key: FrameKey, image: Image.Image, latents: np.ndarray | None) -> None:
+        """Keep a frame in memory, as far as there is room."""
+        self._images.put(key, image)
+        if latents is not None:
+            self._latents.put(key, latents)
 
     def image(self, key: FrameKey) -> Image.Image:
         """A picture, RGB: from memory or, if there was no room for it, from the disk."""

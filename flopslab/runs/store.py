@@ -5,7 +5,7 @@ The pictures are the database: final/ and the manifest can be rebuilt from them 
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,13 +23,12 @@ from flopslab.errors import RunError
 from flopslab.runs import layout, links, manifest
 from flopslab.runs.checks.forecast import check_identity
 from flopslab.runs.frame_files import (
+    EncodedFrame,
     decode_frame,
     decode_latents,
-    encode_frame,
-    encode_latents,
     is_occupied,
 )
-from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.provenance import Digests, Recipe, RunContext
 from flopslab.runs.quarantine import Quarantine, diagnose
 from flopslab.runs.reader import common_parameters
 from flopslab.runs.records import Evidence, Picture, Proof, VerifiedPictures
@@ -144,23 +143,35 @@ class Store:
         """Whether `commit` needs latents."""
         return self._context.keeps_latents
 
+    def digests(self, key: FrameKey) -> Digests:
+        """The digests of a verified picture and of its latents."""
+        return self._verified[key].digests
+
+    def keep(self, key: FrameKey, image: Image.Image, latents: np.ndarray | None) -> None:
+        """Keep a frame in memory, as far as there is room, for those that will look at it."""
+        self._verified.keep(key, image, latents)
+
     def commit(
         self,
         frames: Sequence[Frame],
-        images: Sequence[Image.Image],
-        latents: Sequence[np.ndarray | None],
+        pictures: Sequence[EncodedFrame],
         seconds: float,
+        device: str = "",
     ) -> None:
-        """Make pictures part of the run for good; `seconds`: what computing them all took."""
-        times = {
+        """Make pictures part of the run for good; `seconds`: what computing them all took.
+
+        `device`: what computed them, if it is not the generator's.
+        """
+        recipe = self._context.recipe
+        circumstances = {
             "generation_time_s": round(seconds / len(frames), 4),
             "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        recipe = self._context.recipe
-        self._write(
-            Picture(frame.key, image, z, recipe(frame, image, z, self._verified, **times))
-            for frame, image, z in zip(frames, images, latents, strict=True)
-        )
+        } | ({"device": device} if device else {})
+        recipes = [
+            recipe(frame, picture.digests, self._verified, **circumstances)
+            for frame, picture in zip(frames, pictures, strict=True)
+        ]
+        self._write(recipes, pictures)
 
     def finish(self, frames: Sequence[Frame]) -> Path:
         """The manifest's path; it and final/ now show `frames`, all those of the last pass."""
@@ -219,7 +230,7 @@ class Store:
 
     def _read_latents(self, path: Path, recipe: Recipe) -> np.ndarray | None:
         """The latents beside a picture, in a run that keeps them. ValueError if damaged."""
-        if not self.keeps_latents:
+        if not self._context.keeps_latents:
             return None
         return decode_latents(filesystem.read(layout.latents_path(path)), recipe.latents)
 
@@ -265,7 +276,10 @@ class Store:
             for frame, evidence in self._examine(frames, self.reuse_from)
             if isinstance(evidence, Picture) and self._is_needed(frame, evidence)
         ]
-        self._write(pictures)
+        for picture in pictures:
+            self.keep(picture.frame, picture.image, picture.latents)
+        encoded = [EncodedFrame.of(picture.image, picture.latents) for picture in pictures]
+        self._write([picture.recipe for picture in pictures], encoded)
         self.copied += [picture.frame for picture in pictures]
 
     def _adopt(self, picture: Picture) -> Picture:
@@ -275,25 +289,23 @@ class Store:
         recipe = replace(picture.recipe, parameters=parameters, study_parameters=study)
         return replace(picture, recipe=recipe)
 
-    def _write(self, pictures: Iterable[Picture]) -> None:
-        pictures, files = list(pictures), {}
-        for picture in pictures:
-            path = layout.frame_path(self.directory, picture.frame)
-            if picture.latents is not None:  # first: a picture that is visible has its latents
-                files[layout.latents_path(path)] = encode_latents(picture.latents)
-            files[path] = encode_frame(picture.image, picture.recipe)
+    def _write(self, recipes: Sequence[Recipe], pictures: Sequence[EncodedFrame]) -> None:
+        paths = [layout.frame_path(self.directory, recipe.frame_key) for recipe in recipes]
+        files: dict[Path, bytes] = {}
+        for picture, path, recipe in zip(pictures, paths, recipes, strict=True):
+            files |= picture.files(path, recipe)
         with filesystem.explained(self.directory):
             self._announce()
             filesystem.replace(files)
-            links.link_new(self.directory, self._last_pass(picture.frame for picture in pictures))
-        for picture in pictures:
-            path = layout.frame_path(self.directory, picture.frame)
-            self._verified.add(picture.frame, picture, path)
+            links.link_new(self.directory, self._last_pass(recipes))
+        for path, recipe in zip(paths, recipes, strict=True):
+            self._verified.add(recipe.frame_key, recipe.record, path)
 
-    def _last_pass(self, keys: Iterable[FrameKey]) -> list[Path]:
-        """The paths of those that final/ is to show."""
-        last = self._context.study.passes
-        return [layout.frame_path(self.directory, key) for key in keys if key.pass_number == last]
+    def _last_pass(self, recipes: Sequence[Recipe]) -> list[Path]:
+        """The paths of those pictures that final/ is to show."""
+        last, directory = self._context.study.passes, self.directory
+        keys = [recipe.frame_key for recipe in recipes if recipe.pass_number == last]
+        return [layout.frame_path(directory, key) for key in keys]
 
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from flopslab.backends import load_generator
 from flopslab.core.generator import Generator
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, RunError
+from flopslab.execution.generators import open_generator
 from flopslab.experiments.interventions import (
     Intervention,
     Replace,
@@ -118,7 +118,7 @@ class InterventionPanel(widgets.VBox):
             self.note.value = html.note("loading the model")
             study = study_of(self._run)
             if self._generator is None:
-                self._generator = load_generator(study, frozen_batch_size(study))
+                self._generator = open_generator(study, frozen_batch_size(study))
             directory = intervention_directory(study, change)
             progress = _ConeBar(self, lambda: self._on_begin(directory))
             intervention = intervene(study, change, self._generator, progress)

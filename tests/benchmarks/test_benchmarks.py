@@ -6,7 +6,7 @@ import sys
 import pytest
 from painted import PaintedGenerator
 
-from benchmarks import compositing, loop, prediction
+from benchmarks import compositing, loop, prediction, scaling
 from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.compositing import METHODS
 
@@ -60,3 +60,14 @@ def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, ca
     assert [(row["method"], row["pass"]) for row in rows] == [("blend", 1), ("blend", 2)]
     assert rows[0]["error_informed"] == pytest.approx(0, abs=0.05)
     assert "1 cells, blind" in capsys.readouterr().out
+
+
+def test_a_simulated_wavefront_ends_no_later_than_passes_with_a_barrier(rows):
+    sizes = {"frames": 200, "sleep": 1, "workers": 4, "writer": 0}
+    barrier, wavefront = rows(
+        scaling, "--simulate", *(f"--{name}={value}" for name, value in sizes.items())
+    )
+    assert (barrier["order"], wavefront["order"]) == ("barrier", "wavefront")
+    assert wavefront["wall_s"] <= barrier["wall_s"]
+    assert wavefront["first_final_%"] < 2 / 3 * 100 < barrier["first_final_%"]
+    assert 0.9 * 75 / 4 < wavefront["wall_s"] < 1.2 * 75 / 4  # 75 batches of about a second

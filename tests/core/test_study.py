@@ -21,7 +21,7 @@ NAMES = [
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",
-    "seed_length", "control", "workers", "limit", "reuse_from", "proof",
+    "seed_length", "control", "workers", "cluster", "limit", "reuse_from", "proof",
 ]  # fmt: skip
 
 
@@ -178,7 +178,7 @@ def test_every_parameter_says_what_it_means_and_what_it_defaults_to(name):
 
 def test_the_pixel_parameters_leave_out_where_how_many_and_how_far():
     rest = {"unit", "tier", "offset_ms"}  # the words themselves are in the recipe
-    rest |= {"output_dir", "workers", "limit", "passes", "reuse_from", "proof"}
+    rest |= {"output_dir", "workers", "cluster", "limit", "passes", "reuse_from", "proof"}
     rest |= {"device", "offload"}
     assert set(NAMES) - set(Study.of().pixel_parameters()) == rest
 

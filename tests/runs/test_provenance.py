@@ -10,8 +10,8 @@ from flopslab.core.plan import Frame, Plan
 from flopslab.core.study import Study
 from flopslab.digests import array_digest, canonical_json, json_digest, pixel_digest
 from flopslab.runs.checks.differences import differences
-from flopslab.runs.frame_files import decode_frame, decode_recipe, encode_frame
-from flopslab.runs.provenance import Recipe, RunContext
+from flopslab.runs.frame_files import EncodedFrame, decode_frame, decode_recipe, encode_frame
+from flopslab.runs.provenance import Digests, Recipe, RunContext
 from flopslab.words.sequence import TimedSequence, Word
 
 TIMES = {"generation_time_s": 0.5, "created": "2026-01-28T12:00:00Z"}
@@ -21,6 +21,10 @@ LATENTS = {position: f"{position * 7 % 13:064x}" for position in range(1, 13)}
 
 def image(seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 12, 3), np.uint8))
+
+
+def digests(latents: np.ndarray | None = None) -> Digests:
+    return EncodedFrame.of(image(), latents).digests
 
 
 def run_context(words=WORDS, settings=None, **parameters) -> RunContext:
@@ -56,7 +60,7 @@ def key(
 
 def recipe(number: int = 2, latents: np.ndarray | None = None, **options) -> Recipe:
     given = run_context(**options)
-    return given.recipe(frame_of(given, 5, number), image(), latents, made(), **TIMES)
+    return given.recipe(frame_of(given, 5, number), digests(latents), made(), **TIMES)
 
 
 def test_a_picture_and_its_recipe_come_back_as_they_were_written():
@@ -286,7 +290,7 @@ def test_a_picture_of_another_program_has_no_recipe(tmp_path):
 def test_the_word_window_is_recorded_with_its_silent_words():
     words = [Word(text, silent=text == "ocean") for text in WORDS]
     context = replace(run_context(), sequence=TimedSequence(tuple(words)))
-    record = context.recipe(frame_of(context, 5, 1), image(), None, {}, **TIMES)
+    record = context.recipe(frame_of(context, 5, 1), digests(), {}, **TIMES)
     assert record.window == range(4, 7) and record.prompt_words == ["stone", "river"]
     assert record.words == [None, "stone", "river"]
 

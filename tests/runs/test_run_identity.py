@@ -124,7 +124,7 @@ def test_pass_one_alone_can_be_refined_in_any_way(paint):
 
 def test_the_batch_size_of_a_run_stays_what_it_was_first(paint, study):
     paint(PaintedGenerator(batch_size=4), limit=4)
-    load = "flopslab.passes.load_generator"
+    load = "flopslab.execution.generators.load_generator"
     with mock.patch(load, side_effect=lambda _, size: PaintedGenerator(size)) as loaded:
         run(study, progress=NullProgress())
     assert loaded.call_args.args == (study, 4)

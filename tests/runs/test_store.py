@@ -314,7 +314,7 @@ def test_a_store_that_is_not_open_or_bound_says_so(study):
     with store, pytest.raises(RunError, match="call bind first"):
         store.finish([])
     with pytest.raises(RunError, match="call bind first"):
-        _ = store.keeps_latents
+        store.commit([], [], seconds=1.0)
 
 
 def test_a_picture_that_is_not_verified_is_no_key_error(paint, study):

@@ -24,6 +24,7 @@ from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
+from flopslab.backends.diffusers.hardware.vae import decoding_bytes
 from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
 from flopslab.backends.diffusers.schedulers import choose_schedule, make_scheduler
@@ -124,6 +125,12 @@ class DiffusersGenerator:
             latents=loading.takes_latents(pipes),
             turning_noise=hasattr(pipes[0], "unet"),
         )
+
+    @property
+    def batch_bytes(self) -> int:
+        """About how many bytes a batch takes beside the weights, in float32."""
+        pixels = self.settings["batch_size"] * self.size[0] * self.size[1]
+        return decoding_bytes(self._text_to_image.vae, pixels)
 
     def tokens(self, prompt: Prompt) -> int:
         return self._encoder.tokens(prompt)

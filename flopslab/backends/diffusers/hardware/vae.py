@@ -8,6 +8,14 @@ import torch
 
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 
+WIDTH_BYTES = 40  # of decoding, for a pixel and a channel of the widest layer; measured 28 to 45
+
+
+def decoding_bytes(vae: Any, pixels: int) -> int:
+    """About how many bytes decoding so many pixels at once takes at its peak, in float32."""
+    widths = vae.config.get("block_out_channels") or vae.config.get("decoder_block_out_channels")
+    return WIDTH_BYTES * (widths[0] if widths else 128) * pixels
+
 
 def slice_vae(vae: Any, frames: int) -> None:
     """Make a VAE take latents and pixels of any dtype, and compute so many frames at a time.
