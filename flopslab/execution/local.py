@@ -52,7 +52,7 @@ def suitable_workers(generator: Generator, note: Callable[[str], object]) -> int
         return 1
     cores, memory = count_cores(), available_memory()
     needed = max(batch_bytes_of(generator), 1)
-    workers = cores
+    workers = min(max(int(MEMORY_SHARE * memory / needed), 1), cores)
     if workers < cores:
         note(
             f"{workers} of {cores} cores compute: a batch takes about {needed / 1e9:.1f} GB of "
