@@ -77,6 +77,7 @@ def test_a_name_whose_library_is_not_installed_names_the_extra_that_brings_it():
 
 LAB_FOLDERS = {"plots", "viewer"}
 FILM_FOLDERS = {"film"}
+CLUSTER_FOLDERS = {"execution/cluster"}
 MODULE_OF = {
     "markdown-it-py": "markdown_it",
     "pillow": "PIL",
@@ -119,12 +120,13 @@ def imported(*folders: str, but: set[str] = frozenset()) -> set[str]:
     """The libraries that the package's folders import; without folders, all `but` some."""
     paths = [path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py")]
     chosen = [path for path in paths if path.parts[0] in folders or not folders]
-    names = {n for p in chosen if p.parts[0] not in but for n in libraries(PACKAGE / p)}
+    chosen = [path for path in chosen if not but & {path.parts[0], path.parent.as_posix()}]
+    names = {name for path in chosen for name in libraries(PACKAGE / path)}
     return {PART_OF.get(n, n) for n in names} - set(sys.stdlib_module_names) - {"flopslab"}
 
 
 def test_rendering_and_storing_need_the_base_dependencies_only():
-    assert imported(but=LAB_FOLDERS | FILM_FOLDERS) - IN_A_KERNEL <= BASE
+    assert imported(but=LAB_FOLDERS | FILM_FOLDERS | CLUSTER_FOLDERS) - IN_A_KERNEL <= BASE
 
 
 def test_figures_and_viewer_need_the_lab_too_and_a_film_its_extra():
@@ -132,8 +134,13 @@ def test_figures_and_viewer_need_the_lab_too_and_a_film_its_extra():
     assert imported(*FILM_FOLDERS) <= BASE | FILM
 
 
+def test_a_cluster_needs_its_extra():
+    others = imported(but=CLUSTER_FOLDERS)
+    assert imported() - others == modules_of(EXTRAS["cluster"])
+
+
 def test_every_base_dependency_is_imported():
-    assert BASE - INDIRECT - imported(but=LAB_FOLDERS | FILM_FOLDERS) == set()
+    assert BASE - INDIRECT - imported(but=LAB_FOLDERS | FILM_FOLDERS | CLUSTER_FOLDERS) == set()
 
 
 def test_the_lab_holds_the_film_and_the_development_all():

@@ -210,7 +210,8 @@ def _is_complete(study: Study) -> bool:
         parameters = finished_run(study.output_dir).manifest["parameters"]
     except RunError:
         return False
-    return parameters == study.model_dump(exclude={"output_dir", "reuse_from"}, mode="json")
+    places = {"output_dir", "reuse_from", "cluster"}
+    return parameters == study.model_dump(exclude=places, mode="json")
 
 
 class _ConeProgress(NullProgress):

@@ -52,7 +52,7 @@ class EncodedFrame:
     def of(cls, image: Image.Image, latents: np.ndarray | None) -> Self:
         """The files of an RGB image and of what it was decoded from."""
         buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=1)
+        image.copy().save(buffer, "PNG", compress_level=1)  # Pillow leaves options in what it saves
         if latents is None:
             return cls(buffer.getvalue(), None, Digests(pixel_digest(image), None))
         digests = Digests(pixel_digest(image), array_digest(latents))

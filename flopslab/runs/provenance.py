@@ -24,7 +24,7 @@ from flopslab.digests import canonical_json, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
 
 FORMAT = 4  # of the record
-ALGORITHM = 2  # raise it when the same recipe would give other pixels
+ALGORITHM = 3  # raise it when the same recipe would give other pixels
 NOT_PIXELS = ("model", "device", "versions")  # settings that are recorded, but outside the key
 NAMES = ("model", "model_configs", "ip_adapter")  # parameters that only say where something lies
 ADAPTER = "ip_adapter_digest"  # a setting that only a method which looks at images has
@@ -285,8 +285,7 @@ class RunContext:
             "colour_match": not study.colour_anchor,
             "seed_length": study.seed_policy != "slerp",
         }
-        values = study.refinement_parameters()
-        values = {name: value for name, value in values.items() if not meaningless.get(name)}
+        values = {n: v for n, v in study.refinement_parameters().items() if not meaningless.get(n)}
         adapter = {ADAPTER: self.settings.get(ADAPTER)} if method.weighs_images else {}
         return values | adapter
 

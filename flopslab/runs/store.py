@@ -22,12 +22,7 @@ from flopslab.digests import json_digest
 from flopslab.errors import RunError
 from flopslab.runs import layout, links, manifest
 from flopslab.runs.checks.forecast import check_identity
-from flopslab.runs.frame_files import (
-    EncodedFrame,
-    decode_frame,
-    decode_latents,
-    is_occupied,
-)
+from flopslab.runs.frame_files import EncodedFrame, decode_frame, decode_latents, is_occupied
 from flopslab.runs.provenance import Digests, Recipe, RunContext
 from flopslab.runs.quarantine import Quarantine, diagnose
 from flopslab.runs.reader import common_parameters
@@ -137,11 +132,6 @@ class Store:
     def maker_changes(self) -> str:
         """What the makers of the verified pictures differ in: `torch 2.8.0 and 2.9.1`; or empty."""
         return manifest.describe_makers(list(self._verified.makers.values()))
-
-    @property
-    def keeps_latents(self) -> bool:
-        """Whether `commit` needs latents."""
-        return self._context.keeps_latents
 
     def digests(self, key: FrameKey) -> Digests:
         """The digests of a verified picture and of its latents."""
@@ -297,15 +287,11 @@ class Store:
         with filesystem.explained(self.directory):
             self._announce()
             filesystem.replace(files)
-            links.link_new(self.directory, self._last_pass(recipes))
-        for path, recipe in zip(paths, recipes, strict=True):
+            passes = self._context.study.passes
+            pairs = list(zip(paths, recipes, strict=True))
+            links.link_new(self.directory, [p for p, r in pairs if r.pass_number == passes])
+        for path, recipe in pairs:
             self._verified.add(recipe.frame_key, recipe.record, path)
-
-    def _last_pass(self, recipes: Sequence[Recipe]) -> list[Path]:
-        """The paths of those pictures that final/ is to show."""
-        last, directory = self._context.study.passes, self.directory
-        keys = [recipe.frame_key for recipe in recipes if recipe.pass_number == last]
-        return [layout.frame_path(directory, key) for key in keys]
 
 
 def _out_of_order(directory: Path, actual: str, hint: str) -> RunError:

@@ -1,5 +1,6 @@
 """The whole loop on real pipelines, tiny and with random weights."""
 
+import copy
 import operator
 from pathlib import Path
 
@@ -176,3 +177,14 @@ def test_latents_go_from_pass_to_pass_without_a_picture_between(diffuse, tmp_pat
         Context(latents=latents),
     )
     assert same(generator.generate([request], 0.4)[0], run_directory.image(FrameKey(2, 1)))
+
+
+def test_a_clone_has_a_schedule_of_its_own():
+    """Two threads that set one schedule would each denoise by the other's."""
+    generator = generators.load()
+    schedulers = [g._image_to_image.scheduler for g in (generator, generator.clone())]
+    schedulers[0].set_timesteps(5)
+    schedulers[1].set_timesteps(num_inference_steps=3, device="cpu")
+    assert [len(scheduler.timesteps) for scheduler in schedulers] == [5, 3]
+    copy.deepcopy(schedulers[0]).set_timesteps(7)  # as a check of the steps does
+    assert len(schedulers[0].timesteps) == 5

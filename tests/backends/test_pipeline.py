@@ -20,6 +20,8 @@ from generators import (
 )
 from PIL import Image
 
+from flopslab.backends.diffusers.init_images import encode_images
+from flopslab.backends.diffusers.noise import Noise
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.errors import ModelError, ParameterError
@@ -77,10 +79,15 @@ def test_a_frame_leaves_the_global_random_state_and_the_threads_alone():
     assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
 
 
+def encode_image(generator, image):
+    pipes = generator._text_to_image, generator._image_to_image
+    with torch.no_grad():
+        return encode_images(pipes, [image], generator.size, torch.float32)
+
+
 def test_noise_is_drawn_in_single_precision_on_the_cpu_one_generator_a_frame():
-    start = generators.load_once("sd")._noise_arguments(
-        [torch.Generator().manual_seed(seed) for seed in (7, 8)]
-    )
+    noise = Noise([request_of(seed=seed) for seed in (7, 8)])
+    start = generators.load_once("sd")._noise_arguments(noise)
     expected = torch.randn((1, 4, 4, 4), generator=torch.Generator().manual_seed(8))
     assert torch.equal(start["latents"][1:], expected)
 
@@ -113,7 +120,7 @@ def test_images_are_encoded_without_noise_at_the_scale_of_the_latents():
     pixels = torch.from_numpy(np.array(init)).permute(2, 0, 1)[None] / 255 * 2 - 1
     with torch.no_grad():
         mean = vae.encode(pixels).latent_dist.mean
-        latents = generator._encode([init])
+    latents = encode_image(generator, init)
     torch.testing.assert_close(latents, mean * vae.config.scaling_factor)
 
 
@@ -123,7 +130,7 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
     generator._text_to_image.unet.register_forward_hook(lambda *_: calls.append(1))
     images = [generator.generate([request_of(init=init)], part)[0] for part in (0.2, 1.0)]
     assert len(calls) == 2 + 10
-    start = generator._text_to_image.vae.decode(generator._encode([init])).sample[0]
+    start = generator._text_to_image.vae.decode(encode_image(generator, init)).sample[0]
     start = (start.detach().permute(1, 2, 0).numpy() / 2 + 0.5).clip(0, 1) * 255
     assert difference(images[0], start) < difference(images[1], start)
 
@@ -131,7 +138,7 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
 def test_a_refinement_starts_between_two_steps_of_the_schedule():
     """Of a smaller strength more survives, though all run as many steps."""
     generator, init = generators.load_once("embedded"), picture(3)
-    start = generator._encode([init]).detach().numpy()[0]
+    start = encode_image(generator, init).detach().numpy()[0]
     requests = [request_of(latents=start)]
     ends = [generator.generate_with_latents(requests, d)[1][0] for d in (0.02, 0.1, 0.2, 0.3)]
     distances = [float(np.abs(end - start).mean()) for end in ends]

@@ -264,7 +264,7 @@ def test_the_recipe_tells_all_that_the_frame_was_made_with():
     made_with = recipe().parameters
     everything = Study().pixel_parameters() | PaintedGenerator().settings
     left_out = {"model", "device", "versions", "ip_adapter", "distance_weights", "image_weight"}
-    left_out |= {"model_configs", "colour_match"}  # a mere place, and without a meaning here
+    left_out |= {"model_configs", "colour_match", "seed_length"}  # places, or without meaning here
     assert set(made_with) == set(everything) - left_out | {"algorithm", "external_frames"}
     assert made_with["steps"] == 4 and made_with["guidance_scale"] == 3.0, "resolved values"
 

@@ -47,7 +47,7 @@ def test_a_run_of_another_algorithm_is_refused_and_changes_nothing(paint, monkey
         patch.setattr("flopslab.runs.provenance.ALGORITHM", 1)
         run = paint(limit=6)
     before = files(run.directory)
-    with pytest.raises(RunError, match=r"algorithm = 2.*\n.*algorithm = 1"):
+    with pytest.raises(RunError, match=r"algorithm = 3.*\n.*algorithm = 1"):
         paint()
     assert files(run.directory) == before
 

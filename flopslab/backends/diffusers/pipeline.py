@@ -23,8 +23,9 @@ from flopslab.backends.diffusers.guidance import GuidanceCutoff
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
-from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
+from flopslab.backends.diffusers.hardware.transfer import download_levels
 from flopslab.backends.diffusers.hardware.vae import decoding_bytes
+from flopslab.backends.diffusers.init_images import encode_images
 from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
 from flopslab.backends.diffusers.schedulers import choose_schedule, make_scheduler
@@ -277,7 +278,7 @@ class DiffusersGenerator:
             image = torch.from_numpy(np.stack(latents)).to(pipe._execution_device, self._dtype)
         else:
             images = [context.init for context in contexts if context.init is not None]
-            image = self._encode([_fit(image, self.size) for image in images])
+            image = encode_images((self._text_to_image, pipe), images, self.size, self._dtype)
         start = {"image": image} | self._schedule(strength)
         size = {"width": self.size[0], "height": self.size[1]}
         names = inspect.signature(pipe.__call__).parameters
@@ -289,24 +290,3 @@ class DiffusersGenerator:
         if (steps, strength) not in self._schedules:
             self._schedules[steps, strength] = choose_schedule(pipe, steps, strength)
         return self._schedules[steps, strength]
-
-    def _encode(self, images: list[Image.Image]) -> torch.Tensor | list[Image.Image]:
-        """Latents [n, channels, height / scale, width / scale] of RGB images, without noise.
-
-        diffusers would encode one by one. A pipeline that takes no latents, or whose VAE has a
-        normalisation of its own, gets the images.
-        """
-        pipe, vae = self._image_to_image, self._image_to_image.vae
-        takes_latents = loading.takes_latents((self._text_to_image, pipe))
-        if not takes_latents or vae.config.get("latents_mean") is not None:
-            return images
-        output = vae.encode(upload_pixels(images, pipe._execution_device))
-        is_tiny = hasattr(output, "latents")  # AutoencoderTiny has no distribution
-        latents = output.latents if is_tiny else output.latent_dist.mode()
-        latents = (latents - (vae.config.get("shift_factor") or 0)) * vae.config.scaling_factor
-        return latents.to(self._dtype)
-
-
-def _fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    image = image.convert("RGB")
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

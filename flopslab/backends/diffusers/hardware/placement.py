@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Self
 
 import torch
@@ -95,13 +95,14 @@ class Hardware:
 
 def keep_timesteps_on_cpu(scheduler: Any) -> None:
     """Make a scheduler keep its tables on the CPU, where reading one waits for no kernel."""
-    set_timesteps = scheduler.set_timesteps
+    set_timesteps = type(scheduler).set_timesteps
 
     @wraps(set_timesteps)  # diffusers reads its signature
     def set_timesteps_on_cpu(*arguments: Any, **options: Any) -> Any:
         return set_timesteps(*arguments, **options | {"device": "cpu"})
 
-    scheduler.set_timesteps = set_timesteps_on_cpu
+    # Of a partial, a deep copy of the scheduler has one of its own; a closure would set this one's.
+    scheduler.set_timesteps = partial(set_timesteps_on_cpu, scheduler)
 
 
 @contextmanager
