@@ -167,9 +167,16 @@ def test_a_frame_that_somebody_interrupted_at_the_server_is_not_kept(ask, server
     assert [done.kept for done in ask().passes] == [2, 0]
 
 
-def test_an_interrupt_ends_the_frame_at_the_server_but_not_the_work_of_others(
-    ask, server, monkeypatch
-):
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, also where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupt_ends_the_frame_at_the_server_but_not_the_work_of_others(ask, server):
     def leave(count):
         server.task = server.requests[-1]["force_task_id"]
         os.kill(os.getpid(), signal.SIGINT)
