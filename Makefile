@@ -20,12 +20,12 @@ same VENV, and start papermill or python of $(BIN) on the node, which needs no m
 endef
 export FAILED
 
-.PHONY: run fast test slow notebooks lint types lab tiny stale
+.PHONY: run fast test slow slow-models slow-others notebooks lint types lab tiny stale
 .DEFAULT_GOAL := run
 
 # torch gets one thread, because with two the last bits of pixels change. A run still uses every
 # core: it has a compute thread for each.
-run fast test slow notebooks: export OMP_NUM_THREADS := 1
+run fast test slow slow-models slow-others notebooks: export OMP_NUM_THREADS := 1
 
 run: $(LAB)
 	mkdir -p output
@@ -41,8 +41,13 @@ test: lint fast slow notebooks
 fast: $(DEV)
 	$(BIN)/python -m pytest -m "not torch and not browser and not slow"
 
-slow: $(DEV)
-	$(BIN)/python -m pytest -m "torch or browser or slow"
+slow: slow-models slow-others  # two halves, for two cores
+
+slow-models: $(DEV)
+	$(BIN)/python -m pytest tests/backends -m "torch or browser or slow"
+
+slow-others: $(DEV)
+	$(BIN)/python -m pytest --ignore=tests/backends -m "torch or browser or slow"
 
 notebooks: $(DEV)
 	rm -rf build/notebooks

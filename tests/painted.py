@@ -159,4 +159,4 @@ def files(directory: Path) -> dict[str, tuple]:
 
 if __name__ == "__main__":  # a run in a process of its own: parameters as JSON, delay
     generator = PaintedGenerator(delay=float(sys.argv[2]))
-    run(Study(workers=1, **json.loads(sys.argv[1])), generator, NullProgress())
+    run(Study(**json.loads(sys.argv[1]) | {"workers": 1}), generator, NullProgress())

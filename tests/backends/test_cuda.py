@@ -12,6 +12,7 @@ from generators import picture, prompt, request_of
 from simulated_cuda import NAME, Card, simulated_cuda
 
 from flopslab.analysis.clip import ClipEmbedder
+from flopslab.backends.diffusers.init_images import encode_images
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import BASIC_COLOURS
 
@@ -85,12 +86,13 @@ KERNELS = {"sd": (1700, 1890), "sdxl": (1240, 1340), "embedded": (1070, 1230), "
 def test_an_init_image_is_uploaded_as_bytes(loaded, card):
     card.traffic.reset()
     with torch.no_grad():
-        loaded["sd"]._encode([picture(1), picture(2)])
+        pipes = loaded["sd"]._text_to_image, loaded["sd"]._image_to_image
+        encode_images(pipes, [picture(1), picture(2)], loaded["sd"].size, torch.bfloat16)
     assert card.traffic.uploaded_bytes == 2 * 32 * 32 * 3
 
 
 def keep_pixels_on_the_cpu(generator, patch):
-    upload = "flopslab.backends.diffusers.pipeline.upload_pixels"
+    upload = "flopslab.backends.diffusers.init_images.upload_pixels"
     patch.setattr(upload, lambda images, _: torch.zeros(len(images), 3, 32, 32))
 
 

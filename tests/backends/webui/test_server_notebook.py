@@ -20,6 +20,7 @@ def test_the_notebook_leaves_the_whole_tree_and_the_explorer_shows_it(server, tm
         "passes": 3,
         "limit": 12,
         "method": "grid",
+        "denoising_strength": 0.5,
         "width": 32,
         "height": 32,
         "output_dir": str(tmp_path / "run"),

@@ -25,6 +25,7 @@ def run_cells(notebook, parameters):
 def test_the_comparison_notebook_compares_runs_of_a_server(server, tmp_path):
     parameters = {
         "x_axis": "method",
+        "denoising_strength": 0.5,
         "x_values": "grid, blend",
         "probe": "",
         "model": server.url,
