@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed, nn
 
@@ -180,6 +181,12 @@ def _load(
             whole["state"].setdefault(int(index), {})[what] = value
     optimiser.load_state_dict(whole)
     return int(tensors["step"]), float(tensors["seconds"])
+
+
+def read_effort(path: Path) -> tuple[int, float]:
+    """(steps, CPU seconds) that a training has taken by its checkpoint."""
+    with safe_open(path, "pt") as checkpoint:
+        return int(checkpoint.get_tensor("step")), float(checkpoint.get_tensor("seconds"))
 
 
 def averaged(path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import AutoencoderTiny, UNet2DConditionModel
-from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import distributed, multiprocessing
 from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionModelWithProjection
@@ -23,6 +22,7 @@ from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer, CLIPVisionMode
 from training.adapter import FOLDER, NAME, References, save_adapter, train_adapter
 from training.calibration import write_calibrations
 from training.clip import train_clip
+from training.fit import read_effort
 from training.image_encoder import embed_pictures, train_image_encoder
 from training.judge import save_judge, train_judge
 from training.save import CLIP, MODEL, save_clip, save_pipeline
@@ -89,10 +89,8 @@ def describe_stages(work: Path) -> str:
     for stage in STAGES:
         path = work / f"{stage}.safetensors"
         if path.exists():
-            with safe_open(path, "pt") as checkpoint:
-                steps = int(checkpoint.get_tensor("step"))
-                minutes = float(checkpoint.get_tensor("seconds")) / 60
-            lines.append(f"{stage}: {steps} steps, {minutes:.1f} minutes of CPU")
+            steps, seconds = read_effort(path)
+            lines.append(f"{stage}: {steps} steps, {seconds / 60:.1f} minutes of CPU")
     return "\n".join(lines)
 
 

@@ -20,11 +20,15 @@ def test_the_memory_of_a_container_is_what_its_limit_leaves(tmp_path, monkeypatc
 
 
 def test_a_file_system_that_does_not_say_how_much_is_free_has_room(monkeypatch):
-    def refuse(_path):
+    paths = []
+
+    def refuse(path):
+        paths.append(path)
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(shutil, "disk_usage", refuse)
     space.require_space(Path("run"), 10**18, "everything")
+    assert paths, "it was asked, and its refusal is no lack of room"
 
 
 def test_too_little_room_is_told_with_both_numbers():
