@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.palettes import Palette
-from training.pen import BLACK, Cell
+from training.pen import BLACK, Cell, chance
 from training.vocabulary import Meaning
 
 _GRID = 32  # columns and rows in which the colours are mixed
@@ -123,7 +123,7 @@ def _ridge(
 ) -> tuple[Image.Image, Image.Image]:
     """Masks of a line of gentle hills: its soft shadow on what lies behind, and all below it."""
     x = np.linspace(0, 1, 25)
-    phase, waves = random.uniform(0, 2 * pi), random.uniform(5, 8)
+    phase, waves = chance(random, 0, 2 * pi), chance(random, 5, 8)
     y = height + rise * np.sin(phase + waves * x)
 
     def below(mask: Image.Image, up: float, fill: int) -> None:

@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from training.backdrop import Placed, backdrop
 from training.motifs import MOTIFS, ZONES
 from training.palettes import TINTS, mix, tinted
-from training.pen import Cell, Pen
+from training.pen import Cell, Pen, chance, snap
 from training.vocabulary import Meaning, meaning
 
 SIZE = 128  # pixels of a finished picture
@@ -114,9 +114,9 @@ def _rows(meanings: Sequence[tuple[Meaning, float]]) -> list[list[tuple[Meaning,
 
 
 def _edges(weights: Sequence[float], low: float = 0.0, high: float = 1.0) -> list[float]:
-    """Where shares of low to high that are as large as the weights begin and end."""
+    """Where shares of low to high that are as large as the weights begin and end, on the grid."""
     edges = np.concatenate([[0.0], np.cumsum(weights)])
-    return (low + (high - low) * edges / edges[-1]).tolist() if len(weights) else []
+    return [snap(low + (high - low) * edge / edges[-1]) for edge in edges] if weights else []
 
 
 def _laid_out(
@@ -125,8 +125,8 @@ def _laid_out(
     """Every word with its cell, upper rows first, down to `foot`; neighbours stand a little
     up and down."""
     low, high = _ALONE[ZONES[rows[0][0][0].motif]] if len(rows) == 1 else (0.0, 1.0)
-    low += float(random.uniform(-0.07, 0.14)) if low > 0 else 0.0
-    high += float(random.uniform(-0.14, 0.07)) if high < 1 else 0.0
+    low += chance(random, -0.07, 0.14) if low > 0 else 0.0
+    high += chance(random, -0.14, 0.07) if high < 1 else 0.0
     shares = [sum(weight for _, weight in row) ** 0.5 for row in rows]
     heights = _edges(shares, low * foot, high * foot)
     placed = []
@@ -149,7 +149,8 @@ def _horizon(placed: Sequence[Placed], random: np.random.Generator, foot: float)
     """The height of the ground line: in the upper part of the ground's cells, or low."""
     tops = [p.cell.top + 0.4 * p.cell.height for p in placed if ZONES[p.what.motif] == "ground"]
     low, high = 0.4 * foot, 0.8 * foot
-    return float(np.clip(min(tops, default=high), low, high) + random.uniform(-0.06, 0.08) * foot)
+    line = min(max(min(tops, default=high), low), high)
+    return snap(line + chance(random, -0.06, 0.08) * foot)
 
 
 def _drawn(

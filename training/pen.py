@@ -1,4 +1,8 @@
-"""The pen with which motifs draw: bold shapes in the cell of one word."""
+"""The pen with which motifs draw: bold shapes in the cell of one word.
+
+Chance has few ways, and figures stand on a grid: a small model learns a shape far sooner if it
+may stand in ten ways than if it may stand in ten thousand.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +16,9 @@ from training.palettes import Colour, Palette, gap, mix
 
 Point = tuple[float, float]
 BLACK: Colour = (8, 8, 14)
+GRID = 16  # lines on which figures stand, in the picture's width and in its height
+_SIZES = 64  # sizes that a figure may have
+_WAYS = 3  # values that chance takes between two limits
 
 # Where in its cell a single figure tends to stand: the range of its place, -1 to 1, x then y.
 _LEANINGS = {
@@ -44,6 +51,16 @@ class Cell(NamedTuple):
     @property
     def middle(self) -> Point:
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+
+def chance(random: np.random.Generator, low: float, high: float) -> float:
+    """One of a few values between two limits."""
+    return low + (high - low) * (2 * int(random.integers(_WAYS)) + 1) / (2 * _WAYS)
+
+
+def snap(place: float) -> float:
+    """The line of the grid that is nearest to a place, in fractions of the picture."""
+    return round(place * GRID) / GRID
 
 
 @lru_cache(maxsize=256)
@@ -79,7 +96,7 @@ class Pen:
     # --- chance and places ------------------------------------------------------------------
 
     def between(self, low: float, high: float) -> float:
-        return float(self.random.uniform(low, high))
+        return chance(self.random, low, high)
 
     def at(self, across: float, down: float) -> Point:
         """A point of the cell from its shares: (0, 0) is the upper left corner."""
@@ -91,14 +108,14 @@ class Pen:
     ) -> tuple[float, float, float]:
         """Place x, y and radius r of a figure that reaches wide * r and tall * r from its middle.
 
-        It fills about `share` of the cell and stands where the word's place leads it.
+        It fills about `share` of the cell and stands on the grid where the word's place leads it.
         """
         c = self.cell
         r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.78, 1.05)
         (x, y), (across, down) = c.middle, _LEANINGS[self.place]
         x += max(0.0, c.width / 2 - wide * r) * 0.8 * self.between(*across)
         y += max(0.0, c.height / 2 - tall * r) * 0.8 * self.between(*down)
-        return x, y, r
+        return snap(x), snap(y), max(1, int(r * _SIZES)) / _SIZES
 
     def columns(self, pitch: float) -> list[tuple[float, float]]:
         """Middle and half width of equal columns, about `pitch` wide, that fill the cell."""

@@ -43,12 +43,12 @@ def stones(pen: Pen) -> None:
     """Cairns: stones one on another."""
     tone = pen.unlike(pen.ink.haze, pen.ink.ground)
     for x, foot, half, h in standing(pen, 0.5):
-        w, y = min(0.86 * half, 0.46 * h), foot
+        w, y = min(0.9 * half, 0.56 * h), foot
         for i, (k, tall) in enumerate(((1.0, 0.2), (0.74, 0.17), (0.52, 0.14), (0.3, 0.1))):
             y -= tall * h * 0.72
             dx = pen.flip * w * (0.0, 0.08, -0.07, 0.03)[i]
             pen.oval(x + dx, y, k * w, tall * h * 0.78, mix(tone, BLACK, 0.3))
-            lit = mix(tone, pen.ink.light, 0.12 * i)
+            lit = mix(tone, pen.ink.light, 0.1 + 0.12 * i)
             pen.oval(x + dx - 0.04 * w, y - 0.03 * h, 0.9 * k * w, tall * h * 0.58, lit)
             y -= tall * h * 0.62
 
