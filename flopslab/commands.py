@@ -10,6 +10,8 @@ def papermill_command(study: Study) -> str:
     """The papermill command that runs the study."""
     parameters = study.model_dump(include={"output_dir", "passes"})
     parameters |= study.model_dump(exclude_defaults=True)
+    if study.method == Study(model=study.model).method:
+        del parameters["method"]  # what an empty one stands for
     options = [_option(name, value) for name, value in parameters.items()]
     return " ".join(["papermill notebooks/run.ipynb out.ipynb", *options])
 

@@ -32,6 +32,7 @@ from flopslab.validation import (
     check_output_dir,
     check_refinement,
     check_space,
+    suit_single_pass,
     warnings_for,
 )
 from flopslab.words.sequence import TimedSequence
@@ -146,7 +147,9 @@ def _prepare(
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
     if generator is None:
         generator = open_generator(study, frozen_batch_size(study), progress.note)
-    check_capabilities(study, capabilities_of(generator))
+    capabilities = capabilities_of(generator)
+    study = suit_single_pass(study, capabilities)
+    check_capabilities(study, capabilities)
     resolution = resolve_strength(study, generator, progress)
     study = resolution.study
     check_refinement(study)

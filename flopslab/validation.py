@@ -27,6 +27,15 @@ def check_refinement(study: Study) -> None:
         )
 
 
+def suit_single_pass(study: Study, capabilities: Capabilities) -> Study:
+    """The study; if it is a single pass, with a method for which the generator need do nothing.
+
+    A single pass refines nothing. Latents that a generator cannot give are not asked for.
+    """
+    needless = METHODS[study.method].takes_latents and not capabilities.latents
+    return study.replace(method="blend") if study.passes == 1 and needless else study
+
+
 def check_capabilities(study: Study, capabilities: Capabilities) -> None:
     """ParameterError if the generator at hand cannot do what the study needs, naming what can."""
     method = METHODS[study.method]

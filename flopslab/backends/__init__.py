@@ -3,6 +3,7 @@
 import logging
 
 from flopslab.core.generator import Generator
+from flopslab.core.model_parameters import is_server
 from flopslab.core.study import Study
 
 
@@ -16,7 +17,7 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     The number of threads is the caller's choice (`torch.set_num_threads`). It changes the last bit
     of pixels, so keep it constant within a run.
     """
-    if study.model.startswith(("http://", "https://")):
+    if is_server(study.model):
         from flopslab.backends.webui.generator import WebuiGenerator
 
         return WebuiGenerator.load(study)

@@ -39,6 +39,11 @@ class ActsOn:
     directly: bool = True
 
 
+def is_server(model: str) -> bool:
+    """Whether a `model` is an image server, which is asked over HTTP."""
+    return model.startswith(("http://", "https://"))
+
+
 RUN = ActsOn(refinement=False, directly=False)  # which frames there are and where: on no pixel
 REFINEMENT = ActsOn()
 NEIGHBOURS = ActsOn(directly=False)

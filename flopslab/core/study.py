@@ -5,9 +5,9 @@ Those of the model stand in `flopslab.core.model_parameters`.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo
 
 from flopslab.core.model_parameters import (
     NEIGHBOURS,
@@ -20,6 +20,7 @@ from flopslab.core.model_parameters import (
     Share,
     Text,
     Weight,
+    is_server,
 )
 from flopslab.core.parameters import (
     NOTEBOOK,
@@ -44,6 +45,13 @@ MOST_PASSES = 1000  # a hundred times what changes a picture visibly; each is pl
 LONGEST_LIST = 1000  # a value for each pass, or for each distance
 UNCALIBRATED = 0.5  # a strength that is not known before the model is loaded
 MOST_DETAIL = 100  # sharpening beyond which every pixel is black or white
+
+
+def _suit_model(method: Any, parameters: ValidationInfo) -> Any:
+    """The method that an empty one stands for: a server gives no latents to average."""
+    if method != "":
+        return method
+    return "blend" if is_server(parameters.data.get("model", "")) else "latent"
 
 
 class Study(ModelParameters):
@@ -98,10 +106,13 @@ class Study(ModelParameters):
     negative_prompt: Text = ""
     """What no frame should show."""
 
-    method: Annotated[MethodName, REFINEMENT] = "grid"
+    method: Annotated[MethodName, BeforeValidator(_suit_model), REFINEMENT] = Field(
+        cast("MethodName", ""), validate_default=True
+    )
     """How neighbouring frames enter a new one: tiled into one init image (grid), as their
     distance-weighted mean (blend), as the same mean in latent space (latent), or as image
-    embeddings beside the words (ip_adapter)."""
+    embeddings beside the words (ip_adapter). Empty: latent, or blend on a server, which gives no
+    latents."""
 
     distance_weights: Annotated[
         WeightShape | Annotated[list[Weight], Field(min_length=1, max_length=LONGEST_LIST)],

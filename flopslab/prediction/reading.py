@@ -8,6 +8,7 @@ from typing import Any
 from flopslab.calibration import records
 from flopslab.calibration.calibrate import ALGORITHM, calibrate, form_of
 from flopslab.calibration.curve import Calibration
+from flopslab.core.model_parameters import is_server
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
@@ -40,7 +41,7 @@ def stored_calibration(study: Study) -> Calibration | None:
     Several can, of a model's own steps, scheduler, ..., which a study need not state. Of those that
     come with the package the first is for the embedded model's own settings.
     """
-    if study.scheduler or study.scheduler_options or study.model.startswith("http"):
+    if study.scheduler or study.scheduler_options or is_server(study.model):
         return None  # what it comes to is known only to the loaded model
     shipped = records.shipped() if study.model == "tiny" and not (study.lora or study.vae) else []
     if matches := [item for item in shipped if _agrees(item.conditions, study)]:

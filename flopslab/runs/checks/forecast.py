@@ -127,6 +127,8 @@ class Forecast:
             return Verdict(key, "outdated", differences=own)
         if changes:
             return Verdict(key, "stale", differences=tuple(changes), sources=sources)
+        if self.context.keeps_latents and self._recipes[key].latents is None:
+            return Verdict(key, "damaged", "made for a method that keeps no latents")
         return Verdict(key, "kept")
 
     def _expected(self, frame: Frame) -> dict[str, Any]:
@@ -161,16 +163,18 @@ def check_identity(directory: Path, context: RunContext) -> None:
         _refuse_foreign(directory)
     names = [name for name in actual if actual[name] != expected.get(name)]
     if names:
+        verdicts = Forecast(context, directory).verdicts()
         hint = (
             "use the parameters that are there (the same words, model and kind of device among "
-            f"them), or choose another output_dir; {_cost(context, directory)}"
+            f"them), or choose another output_dir; {_cost(verdicts)}"
         )
-        if set(names) <= {*refinement_names(), ADAPTER}:
+        is_kept = any(verdict.key.pass_number == 1 and verdict.fate == "kept" for verdict in verdicts)
+        if set(names) <= {*refinement_names(), ADAPTER} and is_kept:
             hint += f"; with reuse_from = {str(directory)!r} another one keeps the first pass"
         if "algorithm" in names:
             hint = (
                 "finish this run with the version of flopslab that began it, whose algorithm makes "
-                f"these pixels, or choose another output_dir; {_cost(context, directory)}"
+                f"these pixels, or choose another output_dir; {_cost(verdicts)}"
             )
         if context.follows and "denoising_strength" in names:
             weight = context.study.image_weight
@@ -197,9 +201,8 @@ def verified(forecast: Forecast, key: FrameKey) -> Verdict:
     return verdict
 
 
-def _cost(context: RunContext, directory: Path) -> str:
+def _cost(verdicts: Iterable[Verdict]) -> str:
     """What the parameters would cost here: `34 of 2,100 frames would be made again`."""
-    verdicts = Forecast(context, directory).verdicts()
     there = [verdict for verdict in verdicts if verdict.fate != "missing"]
     again = sum(verdict.fate != "kept" for verdict in there)
     return f"with the new ones {again:,} of {len(there):,} frames would be made again"
