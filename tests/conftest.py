@@ -75,12 +75,13 @@ def own_calibrations(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    """Twelve words, two passes at half strength; words reach 1, images 2 positions."""
+    """Twelve words, two passes of grid at half strength; words reach 1, images 2 positions."""
     return Study.of(
         sequence=write_words(tmp_path / "words.json"),
         output_dir=str(tmp_path / "run"),
         passes=2,
         context_diameter=2,
+        method="grid",
         denoising_strength=0.5,
     )
 

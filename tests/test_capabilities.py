@@ -36,6 +36,15 @@ def test_what_a_generator_lacks_is_refused_and_what_it_can_is_named(
     assert generator.calls == 0 and not list(Path(tmp_path).rglob("frame_*.png"))
 
 
+def test_a_single_pass_asks_for_no_latents_where_there_are_none(paint):
+    """A method acts on refinement alone; what suits most models is no reason to refuse others."""
+    generator = Limited(latents=False)
+    run = paint(generator, passes=1, method="latent")
+    assert run.passes[0].made == 12 and not list(run.directory.rglob("*.safetensors"))
+    with pytest.raises(ParameterError, match="use method grid or blend"):
+        paint(generator, passes=2, method="latent")
+
+
 def test_a_single_pass_needs_no_init_image(paint):
     assert paint(Limited(init_image=False), passes=1).passes[0].made == 12
 

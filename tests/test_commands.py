@@ -39,3 +39,10 @@ def test_the_command_gives_papermill_the_same_study():
             name, value = next(options), next(options)
             read[name] = value if flag == "-r" else papermill.cli._resolve_type(value)
     assert Study.of(**read) == study
+
+
+def test_the_command_leaves_out_the_method_that_suits_the_model():
+    server = "http://127.0.0.1:7860"
+    assert "method" not in papermill_command(Study(model=server))
+    assert "-p method grid" in papermill_command(Study(model=server, method="grid"))
+    assert "method" not in papermill_command(Study())

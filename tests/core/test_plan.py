@@ -64,7 +64,9 @@ def test_frames_know_their_tokens_and_the_weights_of_what_they_look_at():
     assert frame.tokens == 3
     assert weights(frame) == {1: 0.25, 3: 0.5, 5: 0.25}
     assert Plan(study, words, PAINTED).frames(1)[1].inputs == ()
-    grid = Plan(Study.of(context_diameter=2, distance_weights=[2, 1]), words, PAINTED).frames(2)[1]
+    grid = Plan(
+        Study.of(method="grid", context_diameter=2, distance_weights=[2, 1]), words, PAINTED
+    ).frames(2)[1]
     assert {*weights(grid).values()} == {0.25}, "a grid shows all alike"
 
 

@@ -7,10 +7,12 @@ from pytest import mark, raises
 
 from flopslab.core import compositing, neighbours, prompts, refinement
 from flopslab.core.generator import FEWEST, refinement_schedule
+from flopslab.core.parameters import read_parameters
 from flopslab.core.study import UNCALIBRATED, Study
 from flopslab.errors import ParameterError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "params").glob("*.yaml"))
+ORIGINAL = Path(__file__).parents[2] / "params" / "original-method.yaml"
 SETS = [path for path in SHIPPED if not path.stem.endswith("-full")]  # those are no single studies
 PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
@@ -47,7 +49,7 @@ def test_the_defaults_are_three_passes_over_the_demo_on_the_embedded_model():
     assert (study.sequence, study.passes, study.model) == ("demo", 3, "tiny")
     assert (study.context_diameter, study.image_context_multiplier) == (10, 2)
     assert (study.denoising_strength, study.image_weight) == (None, 0.5)
-    assert (study.boundary, study.prompt_style, study.method) == ("shift", "weighted", "grid")
+    assert (study.boundary, study.prompt_style, study.method) == ("shift", "weighted", "latent")
     assert study.guidance_scale is None
 
 
@@ -86,7 +88,7 @@ def test_several_problems_come_in_one_message():
         ("frame_interval", 0, "at least 1"),
         ("boundary", "wrap", "one of shift, clamp"),
         ("prompt_style", "wighted", "one of simple, weighted, themed"),
-        ("method", "", "one of grid, blend, latent, ip_adapter"),
+        ("method", "mosaic", "one of grid, blend, latent, ip_adapter"),
         ("distance_weights", "cosine", "one of flat, triangle, gaussian or a list"),
         ("distance_weights", [], "a list of one or more"),
         ("distance_weights", [1, 0], "each a number above 0"),
@@ -226,6 +228,29 @@ def test_a_yaml_file_that_cannot_be_read_is_named(tmp_path, name):
 @mark.parametrize("path", SETS, ids=lambda path: path.name)
 def test_every_shipped_parameter_set_is_a_study(path):
     assert Study.read(path) != Study.of()
+
+
+def test_the_method_as_first_described_is_stated_in_full():
+    parameters = read_parameters(ORIGINAL)
+    described = {"method": "grid", "passes": 3, "denoising_strength": 0.5}
+    assert described.items() <= parameters.items()
+
+
+@mark.parametrize(
+    ("model", "method"),
+    [
+        ("tiny", "latent"),
+        ("org/http-model", "latent"),
+        ("http://127.0.0.1:7860#name", "blend"),
+        ("https://host", "blend"),
+    ],
+)
+def test_an_empty_method_is_the_mean_in_latents_or_in_pixels_on_a_server(model, method):
+    study = Study(model=model)
+    assert study.method == Study(model=model, method="").method == method
+    assert study == Study(model=model, method=method)
+    assert Study(model=model, method="grid").method == "grid"
+    assert study.replace(seed=1).method == method
 
 
 def test_there_are_shipped_parameter_sets():

@@ -168,7 +168,9 @@ def check_identity(directory: Path, context: RunContext) -> None:
             "use the parameters that are there (the same words, model and kind of device among "
             f"them), or choose another output_dir; {_cost(verdicts)}"
         )
-        is_kept = any(verdict.key.pass_number == 1 and verdict.fate == "kept" for verdict in verdicts)
+        is_kept = any(
+            verdict.key.pass_number == 1 and verdict.fate == "kept" for verdict in verdicts
+        )
         if set(names) <= {*refinement_names(), ADAPTER} and is_kept:
             hint += f"; with reuse_from = {str(directory)!r} another one keeps the first pass"
         if "algorithm" in names:
