@@ -154,7 +154,7 @@ def _require_positions(study: Study, images: Mapping[int, Image.Image], frames: 
         hint = f"give pictures for some of the {len(frames)} frames"
         raise ParameterError(expected, f"no frame at {strangers}", hint)
     if images and METHODS[study.method].takes_latents:
-        hint = "use a method that reads pictures"
+        hint = "use a method that reads pictures: blend, grid or ip_adapter"
         raise ParameterError(expected, f"method {study.method}, which reads latents", hint)
 
 

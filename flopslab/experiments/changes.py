@@ -105,7 +105,7 @@ def check_change(study: Study, change: Change, words: Words) -> None:
             hint = "give the position of a frame"
             raise ParameterError(expected, f"no frame at position {change.position}", hint)
         if METHODS[study.method].takes_latents:
-            hint = "use a method that reads pictures"
+            hint = "use a method that reads pictures: blend, grid or ip_adapter"
             raise ParameterError(expected, f"method {study.method}, which reads latents", hint)
         describe_change(change)  # the picture must be there
         return

@@ -144,7 +144,7 @@ def test_another_method_on_the_same_directory_is_answered_with_how_to_keep_the_f
 
 def test_a_first_pass_without_latents_is_no_reason_to_reuse_it_for_a_method_that_needs_them(paint):
     paint(method="grid")
-    with pytest.raises(RunError, match="method = 'latent'\n.*method = 'grid'") as caught:
+    with pytest.raises(RunError, match=r"method = 'latent'\n.*method = 'grid'") as caught:
         paint(method="")  # what a study means that says nothing, and what the directory has
     assert "24 of 24 frames would be made again" in caught.value.hint
     assert "reuse_from" not in caught.value.hint
