@@ -37,10 +37,11 @@ def directory(family: str) -> Path:
 
 
 def load(family: str = "embedded", **parameters: Any) -> "DiffusersGenerator":
-    """A new generator; by default with three steps and batches of three."""
+    """A new generator; by default with three steps, batches of three and the method grid."""
     from flopslab.backends.diffusers.pipeline import DiffusersGenerator
 
     defaults = {"model": str(directory(family)), "steps": STEPS, "batch_size": BATCH}
+    defaults |= {"method": "grid"}  # which most families have
     generator = load_generator(Study(**defaults | parameters))
     assert isinstance(generator, DiffusersGenerator)
     return generator

@@ -142,7 +142,7 @@ def test_the_trial_makes_one_step_of_each_kind_and_changes_no_frame(family):
     denoiser.register_forward_hook(lambda *_: calls.append(1))
     before, count = generator.generate([request_of()]), len(calls)
     calls.clear()
-    loading.try_out(generator, Study(model="x", steps=10))
+    loading.try_out(generator, Study(model="x", method="grid", steps=10))
     assert len(calls) == 2, "one from words, one from an image"
     calls.clear()
     assert same(before[0], generator.generate([request_of()])[0])

@@ -47,6 +47,7 @@ def room(tmp_path_factory) -> Path:
         passes=3,
         context_diameter=2,
         steps=2,
+        method="grid",
         denoising_strength=0.5,
     )
     run(study, progress=NullProgress())

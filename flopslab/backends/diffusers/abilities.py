@@ -78,7 +78,7 @@ def _remedy(missing: Sequence[str], able: dict[str, bool]) -> str:
     parts = []
     if set(missing) & set(METHODS):
         instead = f"use method {' or '.join(methods)}"
-        parts.append(instead if methods else "set passes to 1 and method to grid")
+        parts.append(instead if methods else "set passes to 1 and leave method empty")
     rest = [name for name in missing if name not in METHODS]
     if "guidance_rescale in refinement" in rest and able["guidance_rescale"]:
         parts.append("set passes to 1 or guidance_rescale to 0")
