@@ -1,4 +1,4 @@
-# make run: three passes of pictures, and a film of them. make fast: the quick tests. make test: every check.
+# make run: two passes of pictures, and a film of them. make fast: the quick tests. make test: every check.
 # Each installs what it needs first, with the versions of constraints.txt.
 
 # Packages are installed into .venv, or into the environment that VENV names: make run VENV=DIR.

@@ -78,7 +78,7 @@ class Study(ModelParameters):
     output_dir: Annotated[Name, Home, RUN] = "output/demo"
     """The run directory: pass1/, pass2/, ..., final/ and the manifest."""
 
-    passes: Annotated[int, RUN] = Field(3, ge=1, le=MOST_PASSES)
+    passes: Annotated[int, RUN] = Field(2, ge=1, le=MOST_PASSES)
     """How many passes. The first sees words alone; in each later one every frame also looks at its
     neighbours' frames of the previous pass."""
 

@@ -44,9 +44,9 @@ def test_the_parameters_are_these_in_this_order():
     assert list(Study.model_fields) == NAMES
 
 
-def test_the_defaults_are_three_passes_over_the_demo_on_the_embedded_model():
+def test_the_defaults_are_two_passes_over_the_demo_on_the_embedded_model():
     study = Study.of()
-    assert (study.sequence, study.passes, study.model) == ("demo", 3, "tiny")
+    assert (study.sequence, study.passes, study.model) == ("demo", 2, "tiny")
     assert (study.context_diameter, study.image_context_multiplier) == (10, 2)
     assert (study.denoising_strength, study.image_weight) == (None, 0.5)
     assert (study.boundary, study.prompt_style, study.method) == ("shift", "weighted", "latent")
