@@ -6,7 +6,7 @@ from flopslab.core.parameters import notebook_parameters
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
-CELL = "passes: int = 3  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
+CELL = "passes: int = 2  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
 
 
 def notebook(*cells: str) -> dict[str, object]:
@@ -19,7 +19,7 @@ def notebook(*cells: str) -> dict[str, object]:
 
 def test_annotated_names_are_parameters():
     study = Study.from_cell(notebook("import json", CELL))
-    assert study == Study(passes=3, frame_interval=1)
+    assert study == Study(passes=2, frame_interval=1)
 
 
 def test_what_papermill_injects_is_a_parameter():
