@@ -6,7 +6,7 @@ from flopslab.core.parameters import notebook_parameters
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
-CELL = "passes: int = 2  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
+CELL = "passes: int = 3  # how many\nframe_interval: int = 1\nguidance_scale: float = None\n"
 
 
 def notebook(*cells: str) -> dict[str, object]:
@@ -19,7 +19,7 @@ def notebook(*cells: str) -> dict[str, object]:
 
 def test_annotated_names_are_parameters():
     study = Study.from_cell(notebook("import json", CELL))
-    assert study == Study(passes=2, frame_interval=1)
+    assert study == Study(passes=3, frame_interval=1)
 
 
 def test_what_papermill_injects_is_a_parameter():
@@ -29,7 +29,7 @@ def test_what_papermill_injects_is_a_parameter():
 
 def test_a_users_own_variables_are_left_alone():
     own = "for i in range(3): pass", "my_words = ['a']\nsteps = 'mine'", "count: int = 4"
-    assert Study.from_cell(notebook(CELL, *own)) == Study()
+    assert Study.from_cell(notebook(CELL, *own)) == Study(passes=3)
 
 
 def test_a_value_that_is_set_anew_counts():
@@ -73,7 +73,7 @@ def test_a_notebook_without_a_parameters_cell_is_told_how_to_write_one():
 
 def test_a_misspelt_name_that_was_corrected_is_forgotten():
     misspelt, injected = CELL.replace("passes", "pases"), "# Parameters\npases = 5"
-    assert Study.from_cell(notebook(misspelt, CELL)) == Study()
+    assert Study.from_cell(notebook(misspelt, CELL)) == Study(passes=3)
     assert (
         Study.from_cell(notebook(CELL, injected, injected.replace("pases", "passes"))).passes == 5
     )
@@ -99,4 +99,4 @@ def test_a_plain_assignment_in_the_parameters_cell_counts_too():
 
 def test_a_users_cell_with_a_heading_of_its_own_is_not_papermills():
     own = "# Parameters of my analysis\nthreshold = 3\nsteps = 'many'"
-    assert Study.from_cell(notebook(CELL, own)) == Study()
+    assert Study.from_cell(notebook(CELL, own)) == Study(passes=3)

@@ -78,6 +78,7 @@ def long_study(tmp_path) -> Study:
     return Study(
         sequence=write_words(tmp_path / "long.json", LONG),
         output_dir=str(tmp_path / "run"),
+        passes=3,
         context_diameter=4,
         denoising_strength=0.5,
     )
@@ -112,7 +113,7 @@ def test_batches_are_taken_by_position_plus_the_reach_of_the_passes_before(long_
 def test_the_first_final_frame_comes_early(tmp_path):
     words = [f"w{number}" for number in range(700)]
     paths = {"sequence": write_words(tmp_path / "w.json", words), "output_dir": str(tmp_path / "r")}
-    study = Study(**paths, denoising_strength=0.5)
+    study = Study(**paths, passes=3, denoising_strength=0.5)
     diary = Diary()
     with pytest.raises(RunInterrupted):
         make(study, PaintedGenerator(batch_size=8), Impatient(3, diary))

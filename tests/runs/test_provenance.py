@@ -28,7 +28,7 @@ def digests(latents: np.ndarray | None = None) -> Digests:
 
 
 def run_context(words=WORDS, settings=None, **parameters) -> RunContext:
-    study = Study.of(**({"context_diameter": 2} | parameters))
+    study = Study.of(**({"context_diameter": 2, "method": "grid"} | parameters))
     settings = PaintedGenerator().settings | (settings or {})
     return RunContext(study, settings, TimedSequence(tuple(Word(word) for word in words)))
 
