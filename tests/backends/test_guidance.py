@@ -106,14 +106,16 @@ def test_guidance_is_rescaled_in_refinement_as_in_the_first_pass(monkeypatch, st
     rescaled = type(generator)(
         pipe, generator._image_to_image, settings | {"guidance_rescale": 0.7}
     )
+    frames = [request_of(text, seed) for seed, text in enumerate(["sea", "stone", "x"])]
     with DecoderOutputs(generator) as outputs:
-        rescaled.generate([request_of()])
+        rescaled.generate(frames)
         rescale = guidance.rescaled_guidance
         monkeypatch.setattr(
             pipeline, "rescaled_guidance", lambda pipe, _: rescale(NoArgument(pipe), 0.7)
         )
-        generator.generate([request_of()])
-    torch.testing.assert_close(outputs[0], outputs[BATCH], atol=1e-4, rtol=0)
+        generator.generate(frames)
+    for one, other in zip(outputs[:BATCH], outputs[BATCH:], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
     monkeypatch.undo()
     start = request_of(init=picture(1))
     assert not same(generator.generate([start], 0.7)[0], rescaled.generate([start], 0.7)[0])
