@@ -109,7 +109,8 @@ def test_broken_weights_are_an_error_before_the_first_frame(model, part, damage)
         else:
             del tensors[name]
         save_file(tensors, path, metadata={"format": "pt"})
-    assert explains(model_error(model), str(model), part if damage != "cut off" else "")
+    reason = f"{part}/{path.name} is damaged" if damage == "cut off" else part
+    assert explains(model_error(model), str(model), reason)
 
 
 @pytest.mark.parametrize(
