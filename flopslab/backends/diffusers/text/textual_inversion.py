@@ -91,9 +91,8 @@ def _extend(tokenizer: Any, encoder: Any, vectors: Mapping[str, torch.Tensor]) -
     for name, rows in vectors.items():
         ids[name] = range(start, start + len(rows))
         start += len(rows)
-    weight = torch.cat(
-        [embedding.weight, *(rows.to(embedding.weight) for rows in vectors.values())]
-    )
+    old = embedding.weight.detach()
+    weight = torch.cat([old, *(rows.to(old.device, old.dtype) for rows in vectors.values())])
     embedding.weight = torch.nn.Parameter(weight, requires_grad=False)
     embedding.num_embeddings = start
     tokenizer.names = Names(ids)
