@@ -142,7 +142,7 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, f: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if f is not torch.device:
+        if f != torch.device:
             args = tuple(map(_with_index, args))
             kwargs = {name: _with_index(value) for name, value in kwargs.items()}
         if f in (torch.tensor, torch.as_tensor) and _is_cuda(kwargs.get("device")):
