@@ -15,7 +15,6 @@ from unittest import mock
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_map
 
 CUDA, CPU = torch.device("cuda", 0), torch.device("cpu")
 NAME = "a simulated card"
@@ -61,7 +60,7 @@ class Card:
 
     def execute(self, op: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The operation, computed on the CPU, its results where CUDA would have them."""
-        leaves, _ = tree_flatten((args, kwargs))
+        leaves = list(_leaves((args, kwargs)))
         on_device = [leaf for leaf in leaves if isinstance(leaf, DeviceTensor)]
         device = kwargs.get("device")
         if op in _COPIES:
@@ -69,15 +68,18 @@ class Card:
             self._count_copy(args[_COPIES[op]], to_device)
         else:
             to_device = _is_cuda(device) if device is not None else bool(on_device)
-            _check_operands(op, args, kwargs, on_device, to_device)
+            if on_device:
+                _check_devices(op, args, leaves)
+            if to_device:
+                _check_generator(op, kwargs.get("generator"))
             self.traffic.waits += op in _WAITS
             self.traffic.kernels += not op.is_view
         if _is_cuda(device):
             kwargs = kwargs | {"device": CPU}
-        arguments, options = tree_map(_to_host, (args, kwargs))
+        arguments, options = _map(_to_host, (args, kwargs))
         results = op(*arguments, **options)
         wrappers = {id(tensor.host): tensor for tensor in on_device}  # of what changes in place
-        return tree_map(lambda value: self._wrap(value, wrappers, to_device), results)
+        return _map(lambda value: self._wrap(value, wrappers, to_device), results)
 
     def _count_copy(self, source: torch.Tensor, to_device: bool) -> None:
         size = source.numel() * source.element_size()
@@ -113,7 +115,7 @@ class DeviceTensor(torch.Tensor):
 
     @classmethod
     def __torch_dispatch__(cls, op: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
-        card = next(x for x in tree_flatten((args, kwargs))[0] if _is_on_device(x)).card
+        card = next(x for x in _leaves((args, kwargs)) if _is_on_device(x)).card
         return card.execute(op, args, kwargs or {})
 
 
@@ -126,8 +128,7 @@ class _Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, op: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        leaves = tree_flatten((args, kwargs))[0]
-        if _is_cuda(kwargs.get("device")) or any(map(_is_on_device, leaves)):
+        if _is_cuda(kwargs.get("device")) or any(map(_is_on_device, _leaves((args, kwargs)))):
             return self._card.execute(op, args, kwargs)
         return op(*args, **kwargs)
 
@@ -141,8 +142,9 @@ class _Functions(TorchFunctionMode):
 
     def __torch_function__(self, f: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if f is not torch.device:
-            args, kwargs = tree_map(_with_index, (args, kwargs))
+        if f != torch.device:
+            args = tuple(map(_with_index, args))
+            kwargs = {name: _with_index(value) for name, value in kwargs.items()}
         if f in (torch.tensor, torch.as_tensor) and _is_cuda(kwargs.get("device")):
             return f(*args, **kwargs | {"device": CPU}).to(CUDA)
         if args and _is_on_device(args[0]) and f is torch.Tensor.numpy:
@@ -159,13 +161,13 @@ class _Functions(TorchFunctionMode):
 
     def _bypass_guard(self, f: Callable, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What bindings compute that ask for the device's guard: indexing, `contiguous`, ..."""
-        masks = [x for x in tree_flatten(args[1:])[0] if _is_on_device(x) and x.dtype == torch.bool]
+        masks = [x for x in _leaves(args[1:]) if _is_on_device(x) and x.dtype == torch.bool]
         self._card.traffic.waits += f is torch.Tensor.nonzero or bool(masks)
         self._card.traffic.kernels += f is not torch.Tensor.__getitem__
-        arguments, options = tree_map(_to_host, (args, kwargs))
+        arguments, options = _map(_to_host, (args, kwargs))
         results = f(*arguments, **options)
-        wrappers = {id(x.host): x for x in tree_flatten(args)[0] if _is_on_device(x)}
-        return tree_map(lambda value: self._card._wrap(value, wrappers, True), results)
+        wrappers = {id(x.host): x for x in _leaves(args) if _is_on_device(x)}
+        return _map(lambda value: self._card._wrap(value, wrappers, True), results)
 
 
 def _is_cuda(device: Any) -> bool:
@@ -185,19 +187,41 @@ def _with_index(value: Any) -> Any:
     return CUDA if isinstance(value, str | torch.device) and str(value) == "cuda" else value
 
 
-def _check_operands(
-    op: Any, args: tuple, kwargs: dict[str, Any], on_device: list, to_device: bool
-) -> None:
-    """RuntimeError for what a real card refuses. Indices and single numbers may be on the CPU."""
-    indices = args[1] if op.name().startswith("aten::index") and len(args) > 1 else ()
-    free = {id(index) for index in tree_flatten(indices)[0]}
-    operands = [x for x in tree_flatten((args, kwargs))[0] if isinstance(x, torch.Tensor)]
-    strangers = [x for x in operands if not _is_on_device(x) and x.dim() and id(x) not in free]
-    if on_device and strangers:
-        message = "Expected all tensors to be on the same device, but found cuda:0 and cpu"
-        raise RuntimeError(f"{message} ({op})")
-    generator = kwargs.get("generator")
-    if to_device and generator is not None and generator.device.type != "cuda":
+def _leaves(value: Any) -> Iterator[Any]:
+    """What tuples, lists and dictionaries hold; torch's own pytrees take three times as long."""
+    if isinstance(value, (tuple, list)):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    else:
+        yield value
+
+
+def _map(function: Callable[[Any], Any], value: Any) -> Any:
+    """The same nest of tuples, lists and dictionaries, with the function applied to the leaves."""
+    if isinstance(value, (tuple, list)):
+        return type(value)([_map(function, item) for item in value])
+    if isinstance(value, dict):
+        return {name: _map(function, item) for name, item in value.items()}
+    return function(value)
+
+
+def _check_devices(op: Any, args: tuple, leaves: list) -> None:
+    """RuntimeError for operands on two devices. Indices and single numbers may be on the CPU."""
+    operands = [x for x in leaves if isinstance(x, torch.Tensor) and not _is_on_device(x)]
+    if strangers := [x for x in operands if x.dim()]:
+        indices = args[1] if op.name().startswith("aten::index") and len(args) > 1 else ()
+        free = {id(index) for index in _leaves(indices)}
+        if any(id(x) not in free for x in strangers):
+            message = "Expected all tensors to be on the same device, but found cuda:0 and cpu"
+            raise RuntimeError(f"{message} ({op})")
+
+
+def _check_generator(op: Any, generator: torch.Generator | None) -> None:
+    """RuntimeError for a draw on the device with a generator of the CPU."""
+    if generator is not None and generator.device.type != "cuda":
         raise RuntimeError(f"Expected a 'cuda' device type for generator but found cpu ({op})")
 
 

@@ -71,6 +71,11 @@ class ModelParameters(BaseModel):
     owner/name/file on the hub, with a weight after a colon if it is not 1
     (style.safetensors:0.8)."""
 
+    textual_inversion: Text | list[Name] = ""
+    """A textual inversion to add to the model, or a list of several: each a safetensors file, or
+    owner/name/file on the hub. A word calls it by its name: the file's without .safetensors, or the
+    one that a file of diffusers holds."""
+
     width: int = Field(0, ge=0, le=LARGEST_SIDE, multiple_of=8)
     """Width of a frame in pixels; 0: the model's own."""
 

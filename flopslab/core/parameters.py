@@ -40,6 +40,7 @@ _SYNONYMS = {
     "ckpt": "model",
     "model_config": "model_configs",
     "loras": "lora",
+    "embeddings": "textual_inversion",
     "words": "sequence",
     "n_iter": "passes",
     "output": "output_dir",

@@ -43,7 +43,8 @@ def stored_calibration(study: Study) -> Calibration | None:
     """
     if study.scheduler or study.scheduler_options or is_server(study.model):
         return None  # what it comes to is known only to the loaded model
-    shipped = records.shipped() if study.model == "tiny" and not (study.lora or study.vae) else []
+    added = study.lora or study.vae or study.textual_inversion
+    shipped = records.shipped() if study.model == "tiny" and not added else []
     if matches := [item for item in shipped if _agrees(item.conditions, study)]:
         return matches[0]
     matches = [item for item in records.cached() if _agrees(item.conditions, study)]

@@ -1,5 +1,6 @@
-"""What a study adds to its model: LoRAs and another VAE, each by its digest in the recipe."""
+"""What a study adds to its model: LoRAs, textual inversions, another VAE, each by its digest."""
 
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,10 @@ from painted import write_words
 from safetensors.torch import load_file, save_file
 
 from flopslab.backends import load_generator
+from flopslab.core.generator import FrameRequest
+from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
+from flopslab.digests import file_digest
 from flopslab.errors import ModelError, ParameterError
 from flopslab.passes import run
 from flopslab.progress import NullProgress
@@ -178,6 +182,143 @@ def test_a_damaged_lora_is_refused(tmp_path, fault):
     else:
         save_file({n: t + torch.nan for n, t in load_file(path).items()}, path)
     assert explains(refusal(lora=str(path)), str(path), "fetch or copy")
+
+
+# Textual inversion
+
+
+def rows_of(text: str, family: str, encoder: str = "text_encoder") -> torch.Tensor:
+    """The encoder's own vectors of the text's tokens."""
+    [path] = (generators.directory(family) / encoder).glob("*.safetensors")
+    weights = load_file(path)
+    name = next(name for name in weights if name.endswith("token_embedding.weight"))
+    ids = models.tokenizer()(text, add_special_tokens=False).input_ids
+    return weights[name][ids].contiguous()
+
+
+def write_inversion(path: Path, family: str = "sd", text: str = "sea") -> str:
+    """A file whose name stands for the vectors of the text, as tools write it for the family."""
+    tensors = {"emb_params": rows_of(text, family)}
+    if family == "sdxl":
+        encoders = {"clip_l": "text_encoder", "clip_g": "text_encoder_2"}
+        tensors = {key: rows_of(text, family, encoder) for key, encoder in encoders.items()}
+    save_file(tensors, path)
+    return str(path)
+
+
+def image_from(generator, *fragments: tuple[str, float]):
+    return generator.generate([FrameRequest(Prompt(fragments), 0)])[0]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_word_that_is_a_name_gives_the_picture_of_its_vectors(family, tmp_path):
+    generator = load(
+        family, textual_inversion=write_inversion(tmp_path / "<x>.safetensors", family)
+    )
+    plain = load_once(family)
+    for before in ("{}", "old {}, {}", "a {} b"):
+        named, spelled = (before.replace("{}", word) for word in ("<X>", "sea"))
+        assert same(image_from(generator, (named, 1.0)), image_from(plain, (spelled, 1.0)))
+    pair = ("stone", 1.2), ("<x>", 1.4)
+    assert same(image_from(generator, *pair), image_from(plain, pair[0], ("sea", 1.4)))
+    assert same(image_from(generator.clone(), *pair), image_from(generator, *pair))
+
+
+load_once = functools.cache(load)
+
+
+def test_a_name_acts_in_the_negative_prompt_and_for_the_colour_of_words(tmp_path):
+    path = write_inversion(tmp_path / "bad.safetensors", text="purple")
+    generator = load("sd", textual_inversion=path, negative_prompt="bad")
+    assert same(image_of(generator), image_of(load("sd", negative_prompt="purple")))
+    assert load_once("sd").nearest_colour(("bad",)) != "purple"
+    assert generator.nearest_colour(("bad",)) == "purple"
+
+
+@pytest.mark.parametrize("word", ["sea", "nets", "net2", "_net", "emb_params", "net_1", "<|x|>"])
+def test_every_other_word_stays_what_it_was(word, tmp_path):
+    path = write_inversion(tmp_path / "net.safetensors", text="stone")
+    pair = load("sd", textual_inversion=path), load_once("sd")
+    assert same(*(image_from(generator, (word, 1.0)) for generator in pair))
+    assert same(*(image_from(generator, (word, 1.3), ("b", 1.0)) for generator in pair))
+
+
+def test_the_name_is_the_tensors_own_or_else_the_files(tmp_path):
+    rows, images = rows_of("a", "sd"), []
+    for file, key, value in [
+        ("<x>", "emb_params", rows),
+        ("y", "<x>", rows),
+        ("y", "<x>", rows[0]),
+    ]:
+        path = tmp_path / f"{file}.safetensors"
+        save_file({key: value.clone()}, path)
+        images.append(image_from(load("sd", textual_inversion=[str(path)]), ("<x>", 1.0)))
+    assert all(same(image, image_from(load_once("sd"), ("a", 1.0))) for image in images)
+
+
+def test_a_prompt_of_several_chunks_does_not_split_a_name(tmp_path):
+    path = write_inversion(tmp_path / "x.safetensors", text="seas")
+    provider = load("sd", textual_inversion=path)._encoder._providers[0]
+    texts = ["a"] * 73 + ["x", "x", "b"]
+    ids, _, _ = provider.get_token_ids_and_expand_weights(texts, [1.0] * 76, "cpu")
+    first, second = ids.reshape(2, 77)
+    assert first[1:-1].max() < 514, "four vectors had no room"
+    assert second[1:9].tolist() == [514, 515, 516, 517] * 2
+    many = provider.get_token_ids_and_expand_weights(["x"] * 20, [1.0] * 20, "cpu")[0]
+    assert len(many) == 2 * 77 and (many[:77] >= 514).sum() == 72
+
+
+def test_a_clip_whose_config_names_no_end_pools_at_the_end_all_the_same(tmp_path):
+    """Older configs say 2, and CLIP then takes the largest token for the end."""
+    model = shutil.copytree(generators.directory("sdxl"), tmp_path / "model")
+    for path in model.glob("text_encoder*/config.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token_id": 2}))
+    path = write_inversion(tmp_path / "x.safetensors", "sdxl")
+    generator = load(model=str(model), textual_inversion=path)
+    assert same(image_from(generator, ("x", 1.0)), image_from(load_once("sdxl"), ("sea", 1.0)))
+
+
+def test_the_settings_name_an_inversion_by_its_word_and_digest(tmp_path):
+    paths = [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    names = [write_inversion(path, text=path.stem) for path in paths]
+    pair = [load("sd", textual_inversion=order).settings for order in (names, names[::-1])]
+    assert pair[0] == pair[1], "their order does not matter"
+    assert pair[0]["textual_inversion"] == [[p.stem, file_digest(p)] for p in paths]
+    assert "textual_inversion" not in load_once("sd").settings
+
+
+WRONG = {
+    "other vectors": ({"emb_params": torch.zeros(1, 8)}, "8 numbers; the model reads 32"),
+    "another family's": (
+        {"clip_l": torch.zeros(1, 32), "clip_g": torch.zeros(1, 32)},
+        "32 and 32 numbers",
+    ),
+    "several": ({"a": torch.zeros(1, 32), "b": torch.zeros(1, 32)}, "2 tensors"),
+    "no number": ({"emb_params": torch.full((1, 32), torch.nan)}, "not finite"),
+    "no vector": ({"emb_params": torch.zeros(0, 32)}, "(0, 32)"),
+    "two counts": ({"clip_l": torch.zeros(1, 32), "clip_g": torch.zeros(2, 32)}, "(2, 32)"),
+    "a name of two words": ({"my style": torch.zeros(1, 32)}, "rename the file"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_file_that_is_no_textual_inversion_for_this_model_is_refused(tmp_path, fault):
+    tensors, reason = WRONG[fault]
+    save_file(tensors, tmp_path / "x.safetensors")
+    assert explains(refusal("sd", textual_inversion=str(tmp_path / "x.safetensors")), reason)
+
+
+def test_an_inversion_that_is_nowhere_damaged_or_twice_is_refused(tmp_path):
+    path = write_inversion(tmp_path / "x.safetensors")
+    assert explains(refusal("sd", textual_inversion=[path, path]), "'x' twice")
+    Path(path).write_bytes(Path(path).read_bytes()[:-10])
+    assert explains(refusal("sd", textual_inversion=path), "x.safetensors is damaged")
+    assert explains(refusal("sd", textual_inversion="x.pt"), "no safetensors file")
+
+
+def test_a_family_without_word_weights_takes_no_inversion(tmp_path):
+    path = write_inversion(tmp_path / "x.safetensors")
+    assert explains(refusal("sd3", textual_inversion=path), "takes none", "Diffusion 1, 2 or XL")
 
 
 # VAE

@@ -9,6 +9,7 @@ import pytest
 import torch
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img
 from generators import picture, prompt, request_of
+from safetensors.torch import load_file, save_file
 from simulated_cuda import NAME, Card, simulated_cuda
 
 from flopslab.analysis.clip import ClipEmbedder
@@ -37,8 +38,19 @@ def clip_directory(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def inversion(tmp_path_factory) -> str:
+    """A textual inversion, x, of vectors that are those of the word sea."""
+    [weights] = (generators.directory("sd") / "text_encoder").glob("*.safetensors")
+    tensors, ids = load_file(weights), models.tokenizer()("sea", add_special_tokens=False).input_ids
+    [rows] = [tensors[name][ids] for name in tensors if name.endswith("token_embedding.weight")]
+    path = tmp_path_factory.mktemp("inversion") / "x.safetensors"
+    save_file({"emb_params": rows.contiguous()}, path)
+    return str(path)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def card(clip_directory) -> Iterator[Card]:
+def card(clip_directory, inversion) -> Iterator[Card]:
     for family in FAMILIES:
         generators.directory(family)  # models are saved before there is a card
     with simulated_cuda() as card:
@@ -199,6 +211,14 @@ def test_offload_changes_no_pixel(loaded):
         images = [g.generate(frames(start), 1.0) for g in (loaded["embedded"], generator)]
         assert [i.tobytes() for i in images[0]] == [i.tobytes() for i in images[1]]
     assert generator.settings == loaded["embedded"].settings
+
+
+def test_textual_inversions_and_rescaled_guidance_stay_on_the_card(inversion):
+    generator = load("sd", textual_inversion=inversion, guidance_rescale=0.7)
+    for start in ("words", "image"):
+        pair = [request_of(text, **STARTS[start]) for text in ("sea", "x")]
+        one, other = generator.generate(pair, 1.0)
+        assert one.tobytes() == other.tobytes()
 
 
 def test_the_batch_size_is_the_largest_that_a_trial_survives(loaded, card):

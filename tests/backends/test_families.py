@@ -93,15 +93,6 @@ def test_a_method_that_a_family_has_not_is_refused_with_those_that_it_has(family
         assert explains(error, method, "grid" if able["grid"] else "passes to 1")
 
 
-def test_guidance_rescale_is_refused_where_only_refinement_lacks_it():
-    pipes = pipes_of(load("sd"))
-    check_abilities(Study(passes=1, guidance_rescale=0.7), pipes)
-    with pytest.raises(ParameterError) as error:
-        check_abilities(Study(passes=2, guidance_rescale=0.7), pipes)
-    assert explains(error, "guidance_rescale in refinement", "passes to 1")
-    check_abilities(Study(passes=2, guidance_rescale=0.7), pipes_of(load("sdxl")))
-
-
 @pytest.mark.parametrize("family", ["flux", "pixart"])
 def test_a_size_that_latents_cannot_be_packed_into_is_refused(family):
     with pytest.raises(ParameterError) as error:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from generators import BATCH, DecoderOutputs, explains, picture, request_of, same
 
+from flopslab.backends.diffusers import guidance, pipeline
 from flopslab.core.compositing import Context
 from flopslab.errors import ParameterError
 
@@ -95,6 +96,42 @@ def test_latents_are_those_that_the_picture_is_decoded_from(family):
     for image, frame in zip(images, latents, strict=True):
         assert frame.shape == (vae.config.latent_channels, 4, 4) and frame.dtype.name == "float32"
         assert generators.nearly_same(generator.decode(frame), image)
+
+
+@pytest.mark.parametrize("stop", [1.0, 0.5])
+def test_guidance_is_rescaled_in_refinement_as_in_the_first_pass(monkeypatch, stop):
+    """The image-to-image call of Stable Diffusion 1 and 2 has no argument for it."""
+    generator = load("sd", guidance_stop=stop)
+    pipe, settings = generator._text_to_image, generator.settings
+    rescaled = type(generator)(
+        pipe, generator._image_to_image, settings | {"guidance_rescale": 0.7}
+    )
+    frames = [request_of(text, seed) for seed, text in enumerate(["sea", "stone", "x"])]
+    with DecoderOutputs(generator) as outputs:
+        rescaled.generate(frames)
+        rescale = guidance.rescaled_guidance
+        monkeypatch.setattr(
+            pipeline, "rescaled_guidance", lambda pipe, _: rescale(NoArgument(pipe), 0.7)
+        )
+        generator.generate(frames)
+    for one, other in zip(outputs[:BATCH], outputs[BATCH:], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
+    monkeypatch.undo()
+    start = request_of(init=picture(1))
+    assert not same(generator.generate([start], 0.7)[0], rescaled.generate([start], 0.7)[0])
+    assert not pipe.unet._forward_hooks
+
+
+class NoArgument:
+    """A pipeline whose call takes no argument."""
+
+    def __init__(self, pipe) -> None:
+        self._pipe = pipe
+
+    def __call__(self) -> None: ...
+
+    def __getattr__(self, name: str):
+        return getattr(self._pipe, name)
 
 
 def test_a_model_without_a_unet_refuses_guidance_that_stops():

@@ -1,6 +1,7 @@
 """Devices, memory and batch sizes: what is chosen, and what a lack of memory says."""
 
 import generators
+import models
 import pytest
 import torch
 from generators import explains, picture, request_of
@@ -8,6 +9,7 @@ from generators import explains, picture, request_of
 from flopslab.backends.diffusers.hardware import devices
 from flopslab.backends.diffusers.hardware.batch import estimate_batch_size, probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
+from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels, upload_pixels
 from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache
 from flopslab.errors import FlopslabWarning, MemoryShortageError, ParameterError
@@ -92,6 +94,24 @@ def test_memory_that_torch_keeps_counts_as_free(monkeypatch):
     small = estimate_batch_size(512 * 512, torch.device("cuda"))
     kept = 0
     assert (small, estimate_batch_size(512 * 512, torch.device("cuda"))) == (8, 2)
+
+
+@pytest.mark.parametrize(
+    ("device", "side", "tiles"), [("cuda", 1024, True), ("cuda", 512, False), ("cpu", 4096, False)]
+)
+def test_a_vae_decodes_in_tiles_where_one_frame_takes_half_of_a_card(
+    monkeypatch, device, side, tiles
+):
+    """1,024 x 1,024 pixels take about 4 GiB; tiles change pixels, so the settings name them."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (0, 6 * 2**30))
+    pipe = models.stable_diffusion()
+    hardware = Hardware(torch.device(device), torch.float32)
+    assert hardware.install((pipe, pipe), (side, side)) == ({"vae_tiling": True} if tiles else {})
+    sides = []
+    pipe.vae.decoder.register_forward_hook(lambda _, args, __: sides.append(args[0].shape[-1]))
+    with torch.no_grad():
+        assert pipe.vae.decode(torch.zeros(1, 4, 8, 8)).sample.shape == (1, 3, 64, 64)
+    assert max(sides) == (4 if tiles else 8)
 
 
 def test_a_card_that_torch_cannot_use_is_a_warning_with_the_command(monkeypatch):

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers import loading
 from flopslab.backends.diffusers.loading import directory
+from flopslab.backends.diffusers.loading.networks import check_complete
 from flopslab.core.study import Study
 from flopslab.errors import ModelError
 
@@ -108,7 +109,24 @@ def test_broken_weights_are_an_error_before_the_first_frame(model, part, damage)
         else:
             del tensors[name]
         save_file(tensors, path, metadata={"format": "pt"})
-    assert explains(model_error(model), str(model), part if damage != "cut off" else "")
+    reason = f"{part}/{path.name} is damaged" if damage == "cut off" else part
+    assert explains(model_error(model), str(model), reason)
+
+
+@pytest.mark.parametrize(
+    ("device", "info", "reason"),
+    [
+        ("meta", {}, "unet without 1 of its tensors: weight"),
+        ("cpu", {"missing_keys": ["bias"]}, "unet without 1 of its tensors: bias"),
+        ("cpu", {"mismatched_keys": [("weight", (2, 2), (3, 2))]}, "of another shape: ('weight'"),
+    ],
+    ids=["left without data", "made up", "of another shape"],
+)
+def test_a_tensor_that_came_from_no_file_is_named(device, info, reason):
+    network = torch.nn.Linear(2, 2, bias=False, device=device)
+    with pytest.raises(ModelError) as error:
+        check_complete("a model", "unet", network, info)
+    assert explains(error, reason)
 
 
 def test_a_model_of_no_known_kind_is_an_error(model):

@@ -24,7 +24,7 @@ def abilities(pipes: Sequence[DiffusionPipeline]) -> dict[str, bool]:
     """
     pipe, refines = pipes[0], pipes[0] is not pipes[1]
     has_unet, latents = hasattr(pipe, "unet"), takes_latents(pipes)
-    calls = [inspect.signature(p.__call__).parameters for p in pipes]
+    call = inspect.signature(pipe.__call__).parameters
     clip = isinstance(getattr(pipe, "text_encoder", None), CLIPTextModel)
     ways = {
         name: (refines or method.weighs_images)
@@ -35,10 +35,9 @@ def abilities(pipes: Sequence[DiffusionPipeline]) -> dict[str, bool]:
     return ways | {
         "word weights": clip and has_unet,
         "negative_prompt": takes_negative_prompt(pipe),
-        "clip_skip": (clip and has_unet) or "clip_skip" in calls[0],
+        "clip_skip": (clip and has_unet) or "clip_skip" in call,
         "guidance_stop": has_unet and not has_embedded_guidance(pipe),
-        "guidance_rescale": "guidance_rescale" in calls[0],
-        "guidance_rescale in refinement": refines and "guidance_rescale" in calls[1],
+        "guidance_rescale": has_unet and not has_embedded_guidance(pipe),
     }
 
 
@@ -56,7 +55,6 @@ def check_abilities(study: Study, pipes: Sequence[DiffusionPipeline]) -> None:
         "clip_skip": study.clip_skip > 1,
         "guidance_stop": study.guidance_stop < 1,
         "guidance_rescale": study.guidance_rescale > 0,
-        "guidance_rescale in refinement": study.guidance_rescale > 0 and refines,
     }
     missing = [name for name, needed in needs.items() if needed and not able[name]]
     if missing:
@@ -80,8 +78,6 @@ def _remedy(missing: Sequence[str], able: dict[str, bool]) -> str:
         instead = f"use method {' or '.join(methods)}"
         parts.append(instead if methods else "set passes to 1 and leave method empty")
     rest = [name for name in missing if name not in METHODS]
-    if "guidance_rescale in refinement" in rest and able["guidance_rescale"]:
-        parts.append("set passes to 1 or guidance_rescale to 0")
-    elif rest:
+    if rest:
         parts.append(f"leave out {' and '.join(rest)}")
     return ", ".join(parts) + "; or use a model of another family, such as Stable Diffusion XL"

@@ -1,6 +1,8 @@
-"""What happens after each step of a pipeline's call: guidance may end, a listener hears of it."""
+"""What guidance does in the steps of a pipeline's call: it may end, or be rescaled."""
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
@@ -72,3 +74,35 @@ class GuidanceCutoff:
         if self._on_step is not None:
             total = getattr(pipe, "num_timesteps", len(pipe.scheduler.timesteps))
             self._on_step(step + 1, total)
+
+
+@contextmanager
+def rescaled_guidance(pipe: Any, share: float) -> Iterator[None]:
+    """In the `with` block guidance is rescaled by this share, where the call has no such argument.
+
+    Lin et al., "Common Diffusion Noise Schedules and Sample Steps are Flawed" (2023): the guided
+    prediction gets the standard deviation of the positive one. It is linear in both halves that
+    the UNet predicts, so scaling these scales it.
+    """
+    if not share or "guidance_rescale" in inspect.signature(pipe.__call__).parameters:
+        yield
+        return
+
+    def rescale(_: object, __: object, output: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        if not pipe.do_classifier_free_guidance:  # it has ended
+            return output
+        negative, positive = output[0].chunk(2)
+        guided = negative + pipe.guidance_scale * (positive - negative)
+        ratio = _deviation(positive) / _deviation(guided)
+        return (output[0] * (share * ratio + 1 - share).repeat(2, 1, 1, 1),)
+
+    hook = pipe.unet.register_forward_hook(rescale)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _deviation(rows: torch.Tensor) -> torch.Tensor:
+    """The standard deviation of each row [rows, 1, 1, 1]."""
+    return rows.std(dim=(1, 2, 3), keepdim=True)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.abilities import check_abilities
-from flopslab.backends.diffusers.guidance import GuidanceCutoff
+from flopslab.backends.diffusers.guidance import GuidanceCutoff, rescaled_guidance
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
@@ -234,9 +234,10 @@ class DiffusersGenerator:
         stop = self.settings["guidance_stop"]
         cutoff = GuidanceCutoff(stop, conditioning, self._interruption, self.on_step)
         arguments = conditioning | cutoff.arguments(pipe)
-        arguments |= CALL_OPTIONS | {"guidance_rescale": self.settings["guidance_rescale"]}
+        rescale = self.settings["guidance_rescale"]
+        arguments |= CALL_OPTIONS | {"guidance_rescale": rescale}
         names = inspect.signature(pipe.__call__).parameters
-        with noise.drawn_by(pipe.scheduler):
+        with noise.drawn_by(pipe.scheduler), rescaled_guidance(pipe, rescale):
             pixels = pipe(  # pyright: ignore[reportCallIssue]  # only its subclasses define __call__
                 **start,
                 **{name: value for name, value in arguments.items() if name in names},

@@ -34,6 +34,7 @@ class Client:
         pause: Pause = Event.wait,
     ) -> None:
         self._address, self._pause = address, pause
+        self.has_password = credentials is not None
         self._http = httpx2.Client(
             base_url=address.url,
             auth=credentials,

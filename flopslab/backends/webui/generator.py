@@ -55,6 +55,7 @@ class WebuiGenerator:
         self._client, self._server = client, server
         self._identity, self._adapter = identity, adapter
         self._stop, self._task = Event(), ""
+        self._inversions: set[str] = set()  # that a warning has named
         self.on_step: Callable[[int, int], None] | None = None  # see `StepReporter`
         self.capabilities = Capabilities(
             latents=False,
@@ -69,9 +70,8 @@ class WebuiGenerator:
         """The study's server, asked what it has. Raises ModelError, ParameterError."""
         check_parameters(study)
         address = Address.parse(study.model)
-        credentials = find_credentials(address.host)
-        address.warn_if_readable(credentials is not None)
-        client = Client(address, credentials, pause)
+        client = Client(address, find_credentials(address.host), pause)
+        address.warn_if_readable(client.has_password)
         server = inspect_server(client, address)
         settings = _settings(study, server)
         adapter = None
@@ -111,6 +111,7 @@ class WebuiGenerator:
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> list[Image.Image]:
         """See `Generator`. Raises ModelError if the server fails or uses other weights."""
+        self._warn_of_inversions(requests)
         return [self._generate(request, strength)[0] for request in requests]
 
     def interrupt(self) -> None:
@@ -196,6 +197,13 @@ class WebuiGenerator:
         if self._adapter is None:
             self._refuse("reference images", "use method grid or blend")
         return adapter_arguments(self._adapter, context, _encode)
+
+    def _warn_of_inversions(self, requests: Sequence[FrameRequest]) -> None:
+        texts = [self.settings["negative_prompt"], *(request.prompt.text for request in requests)]
+        for name in sorted(self._server.inversions_in(" ".join(texts)) - self._inversions):
+            sentence = f"the server has a textual inversion {name}: it acts where a prompt says so"
+            warnings.warn(sentence, FlopslabWarning, stacklevel=3)
+            self._inversions.add(name)
 
     def _require_whole(self, stop: Event) -> None:
         """ModelError if the picture may be one that somebody stopped, here or at the server."""

@@ -41,11 +41,20 @@ class Server:
     samplers: Sequence[Mapping[str, Any]]
     schedules: Sequence[Mapping[str, Any]]
     has_progress: bool
+    inversions: frozenset[str] = frozenset()  # names of textual inversions that are loaded there
 
     @property
     def is_plain(self) -> bool:
         """Whether it is stable-diffusion.cpp's, which knows no hash and less syntax."""
         return bool(EIGHTS.fullmatch(self.checkpoint.get("hash") or ""))
+
+    def inversions_in(self, text: str) -> set[str]:
+        """The textual inversions that act in a prompt with this text: no syntax keeps them out."""
+        return {
+            name
+            for name in self.inversions
+            if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE)
+        }
 
     def sampler(self, name: str) -> tuple[str, str]:
         """(sampler, schedule) of a name such as `DPM++ 2M Karras`; "" is Euler. ParameterError."""
@@ -75,6 +84,7 @@ def inspect_server(client: Client, address: Address) -> Server:
         samplers=client.get(f"{API}/samplers"),
         schedules=client.find(f"{API}/schedulers") or [],
         has_progress=client.find(PROGRESS) is not None,
+        inversions=frozenset((client.find(f"{API}/embeddings") or {}).get("loaded", ())),
     )
 
 

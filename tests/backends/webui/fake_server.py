@@ -28,6 +28,7 @@ class FakeServer:
         self.plain = dialect == "plain"
         self.loaded, self.vae, self.adapters = "sea", "Automatic", ["ip-adapter_sd15 [6a3f6166]"]
         self.options: dict[str, Any] = {"samples_format": "png"}
+        self.inversions: list[str] = []
         if not self.plain:
             self.options |= {
                 "CLIP_stop_at_last_layers": 1,
@@ -71,6 +72,8 @@ class FakeServer:
             "/sdapi/v1/schedulers": [{"name": "karras", "label": "Karras"}],
         }
         if not self.plain:
+            loaded = {name: {"shape": 768} for name in self.inversions}
+            answers["/sdapi/v1/embeddings"] = {"loaded": loaded, "skipped": {"xl": {}}}
             answers["/sdapi/v1/progress"] = {
                 "state": {"interrupted": self.interrupted, "skipped": False} | self.step,
                 "current_task": self.task,

@@ -1,8 +1,12 @@
 """Names and passwords come from the environment or netrc, and stay out of every file."""
 
+from traceback import TracebackException
+
 import pytest
 
 from flopslab.backends.webui.address import Address, find_credentials
+from flopslab.backends.webui.generator import WebuiGenerator
+from flopslab.core.study import Study
 from flopslab.errors import FlopslabWarning, ModelError, ParameterError
 
 
@@ -26,6 +30,22 @@ def test_credentials_reach_the_server_and_no_file_and_no_log(
     everything += caplog.text.encode() + "".join(capfd.readouterr()).encode()
     assert b"again in 1 s" in everything
     assert not [word for word in (b"secret", b"YWRhOnNlY3JldA") if word in everything]
+
+
+@pytest.mark.parametrize("fault", ["a wrong password", "no answer"])
+def test_no_traceback_holds_a_password_even_with_the_values_of_variables(
+    ask, server, monkeypatch, fault
+):
+    monkeypatch.setenv("FLOPSLAB_SERVER_USER", "ada")
+    monkeypatch.setenv("FLOPSLAB_SERVER_PASSWORD", "secret")
+    server.credentials = "ada:other" if fault == "a wrong password" else ""
+    server.faults = [lambda fake, body: "reset"] * 6
+    with pytest.raises(ModelError) as error:
+        ask()
+    lines = TracebackException.from_exception(error.value, capture_locals=True).format()
+    text = "".join(lines)
+    assert "study = " in text
+    assert not [word for word in ("secret", "YWRhOnNlY3JldA") if word in text]
 
 
 def test_netrc_is_read_for_the_host_alone(monkeypatch, tmp_path):
@@ -61,6 +81,13 @@ def test_an_address_may_name_a_checkpoint_or_a_digest():
         "my model.safetensors [0123456789]",
     )
     assert Address.parse(f"https://a.test/gpu#sha256={'B' * 64}").sha256 == "b" * 64
+
+
+def test_a_load_warns_of_plain_http_to_another_host(server, monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(Address, "is_local", property(lambda self: False))
+    with pytest.warns(FlopslabWarning, match="words and pictures can be read on the way"):
+        WebuiGenerator.load(Study(model=server.url))
 
 
 def test_plain_http_to_another_host_is_a_warning():

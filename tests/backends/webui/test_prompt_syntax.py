@@ -10,7 +10,8 @@ from flopslab.core.prompts import Prompt
 
 SYNTAX = [
     "(", ")", "[", "]", "\\", ":", "|", "<", ">", "AND", "BREAK", "<lora:x:1>", "1.4", ":2", " ",
-    "(word:1.4)", "[a:b:0.5]", "\\(", "\U0001f30a", "word", "#", "{a|b}", "שלום", "\n", "-", "B",
+    "(word:1.4)", "[a:b:0.5]", "[from:to:8]", "[a|b]", "\r\n", "a AND b:0.5",
+    "\\(", "\U0001f30a", "word", "#", "{a|b}", "שלום", "\n", "-", "B",
     "<sd_cpp_extra_args>{}</sd_cpp_extra_args>",
 ]  # fmt: skip
 words = st.one_of(
@@ -32,6 +33,7 @@ def characters(fragments) -> list[tuple[str, float]]:
 @example([("a:", 1.0), ("2", 1.0)])
 @example([("a:", 1.4), ("2", 1.0)])
 @example([("AND", 1.0), ("BREAK", 1.4), ("<lora:x:1>", 1.0), ("a:2", 1.0)])
+@example([("[a|b]", 1.0), ("[from:to:8]", 1.4), ("(a:1.4)\r\nBREAK", 1.0), ("\\", 1.4)])
 @example([])
 def test_every_word_arrives_as_it_is_with_its_weight(fragments):
     written = write_prompt(Prompt(tuple(fragments)))

@@ -14,7 +14,12 @@ RUN = Path(__file__).parents[3] / "notebooks" / "run.ipynb"
 
 
 @pytest.mark.slow
-def test_the_notebook_leaves_the_whole_tree_and_the_explorer_shows_it(server, tmp_path):
+def test_the_notebook_leaves_the_whole_tree_and_the_explorer_shows_it(
+    server, tmp_path, monkeypatch
+):
+    server.credentials = "ada:secret"
+    monkeypatch.setenv("FLOPSLAB_SERVER_USER", "ada")
+    monkeypatch.setenv("FLOPSLAB_SERVER_PASSWORD", "secret")
     parameters = {
         "model": server.url,
         "passes": 3,
@@ -32,6 +37,7 @@ def test_the_notebook_leaves_the_whole_tree_and_the_explorer_shows_it(server, tm
     for directory in ("pass1", "pass2", "pass3", "final"):
         files = sorted((run.directory / directory).glob("frame_*.png"))
         assert [path.name for path in files] == names
-    assert len(server.requests) == 36
+    assert len(server.requests) == 36, "no calibration is measured for a forecast"
+    assert b"secret" not in (tmp_path / "out.ipynb").read_bytes()
     page = export_html(run.directory, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "tokens not counted" in page

@@ -10,10 +10,12 @@ import time
 
 import pytest
 from fake_server import WEIGHTS, serving
+from httpx2 import Timeout
 from jsonschema import validate
 from painted import pixels
 
-from flopslab.backends.webui import waiting
+from flopslab.backends.webui import client, waiting
+from flopslab.backends.webui.address import Address
 from flopslab.backends.webui.generator import WebuiGenerator
 from flopslab.core.generator import FrameRequest, watching_steps
 from flopslab.core.prompts import Prompt
@@ -135,6 +137,51 @@ def test_out_of_memory_is_tried_once_more_with_the_model_loaded_again(ask, serve
     server.faults = [out_of_memory] * 2
     with pytest.raises(ModelError, match="smaller width and height"):
         ask(output_dir=str(tmp_path / "two"))
+
+
+def test_a_server_that_is_not_there_is_waited_for_in_a_run_but_not_at_its_start(pauses):
+    with serving() as server:
+        pass
+    with pytest.raises(ModelError, match="start it with --api and check the address") as error:
+        WebuiGenerator.load(Study(model=server.url))
+    assert server.url in str(error.value)
+    lost = client.Client(Address.parse(server.url), pause=lambda _, s: pauses.append(s))
+    with pytest.raises(ModelError, match="ConnectError"):
+        lost.generate("/sdapi/v1/txt2img", {}, 100, threading.Event())
+    assert pauses == [1, 2, 4, 8, 16]
+
+
+def test_a_web_ui_without_its_api_is_told_how_to_start(ask, server, monkeypatch):
+    monkeypatch.setattr(server, "get", lambda path: None)
+    with pytest.raises(ModelError, match="start the server with --api"):
+        ask()
+
+
+def test_an_answer_that_does_not_come_ends_the_run_which_goes_on(ask, server, monkeypatch, pauses):
+    """The first request may take ten minutes: a server loads its model then."""
+    assert (client.TIMEOUT.read, client.TIMEOUT.connect) == (600, 5)
+    send, release = client.Client._send, threading.Event()
+
+    def lose_patience(count):
+        if count == 2:
+            monkeypatch.setattr(send, "__defaults__", (Timeout(1, connect=5),))
+
+    server.before_frame = lose_patience
+    server.faults = [None, None, lambda fake, body: release.wait(30) and "reset"]
+    with pytest.raises(ModelError, match="none in ten minutes"):
+        ask()
+    release.set()
+    assert pauses == [], "the server may still be at work on it"
+    monkeypatch.undo()
+    assert [done.kept for done in ask().passes] == [2, 0]
+
+
+def test_a_word_that_calls_a_textual_inversion_of_the_server_is_a_warning(ask, server):
+    server.inversions = ["Fire", "bad-hands", "sil"]
+    with pytest.warns(FlopslabWarning, match="textual inversion") as warnings:
+        ask(negative_prompt="Bad-Hands")
+    names = [str(warning.message).split(": ")[0].rsplit(" ", 1)[1] for warning in warnings]
+    assert names == ["Fire", "bad-hands"], "each once, however many frames say it"
 
 
 LASTING = {

@@ -1,4 +1,4 @@
-"""What a study adds to its model: another VAE, LoRAs, and configs for a one-file checkpoint."""
+"""What a study adds to its model: LoRAs, textual inversions, another VAE, configs for one file."""
 
 import json
 import math
@@ -18,11 +18,16 @@ from flopslab.backends.diffusers.loading.directory import find_file, is_hub_id
 from flopslab.backends.diffusers.loading.files import Component, read_component
 from flopslab.backends.diffusers.loading.libraries import describe_failure, first_line
 from flopslab.backends.diffusers.loading.networks import check_complete, check_files, load_network
+from flopslab.backends.diffusers.text.textual_inversion import (
+    TextualInversion,
+    install_inversions,
+)
 from flopslab.core.study import Study
 from flopslab.digests import file_digest
 from flopslab.errors import ModelError, ParameterError
 
 _LORA_EXAMPLE = "latent-consistency/lcm-lora-sdv1-5/pytorch_lora_weights.safetensors"
+_INVERSION_EXAMPLE = "sd-concepts-library/gta5-artwork/learned_embeds.safetensors"
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,16 @@ class Additions:
     loras: tuple[Lora, ...] = ()
     vae: Path | None = None
     configs: Path | None = None
+    inversions: tuple[TextualInversion, ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> Self:
         """The study's additions, found on the disk or on the hub. ModelError, ParameterError."""
-        entries = study.lora if isinstance(study.lora, list) else [study.lora] * bool(study.lora)
         return cls(
-            tuple(map(_find_lora, entries)),
+            tuple(map(_find_lora, _entries(study.lora))),
             _find_vae(study.vae) if study.vae else None,
             _find_configs(study.model_configs) if study.model_configs else None,
+            _find_inversions(_entries(study.textual_inversion)),
         )
 
     @property
@@ -59,12 +65,13 @@ class Additions:
     def settings(self) -> dict[str, Any]:
         """Settings for the recipe: what changes pixels, by digest."""
         loras = [[file_digest(lora.path), lora.weight] for lora in self.loras]
+        words = sorted([item.name, file_digest(item.path)] for item in self.inversions)
+        settings = {"lora": loras, "vae": ""} | ({"textual_inversion": words} if words else {})
         if self.vae is None:
-            return {"lora": loras, "vae": ""}
+            return settings
         component = None if self.vae.is_file() else _vae_component(self.vae)
-        return {
-            "lora": loras,
-            "vae": component_digest(component) if component else file_digest(self.vae),
+        return settings | {
+            "vae": component_digest(component) if component else file_digest(self.vae)
         }
 
     def load_vae(
@@ -91,7 +98,7 @@ class Additions:
         return {"vae": network}
 
     def install(self, pipe: DiffusionPipeline) -> None:
-        """Add the LoRAs to the pipeline's weights. Raises ModelError if one does not fit."""
+        """Add LoRAs and textual inversions to the pipeline. ModelError if one does not fit."""
         names = [f"lora{index}" for index in range(len(self.loras))]
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several are meant
@@ -101,6 +108,11 @@ class Additions:
             pipe.set_adapters(names, [lora.weight for lora in self.loras])
             pipe.fuse_lora(adapter_names=names)  # as fast as without
             pipe.unload_lora_weights()
+        install_inversions(pipe, self.inversions)
+
+
+def _entries(value: str | list[str]) -> list[str]:
+    return value if isinstance(value, list) else [value] * bool(value)
 
 
 def _find_lora(entry: str) -> Lora:
@@ -147,6 +159,20 @@ def _lora_parameters(pipe: DiffusionPipeline, name: str) -> Iterator[torch.Tenso
             for key, value in network.named_parameters():
                 if "lora_" in key and name in key.split("."):
                     yield value
+
+
+def _find_inversions(names: list[str]) -> tuple[TextualInversion, ...]:
+    """The textual inversions in these files. ModelError; ParameterError if two have one name."""
+    inversions = []
+    for name in names:
+        path = find_file("the textual inversion", name, _INVERSION_EXAMPLE)
+        check_files(f"the textual inversion {name}", [path])
+        inversions.append(TextualInversion.read(path))
+    words = [item.name.lower() for item in inversions]
+    if twice := next((word for word in words if words.count(word) > 1), None):
+        hint = "rename one of the files, or leave it out"
+        raise ParameterError("textual inversions of different names", f"{twice!r} twice", hint)
+    return tuple(inversions)
 
 
 def _find_vae(name: str) -> Path:

@@ -17,6 +17,7 @@ from transformers import CLIPTextModel
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 from flopslab.backends.diffusers.hardware.placement import on_device
 from flopslab.backends.diffusers.text.embedding_cache import Embedding, EmbeddingCache, Fragments
+from flopslab.backends.diffusers.text.textual_inversion import NamingProvider, encode_text
 from flopslab.core.prompts import Prompt
 from flopslab.errors import ParameterError
 
@@ -214,16 +215,16 @@ def embed_text(pipe: DiffusionPipeline, text: str) -> torch.Tensor:
     device = pipe._execution_device
     if not hasattr(pipe.text_encoder, "_hf_hook"):  # offload would move it by itself
         pipe.text_encoder.to(device)  # it may have left, see `WeightedEncoder`
-    batch = pipe.tokenizer(text, truncation=True, return_tensors="pt").to(device)
+    token_ids = encode_text(pipe.tokenizer, text).to(device)
     with explain_memory_errors("the text encoder"):
-        output = pipe.text_encoder(batch.input_ids)
+        output = pipe.text_encoder(token_ids)
     for name in ("text_embeds", "pooler_output"):  # CLIP with and without a projection
         if getattr(output, name, None) is not None:
             return torch.nn.functional.normalize(output[name][0].float(), dim=0)
     return torch.nn.functional.normalize(output.last_hidden_state[0].float().mean(0), dim=0)
 
 
-class _LayerProvider(EmbeddingsProvider):
+class _LayerProvider(NamingProvider):
     """compel's provider, reading any layer of CLIP, where compel knows the last two."""
 
     def __init__(self, layer: int, is_normalized: bool, *arguments: Any, **options: Any) -> None:
