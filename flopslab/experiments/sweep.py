@@ -27,7 +27,7 @@ from flopslab.execution.generators import SharedGenerator
 from flopslab.passes import run
 from flopslab.progress import OverallBar
 from flopslab.runs import layout
-from flopslab.runs.reader import finished_run, frozen_batch_size
+from flopslab.runs.reader import frozen_batch_size
 
 AXES = ("x", "y", "z")
 CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
@@ -171,18 +171,6 @@ class Sweep:
                     study = study.replace(reuse_from=source)
                 run(study, generator.get(study), progress)
         return self.variants
-
-    def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
-        """The first-pass seeds that the runs used, by the run's seed and the position.
-
-        One each, so that runs differ in nothing but the axes.
-        """
-        seeds: dict[tuple[int, int], set[int]] = {}
-        for variant in self.variants:
-            for frame in finished_run(variant.study.output_dir).manifest["frames"]:
-                key = variant.study.seed, frame["position"]
-                seeds.setdefault(key, set()).add(frame["seeds"][0])
-        return seeds
 
     def _variant(self, values: dict[str, Any]) -> Variant:
         if "output_dir" in values:

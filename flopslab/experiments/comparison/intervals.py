@@ -17,7 +17,7 @@ from flopslab.experiments.comparison.measures import MEASURES
 from flopslab.experiments.sweep import UNITS
 
 LEVEL = 0.95
-RESAMPLES = 4000
+RESAMPLES = 2000
 OWN = {*MEASURES, *UNITS, "key", "frames"}  # columns that do not tell one mean from another
 
 
@@ -25,7 +25,7 @@ def summarise(rows: Sequence[Row], random: np.random.Generator) -> list[Row]:
     """The mean of each measure over sequences and seeds, of each pass of each combination.
 
     `units`: of how many runs. `<measure>_low` and `_high` are the ends of a 95 % interval, where
-    there are two sequences or two seeds.
+    every sequence has been run with every seed, and there are two of either.
     """
     groups: dict[tuple, list[Row]] = {}
     for row in rows:
@@ -35,18 +35,18 @@ def summarise(rows: Sequence[Row], random: np.random.Generator) -> list[Row]:
 
 
 def interval(values: np.ndarray, random: np.random.Generator) -> tuple[float, float]:
-    """The 95 % interval of the mean of values [sequences, seeds], nan where one is missing.
+    """The 95 % interval of the mean of values [sequences, seeds].
 
-    (nan, nan) for a single value.
+    (nan, nan) for a single value, and where a value is nan.
     """
     sizes = [size for size in values.shape if size > 1]
-    if not sizes:
+    if not sizes or np.isnan(values).any():
         return float("nan"), float("nan")
     table = values.reshape(sizes)
 
     def mean(*places: np.ndarray, axis: int = -1) -> np.ndarray:
         sample = table[places[0]] if len(places) == 1 else table[_cross(*places)]
-        return np.nanmean(sample, axis=tuple(range(-len(places), 0)))
+        return np.mean(sample, axis=tuple(range(-len(places), 0)))
 
     result = stats.bootstrap(
         [np.arange(size) for size in sizes],
@@ -81,8 +81,8 @@ def _mean(group: Sequence[Row], random: np.random.Generator) -> Row:
         for row in group:
             index = tuple(names.index(str(row[u])) for names, u in zip(places, UNITS, strict=True))
             values[index] = row[name]
-        valid = not np.isnan(values).all()
-        mean[name] = float(np.nanmean(values)) if valid else float("nan")
-        if valid and len(group) > 1:
-            mean[f"{name}_low"], mean[f"{name}_high"] = interval(values, random)
+        mean[name] = float("nan") if np.isnan(values).all() else float(np.nanmean(values))
+        low, high = interval(values, random)
+        if not np.isnan(low):
+            mean |= {f"{name}_low": low, f"{name}_high": high}
     return mean
