@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from flopslab.experiments.comparison.measures import MEASURES
 from flopslab.experiments.sweep import label
@@ -123,6 +124,8 @@ def _draw_baselines(panel: Axes, rows: Sequence[Row], measure: str, across: str)
 def _label(panel: Axes, measure: str, across: str) -> None:
     write(panel.set_title, PANELS[measure], fontsize=NORMAL, loc="left")
     panel.set_xlabel("pass" if across == "pass" else f"{across}, last pass", fontsize=SMALL)
+    if across == "pass":
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     plain(panel)
 
 

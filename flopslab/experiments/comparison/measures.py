@@ -70,7 +70,7 @@ class Yardstick:
             "shape_coherence": metrics.shape_coherence(images),
             "own_words": self._own_words(images),
             "own_shapes": self._own_shapes(images),
-            "sharpness": _sharpness(images) / self.sharpness,
+            "sharpness": _sharpness(images) / self.sharpness if self.sharpness else float("nan"),
         }
         return {name: values.get(name, float("nan")) for name in MEASURES}
 
