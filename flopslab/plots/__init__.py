@@ -14,8 +14,6 @@ from flopslab.plots.influence import (
     decay,
     influence_map,
     prediction,
-    similarity,
-    word_map,
 )
 from flopslab.plots.propagation import before_after
 from flopslab.plots.responses import responses
@@ -40,7 +38,5 @@ __all__ = [
     "prediction",
     "responses",
     "save",
-    "similarity",
     "timing",
-    "word_map",
 ]
