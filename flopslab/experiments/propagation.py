@@ -99,9 +99,8 @@ class Experiment:
         names = [field.name for field in fields(cls) if field.name != "study"]
         parameters = notebook_parameters(namespace, [*names, *Study.model_fields])
         values = {name: parameters.pop(name) for name in parameters.keys() & names}
-        values["sequences"] = axis_values("sequences", values.get("sequences", ""))
-        if values["sequences"]:
-            parameters["sequence"] = values["sequences"][0]
+        if sequences := axis_values("sequences", values.get("sequences", "")):
+            parameters["sequence"] = sequences[0]
         return cls(Study.from_mapping(parameters, NOTEBOOK), **values)
 
     @cached_property

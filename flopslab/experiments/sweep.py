@@ -167,7 +167,7 @@ class Sweep:
             for index, variant in enumerate(self.variants):
                 progress.follow(variant.label)
                 study = variant.study.replace(**self._frozen(index))
-                if source := self.nearest(study):
+                if source := self.nearest(variant.study):
                     study = study.replace(reuse_from=source)
                 run(study, generator.get(study), progress)
         return self.variants

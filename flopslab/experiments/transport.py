@@ -206,10 +206,9 @@ def _difference(*sums: np.ndarray) -> np.ndarray:
 
 
 def _unit(intervention: Intervention) -> str:
-    """The sequence and the seed of its base run."""
-    run = finished_run(intervention.base)
-    study = run.recipe(run.frames[0]).study
-    return f"{study.seed}/{study.sequence}"
+    """The sequence and the seed of its base run. (The recipe of a frame does not name them.)"""
+    parameters = finished_run(intervention.base).manifest["parameters"]
+    return f"{parameters['seed']}/{parameters['sequence']}"
 
 
 def _new_word(intervention: Intervention) -> str:

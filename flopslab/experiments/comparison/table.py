@@ -143,7 +143,7 @@ class Table:
         """The study, which takes over what a run that is there has in common with it."""
         if not entry.passes or entry.baseline:
             return study
-        source = self.sweep.nearest(study) or entry.unit.first.output_dir
+        source = self.sweep.nearest(entry.study) or entry.unit.first.output_dir
         return study.replace(reuse_from=source)
 
     def _write(self, rows: Sequence[Row]) -> None:
