@@ -297,34 +297,38 @@ def test_a_comparison_has_no_axis_and_no_title_but_those_of_what_is_compared():
 
 
 @pytest.mark.torch
-def test_the_smallest_comparison_leaves_rows_a_page_sheets_and_a_run_for_each(
+def test_the_smallest_comparison_leaves_a_table_a_page_two_figures_and_a_run_for_each(
     tmp_path, model, probe
 ):
     names = {
-        "x_axis": "context_diameter",
-        "x_values": [2, 4],
+        "x_axis": "image_context_multiplier",
+        "x_values": [1, 2],
         "probe": probe,
         "output_dir": str(tmp_path / "compare"),
-        "passes": 2,
-        "limit": 2,
+        "limit": 3,
+        "frame_interval": 1,
         "steps": 2,
         "model": model,
-        "method": "blend",  # not in the cell, but a parameter all the same
+        "context_diameter": 2,  # not in the cell, but a parameter all the same
+        "method": "blend",
         "denoising_strength": 0.5,
     }
     papermill.execute_notebook(COMPARE, tmp_path / "out.ipynb", names, progress_bar=False)
-    assert len(list((tmp_path / "compare").glob("*/visual-manifest.json"))) == 2
-    rows = (tmp_path / "compare" / "rows.csv").read_text().splitlines()
-    assert rows[0].startswith("context_diameter,pass,frames,frame_consistency")
-    assert len(rows) == 1 + 2 * 2
+    runs = list((tmp_path / "compare").glob("image_context_multiplier=*/visual-manifest.json"))
+    assert len(runs) == 2
+    rows = (tmp_path / "compare" / "table.csv").read_text().splitlines()
+    assert rows[0].startswith(
+        "baseline,image_context_multiplier,sequence,seed,pass,frames,coherence"
+    )
+    assert len(rows) == 1 + 5 + 2 * 2  # baselines, and two passes of two runs
     page = (tmp_path / "compare" / "compare.md").read_text()
-    assert page.startswith("# Comparison of context_diameter\n")
-    assert "`method` 'blend'" in page and "\n| 4 | 2 | 2 | " in page
+    assert page.startswith("# Comparison of image_context_multiplier\n")
+    assert "`method` 'blend'" in page and "\n| shared noise | - | 1 | 1 | " in page
     sheets = {path.name for path in (tmp_path / "compare").glob("*.png")}
     assert sheets == {
-        "pass1.png", "pass2.png", "passes.png", "axes1.png", "measures.png",
+        "sheet.png", "responses.png", "pass1.png", "pass2.png", "passes.png", "axes1.png",
     }  # fmt: skip
-    assert len(images(tmp_path / "out.ipynb")) == 4
+    assert len(images(tmp_path / "out.ipynb")) == 2
 
 
 def test_the_experiments_parameters_are_those_of_a_study_and_its_own():
@@ -349,7 +353,7 @@ def test_the_smallest_experiment_draws_every_figure_and_says_what_it_found(tmp_p
         "changes": 2,
     }
     papermill.execute_notebook(PROPAGATION, tmp_path / "out.ipynb", names, progress_bar=False)
-    assert len(images(tmp_path / "out.ipynb")) == 8
-    assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 8
+    assert len(images(tmp_path / "out.ipynb")) == 2
+    assert len(list((tmp_path / "run-figures").glob("*.pdf"))) == 4
     text = text_of(tmp_path / "out.ipynb")
     assert re.search(r"The front stood where it was predicted in 4 of 4 cases\.", text)

@@ -1,13 +1,13 @@
-"""The metrics of each pass of a run as table rows; rows as CSV and as Markdown.
+"""The metrics of each pass of a run as table rows, and rows as CSV.
 
-A row is a plain dict: first its key (the values of a sweep's axes, the pass), then its metrics.
+A row is a plain dict: the pass, then its metrics.
 The metrics are those of `flopslab.analysis.metrics`, over all frames of a pass in order.
 """
 
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,23 +52,6 @@ def evaluate(
     ]
 
 
-def summarise(rows: Sequence[Row], random: np.random.Generator, over: str = "seed") -> list[Row]:
-    """A row for each group of rows that differ only in `over`, with the mean of each metric.
-
-    `<over>s` is the size of the group. In groups of two or more, `<metric>_low` and `<metric>_high`
-    are the ends of a 95 % bootstrap interval of the mean. Rows without `over` stay as they are.
-    """
-    groups: dict[tuple, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(_identity(row, over), []).append(row)
-    return [_merge(group, random, over) for group in groups.values()]
-
-
-def last_passes(rows: Sequence[Row]) -> list[Row]:
-    """The last of each group of rows that differ only in their pass."""
-    return list({_identity(row, "pass"): row for row in rows}.values())
-
-
 def to_csv(rows: Sequence[Row]) -> str:
     """The rows as CSV, with a header; numbers in full precision."""
     names = dict.fromkeys(itertools.chain.from_iterable(rows))
@@ -77,26 +60,6 @@ def to_csv(rows: Sequence[Row]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def to_markdown(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table; numbers have three digits, intervals stand in brackets."""
-    names = dict.fromkeys(itertools.chain.from_iterable(rows))
-    names = [name for name in names if not name.endswith(("_low", "_high"))]
-    lines = [names, ["---:" if name in MEASURES else "---" for name in names]]
-    lines += [[_cell(row, name) for name in names] for row in rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def report(title: str, conditions: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    """A Markdown page: the conditions that all rows share, the table, the columns' definitions."""
-    context = ", ".join(f"`{name}` {value!r}" for name, value in conditions.items())
-    columns = [name for name in MEASURES if any(name in row for row in rows)]
-    definitions = "".join(f"- `{name}`: {MEASURES[name]}\n" for name in columns)
-    note = ""
-    if any(name.endswith("_low") for row in rows for name in row):
-        note = "\nIn brackets: 95 % bootstrap interval of the mean over seeds.\n"
-    return f"# {title}\n\nIn all rows: {context}.\n\n{to_markdown(rows)}\n{definitions}{note}"
 
 
 def _measure(
@@ -149,35 +112,3 @@ def _ratio(
 
 def _frames(run: RunDirectory, pass_number: int) -> Iterator[tuple[Image.Image, Recipe]]:
     return (run.frame(FrameKey(pass_number, position)) for position in run.positions)
-
-
-def _key(row: Row, over: str) -> Row:
-    """The row without its metrics and without `over`."""
-    return {name: value for name, value in row.items() if name not in (*MEASURES, over)}
-
-
-def _identity(row: Row, over: str) -> tuple[str, ...]:
-    """The key of a row, hashable whatever its values are."""
-    return tuple(map(str, _key(row, over).items()))
-
-
-def _merge(group: Sequence[Row], random: np.random.Generator, over: str) -> Row:
-    if over not in group[0]:
-        return group[0]
-    mean_row = _key(group[0], over) | {f"{over}s": len(group)}
-    for name in [name for name in MEASURES if name in group[0]]:
-        values = [row[name] for row in group]
-        mean_row[name] = float(np.mean(values))
-        if len(group) > 1:
-            mean_row[f"{name}_low"], mean_row[f"{name}_high"] = metrics.bootstrap(values, random)
-    return mean_row
-
-
-def _cell(row: Row, name: str) -> str:
-    value = row.get(name, "")
-    if name not in MEASURES:
-        return str(value).replace("|", r"\|").replace("\n", " ") or "(none)"
-    text = f"{value:.3g}"
-    if f"{name}_low" in row:
-        text += f" [{row[f'{name}_low']:.3g}, {row[f'{name}_high']:.3g}]"
-    return text

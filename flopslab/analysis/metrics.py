@@ -16,10 +16,10 @@ from scipy.spatial.distance import cdist
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
+from flopslab.analysis import descriptors
 from flopslab.errors import ParameterError
 
 CLIP_WEIGHT = 2.5  # of CLIPScore
-PALETTE = 16  # a palette is the colours of an image of so many pixels each way
 WINDOW = 11  # width and height of SSIM's window, in pixels
 
 
@@ -132,18 +132,17 @@ def colour_correlations(images: Sequence[Image.Image]) -> np.ndarray:
     Of 16 x 16 colours of each frame, as they differ from the mean of all frames: what all have in
     common is no likeness. nan for fewer than three frames, and for equal ones.
     """
-    colours = np.stack([_pixels(_shrink(image)).ravel() for image in images])
-    colours -= colours.mean(axis=0)
-    lengths = np.linalg.norm(colours, axis=1, keepdims=True)
-    if len(images) < 3 or lengths.min() < 1e-9:
-        return np.full((len(images), len(images)), np.nan)
-    colours /= lengths
-    return colours @ colours.T
+    return descriptors.correlations(descriptors.colours(images))
 
 
 def colour_coherence(images: Sequence[Image.Image]) -> float:
     """Mean of the `colour_correlations` of adjacent frames, up to 1; nan where they are."""
     return _mean(np.diag(colour_correlations(images), 1))
+
+
+def shape_coherence(images: Sequence[Image.Image]) -> float:
+    """The same of the frames' edges, see `descriptors.shapes`: no colour, and no model."""
+    return _mean(np.diag(descriptors.correlations(descriptors.shapes(images)), 1))
 
 
 def temporal_flickering(images: Sequence[Image.Image]) -> float:
@@ -250,12 +249,7 @@ def _lightness(image: Image.Image) -> np.ndarray:
 
 def _palette(image: Image.Image) -> np.ndarray:
     """[256, 3]: the colours in Lab."""
-    return rgb2lab(_pixels(_shrink(image))).reshape(-1, 3)
-
-
-def _shrink(image: Image.Image) -> Image.Image:
-    """The image in 16 x 16 pixels."""
-    return image.resize((PALETTE, PALETTE), Image.Resampling.BOX)
+    return rgb2lab(_pixels(descriptors.shrink(image))).reshape(-1, 3)
 
 
 def _check_comparable(a: Image.Image, b: Image.Image) -> None:

@@ -124,10 +124,16 @@ def by_distance(influence: Influence) -> np.ndarray:
 
 
 def decay_curve(
-    influence: Influence, random: np.random.Generator, samples: int = 1000
+    influence: Influence,
+    random: np.random.Generator,
+    samples: int = 1000,
+    groups: np.ndarray | None = None,
 ) -> DecayCurve:
-    """The mean influence by distance; the interval shows how it varies from change to change."""
-    values = by_distance(influence)
+    """The mean influence by distance; the interval shows how it varies from group to group.
+
+    `groups` [n]: of the changes; default: each is its own.
+    """
+    values = group_means(by_distance(influence), groups)
     shape = values.shape[1:]
     mean, low, high = (np.full(shape, np.nan) for _ in range(3))
     for cell in np.ndindex(shape):
@@ -171,6 +177,16 @@ def nan_mean(values: np.ndarray) -> np.ndarray:
     return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
 
 
+def group_means(values: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """[groups, ...]: the means of rows [n, ...] over what is not nan, of each group [n] of rows.
+
+    None: every row is a group.
+    """
+    if groups is None:
+        return values
+    return np.stack([nan_mean(values[groups == group]) for group in np.unique(groups)])
+
+
 def half_life(values: np.ndarray, first: int = 0) -> float:
     """The distance, in positions, over which influence [distances] halves, from `first` on.
 
@@ -184,29 +200,6 @@ def half_life(values: np.ndarray, first: int = 0) -> float:
         return float("nan")
     slope = np.polyfit(distances, np.log2(values[distances]), 1)[0]
     return float(-1 / slope) if slope < -1e-9 else float("inf")
-
-
-def word_similarity(
-    images: Sequence[Image.Image], words: Sequence[Word], embedder: Embedder
-) -> np.ndarray:
-    """[frames, words]: the embedder's cosine of each frame and each word of the sequence."""
-    return embedder.images(images) @ embedder.texts([word.text for word in words]).T
-
-
-def centre_similarity(similarity: np.ndarray) -> np.ndarray:
-    """Similarities [frames, words] without what a frame has with all words, or a word with all.
-
-    Double centring: rows and columns have mean 0, so that pictures that are all alike give 0.
-    """
-    rows = similarity.mean(axis=1, keepdims=True)
-    columns = similarity.mean(axis=0, keepdims=True)
-    return similarity - rows - columns + similarity.mean()
-
-
-def similarity_by_distance(similarity: np.ndarray, frames: Sequence[int]) -> np.ndarray:
-    """[distances]: mean similarity [frames, words] of frames to words so many positions away."""
-    away = np.abs(np.asarray(frames)[:, None] - np.arange(1, similarity.shape[1] + 1))
-    return np.array([similarity[away == d].mean() for d in range(away.max() + 1)])
 
 
 def agreement(measured: Influence, predicted: Influence) -> np.ndarray:

@@ -14,15 +14,13 @@ from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
 from flopslab.core.parameters import NOTEBOOK, notebook_parameters
 from flopslab.core.study import Study
-from flopslab.core.windows import FrameKey, Windowing
+from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
 from flopslab.experiments.influence import (
     Influence,
-    centre_similarity,
     concatenate,
     front,
     placeless_influence,
-    word_similarity,
 )
 from flopslab.experiments.interventions import (
     Intervention,
@@ -32,6 +30,7 @@ from flopslab.experiments.interventions import (
 )
 from flopslab.experiments.linear_model import predict_influence
 from flopslab.experiments.summary import Estimate, inside_outside_front
+from flopslab.experiments.sweep import axis_values, file_name
 from flopslab.experiments.transport import (
     Gains,
     Transport,
@@ -42,7 +41,6 @@ from flopslab.experiments.transport import (
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs import layout
-from flopslab.runs.reader import finished_run
 from flopslab.words.sequence import SHIPPED, Word, read_timed_sequence
 
 Item = TypeVar("Item")
@@ -67,6 +65,10 @@ class Experiment:
     seeds: int = 1
     """How many run seeds the changes are spread over, from the study's own upwards."""
 
+    sequences: str | Sequence[str] = ""
+    """The sequences that the changes are spread over, the study's own among them; empty: that
+    alone."""
+
     probe: str = "tiny"
     """What measures how alike a picture and a word are: tiny (embedded), or a directory with a
     CLIP."""
@@ -84,6 +86,9 @@ class Experiment:
             actual = f"new_word = {self.new_word!r}" if self.new_words else "no new_word"
             hint = "give a word, or a list of some (papermill: -r new_word 1984 hands over text)"
             raise ParameterError("an experiment", actual, hint)
+        if len({tuple(windowing.positions) for windowing in self._windowings}) > 1:
+            hint = "set limit to a number of frames that all of them have"
+            raise ParameterError("sequences of equally many frames", f"{self.all_sequences}", hint)
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:
@@ -94,12 +99,32 @@ class Experiment:
         names = [field.name for field in fields(cls) if field.name != "study"]
         parameters = notebook_parameters(namespace, [*names, *Study.model_fields])
         values = {name: parameters.pop(name) for name in parameters.keys() & names}
+        if sequences := axis_values("sequences", values.get("sequences", "")):
+            parameters["sequence"] = sequences[0]
         return cls(Study.from_mapping(parameters, NOTEBOOK), **values)
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        """The sequence."""
+        """The study's sequence."""
         return self.study.read_words().words
+
+    @property
+    def all_sequences(self) -> list[str]:
+        """The study's sequence, then the others."""
+        others = axis_values("sequences", self.sequences)
+        return list(dict.fromkeys([self.study.sequence, *others]))
+
+    @cached_property
+    def _windowings(self) -> list[Windowing]:
+        """The windows of the study in each sequence."""
+        studies = [self.study.replace(sequence=name) for name in self.all_sequences]
+        return [Windowing(study, len(study.read_words().words)) for study in studies]
+
+    @property
+    def groups(self) -> np.ndarray:
+        """[changes]: the units of an interval, sequences under seeds; of one unit, its changes."""
+        count = len(self.studies())
+        return np.arange(len(self.planned())) % (count if count > 1 else self.changes)
 
     @cached_property
     def generator(self) -> Generator:
@@ -131,18 +156,23 @@ class Experiment:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
         frames, reach = self.windowing.positions, self.windowing.reach(self.study.passes)
         first, last = frames[0] + reach, frames[-1] - reach
-        eligible = [p for p in frames if self.words[p - 1].text not in self.new_words]
+        sequences = [self._words(study) for study in self.studies()[:: self.seeds]]
+        eligible = [
+            p for p in frames if not any(w[p - 1].text in self.new_words for w in sequences)
+        ]
         inner = [p for p in eligible if first <= p <= last] or eligible
-        words = itertools.cycle(word for word in self.new_words for _ in range(self.seeds))
+        units = range(len(self.studies()))
+        words = itertools.cycle(word for word in self.new_words for _ in units)
         changes = list(map(Replace, _spread(inner, self.changes), words))
         return _spread(changes, count or None)
 
     def studies(self, control: str = "none") -> list[Study]:
-        """One study per seed, with `control` set."""
-        return [self._variant(control, self.study.seed + index) for index in range(self.seeds)]
+        """One study for each sequence and seed, with `control` set."""
+        seeds = range(self.study.seed, self.study.seed + self.seeds)
+        return [self._variant(control, seed, name) for name in self.all_sequences for seed in seeds]
 
     def run_changes(self, generator: Generator | None = None) -> list[Intervention]:
-        """The changes, each in the run of its seed: the seeds take turns."""
+        """The changes, each in the run of its sequence and seed: these take turns."""
         return self._intervene("none", self.planned(), generator)
 
     def run_control(self, control: str, generator: Generator | None = None) -> list[Intervention]:
@@ -166,10 +196,7 @@ class Experiment:
     def predicted(self, control: str = "none") -> Influence:
         """What the linear model predicts for the changes that are made under a control."""
         changes = self.planned(0 if control == "none" else self.control_changes)
-        studies = self._study_of_change(control)
-        return concatenate(
-            [predict_influence(studies[c], self.words, [c.position]) for c in changes]
-        )
+        return self._predict(changes, control)
 
     def inside_outside_front(
         self, influences: Mapping[str, Influence], random: np.random.Generator
@@ -191,7 +218,8 @@ class Experiment:
     def placebos(self) -> list[str]:
         """Shipped words that are neither in the sequence nor put in: arrivals are held to them."""
         shipped = (word.text for name in SHIPPED for word in read_timed_sequence(name).words)
-        own = {word.text for word in self.words} | set(self.new_words)
+        sequences = [self._words(study) for study in self.studies()]
+        own = {word.text for words in sequences for word in words} | set(self.new_words)
         return [text for text in dict.fromkeys(shipped) if text not in own][:MOST_PLACEBOS]
 
     def measure_gains(
@@ -227,31 +255,24 @@ class Experiment:
 
     def _predicted_of_control(self) -> Influence:
         """What real neighbours would do to the changes that are made under controls."""
-        centres = [change.position for change in self.planned(self.control_changes)]
-        return predict_influence(self.study, self.words, centres)
+        return self._predict(self.planned(self.control_changes), "none")
 
-    def word_similarities(self, embedder: Embedder) -> dict[str, np.ndarray]:
-        """[frames, words] by control: how specifically the last pass shows each word.
+    def _predict(self, changes: Sequence[Replace], control: str) -> Influence:
+        studies = self._study_of_change(control)
+        pairs = [(studies[change], change.position) for change in changes]
+        return concatenate([predict_influence(s, self._words(s), [p]) for s, p in pairs])
 
-        In the run itself, and in one without pictures: it must have been made by `run_controls`.
-        """
-        directories = {name: self.studies(name)[0].output_dir for name in ("none", "no_images")}
-        return {
-            name: self.last_pass_similarity(path, embedder) for name, path in directories.items()
-        }
+    def _words(self, study: Study) -> tuple[Word, ...]:
+        return self.words if study.sequence == self.study.sequence else study.read_words().words
 
-    def last_pass_similarity(self, directory: str | Path, embedder: Embedder) -> np.ndarray:
-        """[frames, words]: how specifically the last pass of a run shows each word."""
-        keys = [FrameKey(self.study.passes, p) for p in self.windowing.positions]
-        run = finished_run(directory)
-        images = [run.image(key) for key in keys]
-        return centre_similarity(word_similarity(images, self.words, embedder))
-
-    def _variant(self, control: str, seed: int) -> Study:
-        """The study with another control and seed, in a directory of its own."""
-        path = Path(self.study.output_dir)
+    def _variant(self, control: str, seed: int, sequence: str = "") -> Study:
+        """The study with another control, seed and sequence, in a directory of its own."""
+        path, sequence = Path(self.study.output_dir), sequence or self.study.sequence
+        if sequence != self.study.sequence:
+            path = path.with_name(f"{path.name}-{file_name(sequence)}")
         path = layout.variant_directory(path, control, seed if seed != self.study.seed else None)
-        return self.study.replace(control=control, seed=seed, output_dir=str(path))
+        names = {"control": control, "seed": seed, "sequence": sequence}
+        return self.study.replace(output_dir=str(path), **names)
 
     def _study_of_change(self, control: str) -> dict[Replace, Study]:
         return dict(zip(self.planned(), itertools.cycle(self.studies(control)), strict=False))
@@ -259,7 +280,7 @@ class Experiment:
     def _intervene(
         self, control: str, changes: Sequence[Replace], generator: Generator | None
     ) -> list[Intervention]:
-        """Each change in the study of its seed, in the order of the changes."""
+        """Each change in the study of its unit, in the order of the changes."""
         studies, generator = self._study_of_change(control), generator or self.generator
         interventions: dict[Replace, Intervention] = {}
         for study in self.studies(control):

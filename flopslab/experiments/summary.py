@@ -12,6 +12,7 @@ from flopslab.experiments.influence import (
     agreement,
     by_distance,
     front,
+    group_means,
     half_life,
     mean_within,
     nan_mean,
@@ -47,10 +48,14 @@ class PassSummary:
 
 
 def summarise_passes(
-    measured: Influence, predicted: Influence, radius: int, random: np.random.Generator
+    measured: Influence,
+    predicted: Influence,
+    radius: int,
+    random: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> list[PassSummary]:
-    """The summary of each pass. `radius`: of the word window."""
-    values, model = by_distance(measured), by_distance(predicted)
+    """The summary of each pass. `radius`: of the word window. `groups`: as in `group_means`."""
+    values, model = group_means(by_distance(measured), groups), by_distance(predicted)
     fronts, predicted_fronts = front(measured), front(predicted)
     return [
         PassSummary(
@@ -130,10 +135,15 @@ def describe_transport(
     return lines
 
 
-def describe_decomposition(parts: Decomposition, random: np.random.Generator) -> list[str]:
-    """How much of the changes was carried, pass by pass, in sentences; empty if nothing can be."""
+def describe_decomposition(
+    parts: Decomposition, random: np.random.Generator, groups: np.ndarray | None = None
+) -> list[str]:
+    """How much of the changes was carried, pass by pass, in sentences; empty if nothing can be.
+
+    `groups`: as in `group_means`.
+    """
     lines = []
-    values = parts.by_pass(parts.kept), parts.by_pass(parts.carried)
+    values = [group_means(parts.by_pass(v), groups) for v in (parts.kept, parts.carried)]
     for index, (kept, carried) in enumerate(zip(*(v.T for v in values), strict=True)):
         valid = ~np.isnan(kept)
         if valid.any():

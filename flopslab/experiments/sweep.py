@@ -18,29 +18,27 @@ from typing import Any, Self
 
 import numpy as np
 
-from flopslab.analysis import evaluation
-from flopslab.analysis.embedder import Embedder
-from flopslab.analysis.evaluation import Row
 from flopslab.core.generator import Generator
 from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
-from flopslab.core.windows import Windowing
+from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError
-from flopslab.execution.generators import open_generator
-from flopslab.execution.models import model_key
+from flopslab.execution.generators import SharedGenerator
 from flopslab.passes import run
 from flopslab.progress import OverallBar
 from flopslab.runs import layout
-from flopslab.runs.reader import finished_run, frozen_batch_size
+from flopslab.runs.reader import frozen_batch_size
 
 AXES = ("x", "y", "z")
 CELL: dict[str, Any] = {f"{axis}_{part}": "" for axis in AXES for part in ("axis", "values")} | {
+    "sequences": "",
     "seeds": 1,
     "probe": "tiny",
 }  # parameters of a notebook that sweeps, beside those of the study
+UNITS = ("sequence", "seed")  # axes that repeat a comparison: what is resampled for an interval
 
 _SAFE = re.compile(r"[\w.+-]{1,32}", re.ASCII)
-_SIZING = {"model", "width", "height", "batch_size"}  # what a batch size depends on
+SIZING = {"model", "width", "height", "batch_size"}  # what a batch size depends on
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,8 @@ class Sweep:
         """The sweep of a notebook's parameters cell: pass `globals()`.
 
         `x_axis` is a parameter's name, `x_values` its values (a list, or text such as
-        `grid, blend`), y and z likewise; `seeds`: with how many seeds each is run.
+        `grid, blend`), y and z likewise; `sequences` and `seeds`: the sequences, and with how many
+        seeds, each is run.
         """
         parameters = notebook_parameters(namespace, [*CELL, *Study.model_fields])
         values = CELL | {name: parameters.pop(name) for name in CELL.keys() & parameters.keys()}
@@ -84,6 +83,8 @@ class Sweep:
         pairs = [(values[f"{axis}_axis"], values[f"{axis}_values"]) for axis in AXES]
         _check_cell(values["seeds"], pairs)
         axes = [(name, axis_values(name, values)) for name, values in pairs if name]
+        if values["sequences"]:
+            axes.append(("sequence", axis_values("sequence", values["sequences"])))
         if values["seeds"] > 1:
             axes.append(("seed", list(range(study.seed, study.seed + values["seeds"]))))
         return cls(study, _distinct(axes))
@@ -109,10 +110,28 @@ class Sweep:
         return cube.transpose(2, 1, 0).tolist()
 
     @property
-    def first_seed(self) -> tuple[Variant, ...]:
-        """The variants with the first of the seeds: enough to look at."""
-        seed = self.variants[0].study.seed
-        return tuple(variant for variant in self.variants if variant.study.seed == seed)
+    def first_unit(self) -> tuple[Variant, ...]:
+        """The variants with the first sequence and the first seed: enough to look at."""
+        first = self.variants[0].study
+        unit = first.sequence, first.seed
+        return tuple(v for v in self.variants if (v.study.sequence, v.study.seed) == unit)
+
+    @property
+    def first_axis(self) -> tuple[Variant, ...]:
+        """Of these, one for each value of the first axis; the study's own value of the others.
+
+        Where an axis does not have the study's own value, its first.
+        """
+        usual = {
+            name: own if (own := getattr(self.study, name)) in values else values[0]
+            for name, values in list(self.axes.items())[1:]
+            if name not in UNITS
+        }
+        return tuple(
+            variant
+            for variant in self.first_unit
+            if all(variant.values[name] == value for name, value in usual.items())
+        )
 
     @property
     def conditions(self) -> dict[str, Any]:
@@ -124,7 +143,7 @@ class Sweep:
     @property
     def title(self) -> str:
         """What is compared: `Comparison of method and denoising_strength`."""
-        names = [name for name in self.axes if name != "seed"] or list(self.axes)
+        names = [name for name in self.axes if name not in UNITS] or list(self.axes)
         return f"Comparison of {' and '.join(names)}" if names else "One run, measured"
 
     @property
@@ -143,88 +162,50 @@ class Sweep:
         again only when a parameter of the model changes. `progress`: by default one bar for all
         runs.
         """
-        models = _Models(load or open_generator)
-        with closing(progress or self._bar()) as progress:
+        generator = SharedGenerator(load)
+        with closing(progress or self.bar([v.study for v in self.variants])) as progress:
             for index, variant in enumerate(self.variants):
                 progress.follow(variant.label)
-                source = self._relative(index) or variant.study.reuse_from
-                study = variant.study.replace(**self._frozen(index), reuse_from=source)
-                run(study, models.get(study), progress)
+                study = variant.study.replace(**self._frozen(index))
+                if source := self.nearest(variant.study):
+                    study = study.replace(reuse_from=source)
+                run(study, generator.get(study), progress)
         return self.variants
-
-    def noise_seeds(self) -> dict[tuple[int, int], set[int]]:
-        """The first-pass seeds that the runs used, by the run's seed and the position.
-
-        One each, so that runs differ in nothing but the axes.
-        """
-        seeds: dict[tuple[int, int], set[int]] = {}
-        for variant in self.variants:
-            for frame in finished_run(variant.study.output_dir).manifest["frames"]:
-                key = variant.study.seed, frame["position"]
-                seeds.setdefault(key, set()).add(frame["seeds"][0])
-        return seeds
-
-    def evaluate(self, embedder: Embedder | None = None) -> list[Row]:
-        """The rows of `evaluation.evaluate` for every run, with its values of the axes."""
-        return [
-            variant.values | row
-            for variant in self.variants
-            for row in evaluation.evaluate(variant.study.output_dir, embedder)
-        ]
-
-    def write_results(self, rows: Sequence[Row], summary: Sequence[Row]) -> list[Path]:
-        """The paths of every row as CSV, and of the summary as a Markdown page."""
-        page = evaluation.report(self.title, self.conditions, summary)
-        texts = {"compare.md": page, "rows.csv": evaluation.to_csv(rows)}
-        for name, text in texts.items():
-            (self.directory / name).write_text(text, encoding="utf-8")
-        return [self.directory / name for name in texts]
 
     def _variant(self, values: dict[str, Any]) -> Variant:
         if "output_dir" in values:
             actual, hint = "output_dir as an axis", "vary another: each run has its own anyway"
             raise ParameterError("a sweep", actual, hint)
-        name = ",".join(f"{key}={_file_name(value)}" for key, value in values.items()) or "run"
+        name = ",".join(f"{key}={file_name(value)}" for key, value in values.items()) or "run"
         path = {"output_dir": str(self.directory / name)}
         return Variant(values, Study.of(**self.study.model_dump() | values | path))
 
-    def _relative(self, index: int) -> str:
-        """The earlier run that has most in common with this one, its first pass at least."""
-        study, earlier = self.variants[index].study, self.variants[:index]
+    def nearest(self, study: Study) -> str:
+        """The directory of the run that has most in common with a study, its first pass at least.
+
+        Of those that are there; empty if there is none.
+        """
         first_pass = _first_pass(study)
-        near = [v.study for v in earlier if _first_pass(v.study) == first_pass]
+        near = [
+            v.study
+            for v in self.variants
+            if v.study.output_dir != study.output_dir
+            and _first_pass(v.study) == first_pass
+            and layout.frame_path(Path(v.study.output_dir), FrameKey(1, 1)).exists()
+        ]
         nearest = max(near, key=lambda candidate: _in_common(study, candidate), default=None)
         return nearest.output_dir if nearest else ""
 
     def _frozen(self, index: int) -> dict[str, int]:
         """The batch size that the first run found, so that the others' frames are comparable."""
-        if index == 0 or _SIZING & self.axes.keys():
+        if index == 0 or SIZING & self.axes.keys():
             return {}
         return {"batch_size": frozen_batch_size(self.variants[0].study)}
 
-    def _bar(self) -> OverallBar:
-        studies = [variant.study for variant in self.variants]
+    def bar(self, studies: Sequence[Study]) -> OverallBar:
+        """One bar for the runs of these studies."""
         log = self.directory / layout.LOG
         return OverallBar([_costs(s) for s in studies], [_count(s) for s in studies], log=log)
-
-
-class _Models:
-    """The generator of a study, shared by studies of the same model. One is in memory at a time."""
-
-    def __init__(self, load: Callable[[Study], Generator]) -> None:
-        self._load, self._key = load, None
-        self._generator: Generator | None = None
-
-    def get(self, study: Study) -> Generator:
-        """The study's generator, with the batch size of its run."""
-        key, size = model_key(study), frozen_batch_size(study)
-        generator = self._generator
-        if generator and key == self._key and size in (0, generator.settings["batch_size"]):
-            return generator
-        del generator
-        self._generator = None  # before the next one needs its memory
-        self._generator, self._key = self._load(study.replace(batch_size=size)), key
-        return self._generator
 
 
 def _check_cell(seeds: object, pairs: Sequence[tuple[str, Any]]) -> None:
@@ -260,7 +241,8 @@ def _distinct(axes: Sequence[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
     return dict(axes)
 
 
-def _file_name(value: Any) -> str:
+def file_name(value: Any) -> str:
+    """A value as part of a file name: as it is where that is safe, else a digest."""
     text = str(value)
     return text if _SAFE.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()[:8]
 

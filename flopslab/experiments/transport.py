@@ -29,24 +29,24 @@ class Gains:
     """How much more each frame of the last pass shows each word after n changes than before.
 
     `values` [n, words, frames]; `words`: the candidates; `new` [n]: which of them was put in;
-    `seeds` [n]: of the runs.
+    `units` [n]: a number for each sequence and seed.
     """
 
     values: np.ndarray
     words: tuple[str, ...]
     new: np.ndarray
-    seeds: np.ndarray
+    units: np.ndarray
 
     @property
     def groups(self) -> np.ndarray:
-        """[n]: changes of one seed and one new word have one number; the groups are the sample."""
-        pairs = np.stack([self.seeds, self.new], axis=1)
+        """[n]: changes of one unit and one new word have one number; the groups are the sample."""
+        pairs = np.stack([self.units, self.new], axis=1)
         return np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
 
     def select(self, rows: Sequence[int]) -> "Gains":
         """The gains of some of the changes."""
         index = np.asarray(rows)
-        return Gains(self.values[index], self.words, self.new[index], self.seeds[index])
+        return Gains(self.values[index], self.words, self.new[index], self.units[index])
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,8 @@ def measure_gains(
     vectors = embedder.texts(words)
     vectors = vectors - vectors.mean(axis=0)
     values = np.stack([vectors @ _movement(item, embedder).T for item in interventions])
-    seeds = [_seed(item) for item in interventions]
-    return Gains(values, words, np.array([words.index(word) for word in new]), np.array(seeds))
+    units = np.unique([_unit(item) for item in interventions], return_inverse=True)[1]
+    return Gains(values, words, np.array([words.index(word) for word in new]), units)
 
 
 def transport(gains: Gains, share: Influence, random: np.random.Generator) -> Transport:
@@ -205,9 +205,10 @@ def _difference(*sums: np.ndarray) -> np.ndarray:
     return ratios[0] - ratios[1] if len(ratios) > 1 else ratios[0]
 
 
-def _seed(intervention: Intervention) -> int:
-    run = finished_run(intervention.base)
-    return run.recipe(run.frames[0]).study.seed
+def _unit(intervention: Intervention) -> str:
+    """The sequence and the seed of its base run. (The recipe of a frame does not name them.)"""
+    parameters = finished_run(intervention.base).manifest["parameters"]
+    return f"{parameters['seed']}/{parameters['sequence']}"
 
 
 def _new_word(intervention: Intervention) -> str:

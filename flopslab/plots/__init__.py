@@ -2,7 +2,7 @@
 
 from flopslab.plots.comparison import (
     axis_sheets,
-    measure_curves,
+    before_after_sheet,
     pass_sheet,
     position_sheet,
     position_sheets,
@@ -14,10 +14,9 @@ from flopslab.plots.influence import (
     decay,
     influence_map,
     prediction,
-    similarity,
-    word_map,
 )
 from flopslab.plots.propagation import before_after
+from flopslab.plots.responses import responses
 from flopslab.plots.runs import contact_sheet, pass_column, timing
 from flopslab.plots.style import export, save
 
@@ -25,20 +24,19 @@ __all__ = [
     "arrival",
     "axis_sheets",
     "before_after",
+    "before_after_sheet",
     "contact_sheet",
     "control_comparison",
     "decay",
     "export",
     "forecast",
     "influence_map",
-    "measure_curves",
     "pass_column",
     "pass_sheet",
     "position_sheet",
     "position_sheets",
     "prediction",
+    "responses",
     "save",
-    "similarity",
     "timing",
-    "word_map",
 ]

@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
-from flopslab.core.windows import Windowing
 from flopslab.experiments.influence import (
     DecayCurve,
     Influence,
     agreement,
-    similarity_by_distance,
 )
 from flopslab.experiments.summary import Estimate
 from flopslab.plots.style import (
@@ -35,7 +33,6 @@ from flopslab.plots.style import (
 DISTANCE = "distance from the changed word, in positions"
 INFLUENCE = "influence: mean pixel difference"
 GAIN = "gain in similarity to the new word (cosine)"
-SIMILARITY = "similarity beyond the mean (cosine)"
 GAIN_LINEAR = 0.01  # up to here a gain is drawn to a linear scale
 INFLUENCE_LINEAR = 1e-3  # so is influence, where an exact 0 must be seen
 RUNS = {
@@ -144,38 +141,6 @@ def arrival(curves: Mapping[str, DecayCurve], radius: int, reach: int) -> Descri
     axes.set(xlabel=DISTANCE, ylabel=GAIN)
     axes.set_yscale("symlog", linthresh=GAIN_LINEAR)
     _mark_end(axes, reach, "front")
-    figure.legend(loc="outside right upper", frameon=False, fontsize=SMALL)
-    return figure
-
-
-def word_map(similarity: np.ndarray, windowing: Windowing) -> DescribedFigure:
-    """Frames by words: how alike they are, with the words of each frame's prompt between lines."""
-    frames, words = windowing.positions, similarity.shape[1]
-    figure, axes = new_panel(COLUMN, 4.2, "How alike each frame and each word are")
-    far = float(np.abs(similarity).max()) or 1.0
-    extent = (0.5, words + 0.5, frames[-1] + 0.5, frames[0] - 0.5)
-    image = axes.imshow(similarity, cmap=AMOUNTS, vmin=-far, vmax=far, extent=extent, aspect="auto")
-    for side in (-windowing.word_radius - 0.5, windowing.word_radius + 0.5):
-        axes.plot([frames[0] + side, frames[-1] + side], [frames[0], frames[-1]], "w--", lw=0.8)
-    axes.set(xlabel="word at position", ylabel="frame at position", xlim=(0.5, words + 0.5))
-    figure.colorbar(image, ax=axes, label=SIMILARITY)
-    return figure
-
-
-def similarity(similarities: Mapping[str, np.ndarray], windowing: Windowing) -> DescribedFigure:
-    """Likeness of frames and words by distance, a line for each run, as far as twice the front.
-
-    `similarities` [frames, words] by control; the vertical line is the end of the word window.
-    """
-    farthest = 2 * windowing.reach(windowing.study.passes)
-    figure, axes = new_panel(COLUMN * 1.3, 3.0, "How alike frames and words are, by distance")
-    for index, (name, values) in enumerate(similarities.items()):
-        curve = similarity_by_distance(values, windowing.positions)[:farthest]
-        axes.plot(
-            np.arange(len(curve)), curve, label=_run_label(name), lw=1.2, ms=4, **line_style(index)
-        )
-    axes.set(xlabel="distance of the word from the frame, in positions", ylabel=SIMILARITY)
-    _mark_end(axes, windowing.word_radius, "end of the word window")
     figure.legend(loc="outside right upper", frameon=False, fontsize=SMALL)
     return figure
 

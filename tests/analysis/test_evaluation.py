@@ -1,4 +1,4 @@
-"""Rows of metrics: the passes of a run, means with intervals, CSV and Markdown."""
+"""Rows of metrics: the passes of a run, and CSV."""
 
 import csv
 import io
@@ -7,15 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from flopslab.analysis import evaluation, metrics
+from flopslab.analysis import metrics
 from flopslab.analysis.embedder import load_embedder
 from flopslab.analysis.evaluation import (
     MEASURES,
     evaluate,
-    last_passes,
-    summarise,
     to_csv,
-    to_markdown,
 )
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
@@ -124,48 +121,8 @@ def test_the_cost_is_the_median_time_of_a_frame_as_its_recipe_has_it(paint):
     assert evaluate(directory, passes=[2])[0]["seconds"] == pytest.approx(np.median(times))
 
 
-def test_seeds_become_one_row_with_a_mean_and_its_interval():
-    rows = [row(seed, contrast=1.0 + seed) for seed in range(3)] + [row(0, 2, contrast=5.0)]
-    first, second = summarise(rows, np.random.default_rng(0))
-    assert first["contrast"] == 2 and first["seeds"] == 3 and "seed" not in first
-    assert 1 <= first["contrast_low"] < 2 < first["contrast_high"] <= 3
-    assert second["contrast"] == 5 and "contrast_low" not in second
-
-
-def test_without_seeds_rows_stay_as_they_are():
-    rows = [{"method": "grid", "pass": 1, "contrast": 1.0}]
-    assert summarise(rows, np.random.default_rng(0)) == rows
-
-
-def test_values_that_are_lists_tell_rows_apart():
-    rows = [row(seed, contrast=1.0) | {"method": value} for seed in (0, 1) for value in ([1], [2])]
-    assert len(summarise(rows, np.random.default_rng(0))) == 2
-
-
-def test_the_last_passes_are_one_for_each_combination():
-    rows = [row(seed, number, contrast=number) for seed in (0, 1) for number in (1, 2, 3)]
-    assert last_passes(rows) == [rows[2], rows[5]]
-
-
 def test_csv_keeps_every_number_in_full():
     rows = [row(0, contrast=1 / 3), row(1, sharpness=2.0)]
     lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
     assert float(lines[0]["contrast"]) == 1 / 3
     assert lines[1]["contrast"] == "" and lines[1]["sharpness"] == "2.0"
-
-
-def test_markdown_is_rounded_with_intervals_and_every_line_has_all_cells():
-    rows = [row(0, contrast=1.23456, contrast_low=1.2, contrast_high=1.3), row(1)]
-    rows[1] |= {"method": "a|b\nc", "contrast": math.nan}
-    lines = to_markdown(rows).splitlines()
-    assert lines[0] == "| method | seed | pass | contrast |"
-    assert lines[2] == "| grid | 0 | 1 | 1.23 [1.2, 1.3] |"
-    assert lines[3] == r"| a\|b c | 1 | 1 | nan |"
-
-
-def test_a_report_names_conditions_and_meanings():
-    page = evaluation.report("Title", {"passes": 3}, [row(0, contrast=1.0)])
-    assert page.startswith("# Title\n\nIn all rows: `passes` 3.\n")
-    assert to_markdown([row(0, contrast=1.0)]) in page
-    assert f"`contrast`: {MEASURES['contrast']}" in page
-    assert "sharpness" not in page and "bootstrap" not in page

@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 from painted import PaintedGenerator
-from PIL import Image
 
-from flopslab.analysis.embedder import load_embedder
 from flopslab.analysis.metrics import pixel_distance
 from flopslab.core.windows import FrameKey
 from flopslab.experiments import influence, interventions
@@ -138,31 +136,11 @@ def test_agreement_is_a_correlation_where_anything_is():
     assert np.isnan(influence.agreement(made([[0] * 5] * 2), made([[0] * 5] * 2))).all()
 
 
-def test_specific_similarity_forgets_what_all_have_in_common():
-    collapsed = np.add.outer(np.arange(4.0), np.arange(6.0))
-    assert influence.centre_similarity(collapsed) == pytest.approx(np.zeros((4, 6)))
-    assert influence.centre_similarity(np.eye(4))[1].round(2).tolist() == [
-        -0.25,
-        0.75,
-        -0.25,
-        -0.25,
-    ]
-
-
-def test_similarity_by_word_distance():
-    similarity = np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.3]])
-    assert influence.similarity_by_distance(similarity, [1, 2]) == pytest.approx([1, 1.3 / 3, 0])
-
-
-@pytest.mark.torch
-def test_a_trace_is_the_probes_cosine_of_each_frame_and_word(tmp_path):
-    import models
-
-    models.save_clip(tmp_path)
-    probe = load_embedder(str(tmp_path))
-    images = [Image.effect_noise((32, 32), 90).convert("RGB") for _ in range(2)]
-    traced = influence.word_similarity(images, [Word("sea"), Word("fire"), Word("sea")], probe)
-    assert traced.shape == (2, 3)
-    assert traced[:, 0] == pytest.approx(traced[:, 2])
-    alone = float(probe.images(images)[1] @ probe.texts(["fire"])[0])
-    assert traced[1, 1] == pytest.approx(alone, abs=1e-6)
+def test_of_groups_of_changes_the_means_are_the_sample():
+    values = np.array([[1.0, np.nan], [3.0, 2.0], [7.0, 4.0]])
+    assert influence.group_means(values, np.array([0, 0, 1])).tolist() == [[2, 2], [7, 4]]
+    assert influence.group_means(values, None) is values
+    found = Influence(np.full(6, 3), np.arange(1, 6), np.ones((6, 1, 5)), np.ones((6, 1, 5), bool))
+    found.values[::2] = 3  # changes of one seed are alike: six of them are no six seeds
+    curve = influence.decay_curve(found, np.random.default_rng(0), groups=np.arange(6) % 2)
+    assert (curve.low[0, 0], curve.high[0, 0]) == (1, 3)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import yaml
 from cells import cell
-from painted import WORDS, ColourEmbedder, PaintedGenerator
+from painted import WORDS, ColourEmbedder, PaintedGenerator, write_words
 
 from flopslab.core.neighbours import CONTROLS
 from flopslab.core.study import Study
-from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError
 from flopslab.experiments.influence import influence
 from flopslab.experiments.linear_model import predict_influence
@@ -104,10 +103,11 @@ def test_a_cell_is_read_like_that_of_a_study():
         Experiment.from_cell(cell({"control_change": 2, "changes": 7}))
 
 
-def test_the_full_form_is_an_experiment_on_every_inner_word():
+def test_the_full_form_changes_words_of_four_sequences_under_three_seeds():
     full = Experiment.from_cell(cell(yaml.safe_load(FULL.read_text())))
-    assert len(full.planned()) == full.changes == 27
-    assert len(full.windowing.positions) == len(full.words) == 48
+    assert len(full.planned()) == full.changes and full.seeds == 3
+    assert len(full.all_sequences) == 4 and full.study.context_diameter == 4
+    assert (np.bincount(full.groups) >= 2).all() and len(np.bincount(full.groups)) == 12
 
 
 def test_controls_measure_some_changes_under_each_and_another_seed(experiment):
@@ -177,25 +177,6 @@ def test_what_is_predicted_for_a_control_is_in_its_order_and_layout(study):
         assert (own.values[row] != whole.values[turn]).any()
 
 
-def test_shown_words_are_those_of_the_last_pass(experiment):
-    class Spelling:
-        """A point for each word, and for each picture what it is asked in turn."""
-
-        def images(self, images):
-            self.seen = [image.tobytes() for image in images]
-            return np.eye(12)[: len(images)]
-
-        def texts(self, texts):
-            assert list(texts) == WORDS
-            return np.eye(12)
-
-    finished, probe = run(experiment.study, PaintedGenerator(), NullProgress()), Spelling()
-    shown = experiment.last_pass_similarity(finished.directory, probe)
-    opened = open_run(finished.directory)
-    assert probe.seen == [opened.frame(FrameKey(2, p))[0].tobytes() for p in range(1, 13)]
-    assert shown.argmax(axis=1).tolist() == list(range(12))
-
-
 def test_placebo_words_are_neither_in_the_sequence_nor_put_in():
     experiment = Experiment(Study.of(limit=8), new_word=["abyss", "air"])
     own = {word.text for word in experiment.words} | {"abyss", "air"}
@@ -216,3 +197,42 @@ def test_transport_is_measured_under_each_control_and_paired_with_real_neighbour
     lead, low, _ = experiment.transport_lead(gains, random)
     same = items["real neighbours"].slope - items["shuffled, where neighbours belong"].slope
     assert np.isinf(low) and np.isfinite(lead) and lead != same  # of two changes, not of all three
+
+
+@pytest.fixture
+def second(tmp_path: Path) -> str:
+    """A sequence of the same length, of other words."""
+    return write_words(tmp_path / "second.json", [f"{word}s" for word in WORDS])
+
+
+def test_sequences_and_seeds_take_turns_and_are_the_groups_of_the_changes(study, second):
+    experiment = Experiment(study, "comet", changes=4, seeds=2, sequences=[second])
+    changes = experiment.run_changes(PaintedGenerator())
+    parameters = [open_run(item.base).manifest["parameters"] for item in changes]
+    units = [(each["sequence"] == second, each["seed"]) for each in parameters]
+    assert units == [(False, 0), (False, 1), (True, 0), (True, 1)]
+    assert experiment.groups.tolist() == [0, 1, 2, 3]
+    gains = experiment.measure_gains({"none": changes}, ColourEmbedder())["none"]
+    assert len(set(gains.units.tolist())) == 4
+    assert not {f"{word}s" for word in WORDS}.intersection(experiment.placebos)
+
+
+def test_changes_of_one_sequence_and_seed_are_groups_of_one(experiment):
+    assert experiment.groups.tolist() == [0, 1, 2]
+
+
+def test_no_word_is_put_in_its_own_place_in_any_sequence(study, second):
+    experiment = Experiment(study, "stones", changes=12, sequences=[second])
+    assert 5 not in [change.position for change in experiment.planned()]
+
+
+def test_sequences_of_unlike_length_need_a_limit(study, tmp_path):
+    short = write_words(tmp_path / "short.json", WORDS[:9])
+    with pytest.raises(ParameterError, match="set limit"):
+        Experiment(study, sequences=[short])
+    assert Experiment(study.replace(limit=9), sequences=[short]).all_sequences[1] == short
+
+
+def test_a_cell_may_list_sequences_and_the_first_is_the_studys():
+    found = Experiment.from_cell(cell({"sequences": "tide, storm", "limit": 24}))
+    assert found.study.sequence == "tide" and found.all_sequences == ["tide", "storm"]

@@ -157,22 +157,13 @@ def test_the_title_says_what_is_compared(study, sweep):
 
 def test_frames_of_one_seed_start_from_the_same_noise_in_every_run(study):
     sweep = Sweep(study, {"method": ["grid", "blend"], "seed": [0, 1]})
-    run(sweep, Painters())
-    seeds = sweep.noise_seeds()
+    seeds: dict[tuple[int, int], set[int]] = {}
+    for variant in run(sweep, Painters()):
+        for frame in open_run(variant.study.output_dir).manifest["frames"]:
+            key = variant.study.seed, frame["position"]
+            seeds.setdefault(key, set()).add(frame["seeds"][0])
     assert len(seeds) == 2 * 12 and all(len(noise) == 1 for noise in seeds.values())
     assert seeds[0, 1] != seeds[1, 1]
-
-
-def test_the_results_are_a_row_for_each_pass_of_each_run_and_a_page(study):
-    sweep = Sweep(study.replace(limit=3), {"method": ["grid", "blend"]})
-    run(sweep, Painters())
-    rows = sweep.evaluate()
-    assert [(row["method"], row["pass"]) for row in rows] == [
-        ("grid", 1), ("grid", 2), ("blend", 1), ("blend", 2),
-    ]  # fmt: skip
-    page, table = sweep.write_results(rows, rows[1::2])
-    assert page.read_text().startswith("# Comparison of method\n")
-    assert len(table.read_text().splitlines()) == 1 + 4
 
 
 def test_the_conditions_are_what_is_common_and_no_default(sweep):
@@ -220,7 +211,7 @@ def test_a_cell_names_axes_and_common_parameters():
     ))  # fmt: skip
     assert dict(sweep.axes) == {"method": ["grid", "blend"], "seed": [5, 6]}
     assert sweep.study == Study(passes=4, seed=5, output_dir="out")
-    assert [variant.study.seed for variant in sweep.first_seed] == [5, 5]
+    assert [variant.study.seed for variant in sweep.first_unit] == [5, 5]
 
 
 def test_a_cell_with_a_mistake_is_refused():
@@ -245,7 +236,24 @@ def test_seeds_and_values_that_mean_nothing_are_refused(names):
         Sweep.from_cell(cell({"x_axis": "method", "x_values": "grid", "y_axis": ""} | names))
 
 
-def test_the_full_comparison_is_a_sweep_of_ten_passes():
+def test_sequences_and_seeds_are_axes_that_repeat_a_comparison():
+    values = {"x_axis": "method", "x_values": "grid, blend", "sequences": "demo, tide", "seeds": 2}
+    sweep = Sweep.from_cell(cell(values))
+    assert [*sweep.axes] == ["method", "sequence", "seed"] and len(sweep.variants) == 8
+    assert sweep.title == "Comparison of method"
+    assert [v.values["method"] for v in sweep.first_unit] == ["grid", "blend"]
+
+
+def test_of_the_first_axis_each_value_is_looked_at_with_the_studys_own_others(study):
+    axes = {"method": ["grid", "blend"], "image_weight": [0.1, 0.5], "detail": [0.3, 0.6]}
+    shown = [v.values for v in Sweep(study, axes).first_axis]
+    assert shown == [
+        {"method": method, "image_weight": 0.5, "detail": 0.3} for method in ("grid", "blend")
+    ]
+
+
+def test_the_full_comparison_is_a_dose_response_to_convergence_over_sequences_and_seeds():
     sweep = Sweep.from_cell(cell(yaml.safe_load((PARAMS / "compare-full.yaml").read_text())))
-    assert sweep.study.passes == 10
-    assert len(sweep.variants) >= 2 * 3
+    assert sweep.study.passes == 8 and sweep.study.steps == 6
+    assert sweep.axes["image_weight"] == [0.0, 0.1, 0.3, 0.5, 0.7, 0.9]
+    assert len(sweep.axes["sequence"]) == 4 and len(sweep.axes["seed"]) == 3

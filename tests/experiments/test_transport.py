@@ -86,7 +86,7 @@ def test_the_difference_to_a_control_is_of_the_same_changes():
 def test_groups_are_seeds_and_words_and_few_of_them_have_no_interval():
     gains = simulate(np.random.default_rng(5))
     assert len(np.unique(gains.groups)) == 3 * SEEDS
-    few = Gains(gains.values[:4], gains.words, gains.new[:4], gains.seeds[:4])
+    few = Gains(gains.values[:4], gains.words, gains.new[:4], gains.units[:4])
     result = transport(few, shares(4), np.random.default_rng(0))
     assert np.isinf(result.low) and "(" not in str(result)
 

@@ -1,7 +1,4 @@
-"""Figures that compare runs: every picture where it belongs, lines told apart."""
-
-import itertools
-from typing import Any
+"""Sheets that compare runs: every picture where it belongs."""
 
 import numpy as np
 import pytest
@@ -11,7 +8,6 @@ from painted import Painters, silent
 from flopslab.core.windows import FrameKey
 from flopslab.experiments.sweep import Sweep
 from flopslab.plots import comparison as plots
-from flopslab.plots.style import save
 from flopslab.runs.reader import open_run
 
 pytestmark = pytest.mark.slow
@@ -94,49 +90,14 @@ def test_a_third_axis_gives_a_sheet_for_each_of_its_values(study):
     assert "position 5, last pass, seed 4" in texts(sheets["axes2"])
 
 
-def rows(**measures: float) -> list[dict[str, Any]]:
-    combinations = itertools.product(["grid", "blend"], [0.3, 0.6], [1, 2, 3])
-    return [
-        {"method": m, "denoising_strength": d, "pass": n, "contrast": n * d, "sharpness": n}
-        | measures
-        for m, d, n in combinations
-    ]
-
-
-AXES = ("method", "denoising_strength")
-
-
-def test_curves_have_a_panel_for_each_measure_and_a_line_for_each_combination():
-    figure = plots.curves(rows(), AXES, {"contrast": "of L*", "sharpness": "of edges"})
-    assert len(figure.axes) == 2
-    assert {"contrast", "of L*", "grid, denoising_strength 0.3"} <= set(texts(figure))
-    lines = figure.axes[0].get_lines()
-    ends = [np.asarray(line.get_ydata())[2] for line in lines]
-    assert ends == pytest.approx([0.9, 1.8, 0.9, 1.8])
-
-
-def test_lines_differ_in_more_than_colour():
-    lines = plots.curves(rows(), AXES, {"contrast": ""}).axes[0].get_lines()
-    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 4
-    assert len({line.get_linestyle() for line in lines}) == 2
-    lines = plots.curves(rows(), ["method"], {"contrast": ""}).axes[0].get_lines()
-    assert len({line.get_linestyle() for line in lines}) == 2
-
-
-def test_an_interval_is_a_band():
-    figures = (
-        plots.curves(rows(), AXES, {"contrast": ""}),
-        plots.curves(rows(contrast_low=0.1, contrast_high=3.0), AXES, {"contrast": ""}),
-    )
-    assert [len(figure.axes[0].collections) for figure in figures] == [0, 4]
-
-
-def test_the_curves_of_a_sweep_leave_seeds_out(study):
-    sweep = Sweep(study, {"method": ["grid", "blend"], "seed": [0, 1]})
-    labels = texts(plots.measure_curves(sweep, rows(), {"contrast": ""}))
-    assert {"grid", "blend"} <= set(labels) and not any("seed" in label for label in labels)
-
-
-def test_curves_without_axes_or_with_nan_draw(tmp_path):
-    figure = plots.curves([{"pass": 1, "contrast": float("nan")}], [], {"contrast": "of L*"})
-    assert save(figure, tmp_path / "curves.svg").read_text().startswith("<?xml")
+def test_before_and_after_are_pass_1_and_the_last_pass_of_each_value(study):
+    axes = {"method": ["grid", "blend"], "denoising_strength": [0.3, 0.5], "seed": [3, 4]}
+    sweep = Sweep(study, axes)
+    sweep.run(Painters(), silent(sweep))
+    figure = plots.before_after_sheet(sweep)
+    assert {"pass 1", "grid", "blend"} <= set(texts(figure))
+    first, last = (open_run(sweep.variants[i].study.output_dir) for i in (2, 6))  # strength 0.5
+    height, width = canvas(figure).shape[0] // 3 + 1, first.image(FrameKey(1, 1)).width
+    for row, frame in [(0, first.image(FrameKey(1, 1))), (2, last.image(FrameKey(2, 1)))]:
+        part = canvas(figure)[row * height : row * height + frame.height, :width]
+        assert (part == np.asarray(frame)).all()

@@ -41,8 +41,6 @@ FIGURES: dict[str, Callable[[], DescribedFigure]] = {
     "prediction": lambda: plots.prediction(tent(), tent()),
     "control_comparison": lambda: plots.control_comparison({"no_text": (POINT, NOTHING)}),
     "arrival": lambda: plots.arrival({"none": halving(), "no_text": halving()}, 1, 5),
-    "word_map": lambda: plots.word_map(np.eye(9)[:5], WINDOWING),
-    "similarity": lambda: plots.similarity({"none": np.eye(9)[:5]}, WINDOWING),
 }
 every_figure = pytest.mark.parametrize("name", FIGURES)
 

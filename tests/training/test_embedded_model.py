@@ -17,6 +17,7 @@ from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
+from flopslab.digests import array_digest
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import read_frame
@@ -65,10 +66,21 @@ def test_the_model_is_small_and_of_safetensors_in_half_precision():
             assert kinds <= {torch.float16, torch.int64}
 
 
-def test_the_image_encoder_is_the_image_tower_of_the_clip():
-    tower = load_file(MODEL / "image_encoder" / "model.safetensors")
-    whole = load_file(CLIP / "model.safetensors")
-    assert all(torch.equal(tensor, whole[name]) for name, tensor in tower.items())
+@pytest.mark.xfail(
+    reason="the adapter looks through the image tower of the CLIP that measures", strict=True
+)
+def test_the_clip_that_measures_shares_no_weights_with_the_model():
+    """Else the thing measured and the ruler would be one, most of all for ip_adapter."""
+    measuring = weight_digests(CLIP)
+    for part in ("image_encoder", "text_encoder"):
+        assert weight_digests(MODEL / part).isdisjoint(measuring), part
+
+
+def weight_digests(directory: Path) -> set[str]:
+    """The digests of the tensors that were learnt: not of counters, nor of zeros and ones."""
+    tensors = load_file(directory / "model.safetensors").values()
+    learnt = (t for t in tensors if t.is_floating_point() and len(t.unique()) > 2)
+    return {array_digest(tensor.numpy()) for tensor in learnt}
 
 
 def test_the_card_describes_the_weights_that_lie_beside_it():
