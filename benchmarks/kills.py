@@ -6,22 +6,28 @@ must be told that the run is unfinished, and whole frames must be those of an un
 run that comes to its end must verify and be equal to that one. It exits with 1 where that fails.
 
 By default the painted generator of the tests; `--model tiny` runs notebooks/run.ipynb instead, and
-`--plain` the painted run in a process without papermill and kernel, which starts ten times sooner.
+`--plain` the painted run in a process without papermill and kernel. Processes are forks of this
+one, which has imported all that they need: what an attempt costs is the kernel's start.
 """
 
 import argparse
+import multiprocessing
+import os
 import random
+import runpy
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 
 import nbformat
 import psutil
+from papermill.cli import papermill
 
 from benchmarks.report import publish
 from flopslab.core.windows import FrameKey
@@ -41,6 +47,7 @@ run({{}}, PaintedGenerator(delay=0.05))
 """
 
 Digests = dict[FrameKey, str]  # of the pixels of each frame
+Work = Callable[[], object]  # a run, from its beginning or from where it stands
 
 
 def main() -> None:
@@ -53,12 +60,15 @@ def main() -> None:
     parser.add_argument("--json", default="", metavar="FILE", help="write the numbers there too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
-        way = plain if options.plain else papermill
-        command = way(Path(root), options.model, options.frames)
-        trial = Trial(Path(root) / "run", command, random.Random(options.seed))
+        way = plain if options.plain else notebook
+        work = way(Path(root), options.model, options.frames)
+        trial = Trial(Path(root) / "run", work, random.Random(options.seed))
+        start = time.monotonic()
         with suppress(KeyboardInterrupt):  # it says how far it came
-            while trial.counts["kills"] < options.kills:
+            while (kills := trial.counts["kills"]) < options.kills:
                 trial.attempt()
+                pace = (time.monotonic() - start) / max(kills, 1)
+                say(f"{trial.describe()}, {(options.kills - kills) * pace / 60:.0f} min left")
             trial.complete()
     publish([{**trial.counts}], options.json)
     sys.exit(trial.counts["untrue"] + trial.counts["unequal"] > 0)
@@ -67,24 +77,31 @@ def main() -> None:
 class Trial:
     """Runs in one directory, killed and begun again; `counts` says what came of them."""
 
-    def __init__(self, directory: Path, command: list[str], chance: random.Random) -> None:
-        self._directory, self._command, self._chance = directory, command, chance
-        names = "kills", "frames_kept", "completed", "untrue", "unequal"
+    def __init__(self, directory: Path, work: Work, chance: random.Random) -> None:
+        self._directory, self._work, self._chance = directory, work, chance
+        names = "kills", "within", "frames_kept", "completed", "untrue", "unequal"
         self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
         process = self._begin()
         start = wait_for_lock(process, self._directory, held=True)
         self._seconds = wait_for_lock(process, self._directory, held=False) - start
-        if process.wait():
-            raise RuntimeError(f"the undisturbed run failed: {' '.join(command)}")
+        process.join()
+        if process.exitcode:
+            raise RuntimeError("the undisturbed run failed")
         self._digests, self._links = digests(self._directory), links(self._directory)
+        say(f"undisturbed: {len(self._digests)} frames in {self._seconds:.1f} s")
         shutil.rmtree(self._directory)
 
     def attempt(self) -> None:
-        """A run that is killed, or comes to its end before that."""
+        """A run that is killed, or comes to its end before that.
+
+        The moment is drawn from the time that the missing frames take, half of the run at least.
+        """
+        missing = 1 - len(digests(self._directory)) / len(self._digests)
         process = self._begin()
         wait_for_lock(process, self._directory, held=True)
-        time.sleep(self._chance.uniform(0, self._seconds))
-        if process.poll() is None:
+        time.sleep(self._chance.uniform(0, self._seconds * max(missing, 0.5)))
+        if process.is_alive():
+            self.counts["within"] += is_locked(self._directory)
             kill(process, kernel_alone=self._chance.random() < 0.3)
             self._check_interrupted()
         else:
@@ -92,12 +109,16 @@ class Trial:
 
     def complete(self) -> None:
         """The last run, to its end."""
-        self._begin().wait()
+        self._begin().join()
         self._check_complete()
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        null = subprocess.DEVNULL
-        return subprocess.Popen(self._command, stdout=null, stderr=null)
+    def describe(self) -> str:
+        return ", ".join(f"{name} {count}" for name, count in self.counts.items())
+
+    def _begin(self) -> ForkProcess:
+        process = multiprocessing.get_context("fork").Process(target=quietly, args=(self._work,))
+        process.start()
+        return process
 
     def _check_interrupted(self) -> None:
         """What is there is true: whole frames, and no claim that it is all."""
@@ -119,44 +140,65 @@ class Trial:
         shutil.rmtree(self._directory)
 
 
-def papermill(root: Path, model: str, frames: int) -> list[str]:
-    """The command of one run below `root`."""
-    notebook = ROOT / "notebooks/run.ipynb"
+def notebook(root: Path, model: str, frames: int) -> Work:
+    """A run through papermill below `root`."""
+    path = ROOT / "notebooks/run.ipynb"
     if model == "painted":
-        notebook = root / "painted.ipynb"
+        path = root / "painted.ipynb"
         program = PAINTED.format("Study.from_cell(globals())")
         cells = [nbformat.v4.new_code_cell(text) for text in (PARAMETERS, program)]
         cells[0].metadata["tags"] = ["parameters"]
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), notebook)
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     values = {"output_dir": root / "run", "limit": frames, "passes": 3, "context_diameter": 4}
     values |= {"steps": 2} if model == "tiny" else {}
     parameters = [part for name, value in values.items() for part in ("-p", name, str(value))]
-    command = [sys.executable, "-m", "papermill", "-k", "python3", "--language", "python"]
-    return [*command, str(notebook), str(root / "out.ipynb"), *parameters]
+    files = [str(path), str(root / "out.ipynb")]
+    return lambda: papermill(["-k", "python3", "--language", "python", *files, *parameters])
 
 
-def plain(root: Path, model: str, frames: int) -> list[str]:
-    """The command of the painted run without a notebook."""
+def plain(root: Path, model: str, frames: int) -> Work:
+    """The painted run without a notebook."""
     values = {"output_dir": str(root / "run"), "limit": frames, "passes": 3, "context_diameter": 4}
-    return [sys.executable, "-c", PAINTED.format(f"Study.of(**{values})")]
+    path = root / "painted.py"
+    path.write_text(PAINTED.format(f"Study.of(**{values})"))
+    return lambda: runpy.run_path(str(path))
 
 
-def wait_for_lock(process: subprocess.Popen[bytes], directory: Path, held: bool) -> float:
-    """The time at which a process has locked the directory, or let go of it, or ended."""
+def quietly(work: Work) -> None:
+    """Do it without a word, in a process of its own."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(silence, stream)
+    work()
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether the lock of a run names a process."""
     lock = directory / layout.LOCK
-    while process.poll() is None and (lock.is_file() and lock.stat().st_size > 0) != held:
+    return lock.is_file() and lock.stat().st_size > 0
+
+
+def wait_for_lock(process: ForkProcess, directory: Path, held: bool) -> float:
+    """The time at which a process has locked the directory, or let go of it, or ended."""
+    while process.is_alive() and is_locked(directory) != held:
         time.sleep(0.002)
     return time.monotonic()
 
 
-def kill(process: subprocess.Popen[bytes], kernel_alone: bool) -> None:
+def kill(process: ForkProcess, kernel_alone: bool) -> None:
     """SIGKILL for the kernel, and for papermill itself unless it is to notice that alone."""
-    processes = psutil.Process(process.pid).children(recursive=True)  # sessions of their own
-    for victim in processes if kernel_alone else [psutil.Process(process.pid), *processes]:
+    kernels = psutil.Process(process.pid).children(recursive=True)  # sessions of their own
+    if not (kernel_alone and kernels):
+        process.kill()
+    for kernel in kernels:
         with suppress(psutil.NoSuchProcess):  # it has just ended
-            victim.kill()
-    psutil.wait_procs(processes)
-    process.wait()
+            kernel.kill()
+    psutil.wait_procs(kernels)
+    process.join()
 
 
 def digests(directory: Path) -> Digests:
