@@ -96,15 +96,18 @@ class Trial:
         """A run that is killed, or comes to its end before that.
 
         The moment is drawn by progress, not by the clock, which a busy machine makes too early or
-        too late: so many more frames, and a part of the time that a batch takes.
+        too late: at most a third of the frames more, and a part of the time that a batch takes.
+        Once all frames are there the run may end, and the next one begins anew.
         """
-        before = len(layout.frame_keys(self._directory))
-        goal = self._chance.randint(before, len(self._digests))
+        total, before = len(self._digests), len(layout.frame_keys(self._directory))
+        if before == total:
+            return self.complete()
+        goal = min(before + self._chance.randint(0, total // 3), total)
         process = self._begin()
         wait_for_lock(process, self._directory, held=True)
         while process.is_alive() and len(layout.frame_keys(self._directory)) < goal:
             time.sleep(0.002)
-        time.sleep(self._chance.uniform(0, 4 * self._seconds / len(self._digests)))
+        time.sleep(self._chance.uniform(0, 4 * self._seconds / total))
         if process.is_alive():
             self.counts["within"] += is_locked(self._directory)
             kill(process, kernel_alone=self._chance.random() < 0.3)
@@ -113,7 +116,7 @@ class Trial:
             self._check_complete()
 
     def complete(self) -> None:
-        """The last run, to its end."""
+        """A run to its end."""
         self._begin().join()
         self._check_complete()
 
