@@ -70,7 +70,7 @@ def main() -> None:
                 pace = (time.monotonic() - start) / max(kills, 1)
                 say(f"{trial.describe()}, {(options.kills - kills) * pace / 60:.0f} min left")
             trial.complete()
-    publish([{**trial.counts}], options.json)
+    publish([{**trial.counts, "stages": len(trial.stages)}], options.json)
     sys.exit(trial.counts["untrue"] + trial.counts["unequal"] > 0)
 
 
@@ -81,6 +81,7 @@ class Trial:
         self._directory, self._work, self._chance = directory, work, chance
         names = "kills", "within", "frames_kept", "completed", "untrue", "unequal"
         self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
+        self.stages: set[int] = set()  # how many frames were there after a kill
         process = self._begin()
         start = wait_for_lock(process, self._directory, held=True)
         self._seconds = wait_for_lock(process, self._directory, held=False) - start
@@ -94,12 +95,19 @@ class Trial:
     def attempt(self) -> None:
         """A run that is killed, or comes to its end before that.
 
-        The moment is drawn from the time that the missing frames take, half of the run at least.
+        The moment is drawn by progress, not by the clock, which a busy machine makes too early or
+        too late: at most a third of the frames more, and a part of the time that a batch takes.
+        Once all frames are there the run may end, and the next one begins anew.
         """
-        missing = 1 - len(digests(self._directory)) / len(self._digests)
+        total, before = len(self._digests), len(layout.frame_keys(self._directory))
+        if before == total:
+            return self.complete()
+        goal = min(before + self._chance.randint(0, total // 3), total)
         process = self._begin()
         wait_for_lock(process, self._directory, held=True)
-        time.sleep(self._chance.uniform(0, self._seconds * max(missing, 0.5)))
+        while process.is_alive() and len(layout.frame_keys(self._directory)) < goal:
+            time.sleep(0.002)
+        time.sleep(self._chance.uniform(0, 4 * self._seconds / total))
         if process.is_alive():
             self.counts["within"] += is_locked(self._directory)
             kill(process, kernel_alone=self._chance.random() < 0.3)
@@ -108,7 +116,7 @@ class Trial:
             self._check_complete()
 
     def complete(self) -> None:
-        """The last run, to its end."""
+        """A run to its end."""
         self._begin().join()
         self._check_complete()
 
@@ -125,6 +133,7 @@ class Trial:
         self.counts["kills"] += 1
         frames = digests(self._directory)
         self.counts["frames_kept"] += len(frames)
+        self.stages.add(len(frames))
         self.counts["unequal"] += not frames.items() <= self._digests.items()
         try:
             finished_run(self._directory)
@@ -177,9 +186,10 @@ def say(line: str) -> None:
 
 
 def is_locked(directory: Path) -> bool:
-    """Whether the lock of a run names a process."""
+    """Whether the lock of a run names a process that is alive: a killed one leaves its name."""
     lock = directory / layout.LOCK
-    return lock.is_file() and lock.stat().st_size > 0
+    record = lock.read_text().split() if lock.is_file() else []
+    return len(record) > 1 and psutil.pid_exists(int(record[0]))
 
 
 def wait_for_lock(process: ForkProcess, directory: Path, held: bool) -> float:

@@ -99,6 +99,21 @@ class PaintedGenerator:
         return picture.astype(np.float32)
 
 
+class StoppingGenerator(PaintedGenerator):
+    """Is interrupted once it has painted `frames`."""
+
+    def __init__(self, frames: int, batch_size: int = 2) -> None:
+        super().__init__(batch_size)
+        self._frames = frames
+
+    def generate(
+        self, requests: Sequence[FrameRequest], strength: float = 1.0
+    ) -> list[Image.Image]:
+        if self.calls == self._frames:
+            raise KeyboardInterrupt
+        return super().generate(requests, strength)
+
+
 class ColourEmbedder:
     """An embedder of the mean colour; a text is a direction of its own."""
 

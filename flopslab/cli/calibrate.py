@@ -1,7 +1,6 @@
 """`flopslab calibrate`: what a model keeps of the pictures that a refinement starts from."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from flopslab.calibration import records
 from flopslab.calibration.calibrate import calibrate as measure_model
 from flopslab.calibration.curve import Calibration, Curve
-from flopslab.cli.output import AsJson, print_result
+from flopslab.cli.output import AsJson, ParameterFile, ParameterPairs, print_result
 from flopslab.cli.why import read_options
 from flopslab.core.study import Study
 from flopslab.progress import NullProgress
@@ -19,13 +18,8 @@ KEY = 12  # characters of a key that are printed
 
 
 def calibrate(
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter of the study."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="A YAML file of parameters.")
-    ] = None,
+    parameter: ParameterPairs = None,
+    file: ParameterFile = None,
     renew: Annotated[bool, typer.Option("--renew", help="Measure it again.")] = False,
     show_all: Annotated[bool, typer.Option("--list", help="List all that are there.")] = False,
     delete: Annotated[

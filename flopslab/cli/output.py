@@ -1,4 +1,4 @@
-"""What every command shares: the option `--json`, and how a result is printed."""
+"""What commands share: their options, and how a result is printed."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,13 @@ from typing import Annotated, Any
 import typer
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")]
+ParameterPairs = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter of the study."),
+]
+ParameterFile = Annotated[
+    Path | None, typer.Option("-f", "--file", help="A YAML file of parameters.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import typer
 
 from flopslab.analysis.metrics import colour_correlations
-from flopslab.cli.output import AsJson, print_result
+from flopslab.cli.output import AsJson, ParameterFile, ParameterPairs, print_result
 from flopslab.cli.why import read_options
 from flopslab.core.study import Study
 from flopslab.prediction.forecast import MOST_FRAMES, Forecast
@@ -20,11 +20,8 @@ Option = typer.Option
 
 
 def plan(
-    parameter: Annotated[
-        list[str] | None,
-        Option("-p", "--parameter", metavar="NAME VALUE", help="A parameter of the study."),
-    ] = None,
-    file: Annotated[Path | None, Option("-f", "--file", help="A YAML file of parameters.")] = None,
+    parameter: ParameterPairs = None,
+    file: ParameterFile = None,
     calibration: Annotated[
         Path | None, Option("--calibration", help="A file that `flopslab calibrate --json` gave.")
     ] = None,

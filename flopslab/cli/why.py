@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from flopslab.cli.output import AsJson, RunPath, print_result
+from flopslab.cli.output import AsJson, ParameterFile, ParameterPairs, RunPath, print_result
 from flopslab.core.parameters import read_parameters
 from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError
@@ -18,13 +18,8 @@ def why(
     run: RunPath,
     pass_number: Annotated[int, typer.Argument(metavar="PASS", min=1)],
     position: Annotated[int, typer.Argument(metavar="POSITION", min=1)],
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("-p", "--parameter", metavar="NAME VALUE", help="A changed parameter."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="A YAML file of changed parameters.")
-    ] = None,
+    parameter: ParameterPairs = None,
+    file: ParameterFile = None,
     as_json: AsJson = False,
 ) -> None:
     """The field that differs, the input frame that changed, or the damage; no model is loaded."""

@@ -57,7 +57,7 @@ def make_executor(
 def make_batches(wavefront: Wavefront, executor: Executor) -> Iterator[Batch]:
     """The batches of a wavefront, each once it is committed."""
     while True:
-        while executor.has_room and (batch := wavefront.next_batch(executor.is_idle)):
+        while executor.has_room and (batch := wavefront.next_batch()):
             executor.submit(batch)
         if executor.is_idle:
             return

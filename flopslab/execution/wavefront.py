@@ -36,16 +36,15 @@ class Wavefront:
         self._chunks: dict[int, list[Frame]] = {}  # planned, to be looked up next
         self._missing: dict[int, list[Frame]] = {number: [] for number in passes}
 
-    def next_batch(self, idle: bool) -> list[Frame]:
+    def next_batch(self) -> list[Frame]:
         """Missing frames of one pass to be made together; none if none is ready, or all is done.
 
-        `idle`: no batch is being made. Then a batch may be smaller than its size: the rest of a
-        pass, or what stands between the frames of an earlier run.
+        Some are ready whenever no batch is being made and not all is done: what the first
+        incomplete pass looks at is there, so that it is looked up to its end.
         """
         while (number := self._full_pass()) is None:
             if (ready := self._ready_pass()) is None:
-                waiting = [number for number, frames in self._missing.items() if frames]
-                return self._take(waiting[0]) if idle and waiting else []
+                return []
             self._look_up(ready)
         return self._take(number)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from painted import PaintedGenerator, files, pixels, write_words
+from painted import PaintedGenerator, StoppingGenerator, files, pixels, write_words
 from torn import TEARS, Crash, Disk
 
 from flopslab.core.study import Study
@@ -213,15 +213,8 @@ def test_the_manifest_says_running_before_a_frame_changes_and_complete_at_the_en
 
 def test_a_run_that_only_adds_frames_says_running_before_the_first(paint, study):
     paint(passes=1, limit=2)
-
-    class Stopping(PaintedGenerator):
-        def generate(self, requests, strength=1.0):
-            if self.calls == 2:
-                raise KeyboardInterrupt
-            return super().generate(requests, strength)
-
     with pytest.raises(KeyboardInterrupt):
-        paint(Stopping(), passes=1, limit=6)
+        paint(StoppingGenerator(2), passes=1, limit=6)
     assert len(pixels(Path(study.output_dir))) == 4
     assert read_manifest(Path(study.output_dir))["status"] == "running"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from painted import WORDS, PaintedGenerator, files, pixels, write_words
+from painted import WORDS, PaintedGenerator, StoppingGenerator, files, pixels, write_words
 from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngInfo
 
@@ -218,14 +218,8 @@ def test_pictures_in_a_directory_of_no_run_are_refused_not_moved(paint, tmp_path
     ],
 )
 def test_a_run_whose_only_frames_are_damaged_is_still_a_run(paint, undisturbed, tmp_path, damage):
-    class Stopping(PaintedGenerator):
-        def generate(self, requests, strength=1.0):
-            if self.calls == 2:
-                raise KeyboardInterrupt
-            return super().generate(requests, strength)
-
     with pytest.raises(KeyboardInterrupt):
-        paint(Stopping(batch_size=2))
+        paint(StoppingGenerator(2))
     for frame in (tmp_path / "run" / "pass1").iterdir():
         frame.write_bytes(damage(frame.read_bytes()))
     run = paint()
