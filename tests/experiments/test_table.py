@@ -2,6 +2,7 @@
 
 import csv
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -87,9 +88,18 @@ def test_a_damaged_row_is_measured_again_without_a_new_picture(sweep):
 
 
 def test_rows_of_other_weights_are_never_taken_for_those_of_the_model_at_hand(sweep):
-    Table(sweep).fill(Painters())
-    with pytest.raises(RunError, match="model_digest"):
-        Table(sweep).fill(lambda study: PaintedGenerator(model_digest="f" * 64))
+    def load(study: Study) -> PaintedGenerator:
+        return PaintedGenerator(model_digest="f" * 64)
+
+    table = Table(sweep)
+    rows = table.fill(Painters())
+    with pytest.raises(RunError, match="model_digest"):  # the runs are of other weights too
+        Table(sweep).fill(load)
+    for path in sweep.directory.glob("*/"):
+        shutil.rmtree(path)
+    assert table.path.exists()
+    anew = Table(sweep).fill(load)
+    assert not {row["key"] for row in anew} & {row["key"] for row in rows}
 
 
 def test_another_embedder_measures_anew(sweep):

@@ -31,7 +31,7 @@ from flopslab.passes import run
 from flopslab.prediction.forecast import plan
 from flopslab.prediction.reading import stored_calibration
 from flopslab.progress import OverallBar, Progress
-from flopslab.runs.provenance import pixel_settings
+from flopslab.runs.provenance import NOT_PIXELS
 from flopslab.runs.reader import frozen_batch_size
 from flopslab.storage import filesystem
 
@@ -116,7 +116,7 @@ class Table:
             "passes": study.passes,
             "frames": list(Windowing(study, len(words)).positions),
             "words": [[word.text, word.size] for word in words],
-            "model": pixel_settings(generator.settings),
+            "model": {k: v for k, v in generator.settings.items() if k not in NOT_PIXELS},
             "calibration": calibration.key if calibration else "",
             "embedder": self._fingerprint,
             "baseline": baseline.name if baseline else "",
