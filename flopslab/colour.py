@@ -31,6 +31,9 @@ def flat_share(image: Image.Image) -> tuple[float, tuple[int, ...]]:
 
     (0, ()) where no colour has more than a third of the pixels.
     """
+    counts, third = image.histogram(), image.width * image.height / 3
+    if any(max(counts[start : start + 256]) <= third for start in (0, 256, 512)):
+        return 0.0, ()  # no level of a channel is frequent enough
     pixels = np.asarray(image).reshape(-1, 3)
     values = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     thirds = [len(values) // 3, 2 * len(values) // 3]  # in order, more than a third covers one

@@ -22,6 +22,7 @@ from safetensors.numpy import load, save
 from flopslab.digests import array_digest, json_digest, pixel_digest
 from flopslab.interop import a1111
 from flopslab.runs import layout
+from flopslab.runs.png import encode_png
 from flopslab.runs.provenance import FORMAT, Digests, Recipe
 from flopslab.storage import filesystem
 
@@ -51,12 +52,10 @@ class EncodedFrame:
     @classmethod
     def of(cls, image: Image.Image, latents: np.ndarray | None) -> Self:
         """The files of an RGB image and of what it was decoded from."""
-        buffer = io.BytesIO()
-        image.copy().save(buffer, "PNG", compress_level=1)  # Pillow leaves options in what it saves
+        png, digest = encode_png(image), pixel_digest(image)
         if latents is None:
-            return cls(buffer.getvalue(), None, Digests(pixel_digest(image), None))
-        digests = Digests(pixel_digest(image), array_digest(latents))
-        return cls(buffer.getvalue(), encode_latents(latents), digests)
+            return cls(png, None, Digests(digest, None))
+        return cls(png, encode_latents(latents), Digests(digest, array_digest(latents)))
 
     def files(self, path: Path, recipe: Recipe) -> dict[Path, bytes]:
         """What to write for a picture at `path`, in this order: one that is visible is whole."""

@@ -86,6 +86,11 @@ def test_the_probe_halves_until_a_batch_fits():
     assert probe_batch_size(attempt, 16) == 4 and sizes == [16, 8, 4]
 
 
+def test_batches_on_a_cpu_are_small_enough_to_keep_its_cores_busy():
+    sizes = [estimate_batch_size(side * side, torch.device("cpu")) for side in (64, 128, 512, 1024)]
+    assert sizes == [4, 4, 2, 1]
+
+
 def test_memory_that_torch_keeps_counts_as_free(monkeypatch):
     free, kept = 2 * 2**30, 6 * 2**30
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, 8 * 2**30))
