@@ -16,7 +16,7 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     The number of threads is the caller's choice (`torch.set_num_threads`). It changes the last bit
     of pixels, so keep it constant within a run.
     """
-    if study.model.startswith(("http://", "https://")):
+    if is_server(study):
         from flopslab.backends.webui.generator import WebuiGenerator
 
         return WebuiGenerator.load(study)
@@ -24,6 +24,11 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     from flopslab.backends.diffusers.pipeline import DiffusersGenerator  # imports torch: seconds
 
     return DiffusersGenerator.load(study, batch_size)
+
+
+def is_server(study: Study) -> bool:
+    """Whether a server makes the study's pictures."""
+    return study.model.startswith(("http://", "https://"))
 
 
 def hide_torchvision_notice() -> None:

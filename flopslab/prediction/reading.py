@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flopslab.backends import is_server, load_generator
 from flopslab.calibration import records
-from flopslab.calibration.calibrate import ALGORITHM, calibrate, form_of
+from flopslab.calibration.calibrate import ALGORITHM, calibrate, conditions_of, form_of
 from flopslab.calibration.curve import Calibration
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
@@ -29,9 +30,16 @@ def read_calibration(path: Path) -> Calibration:
 def find_calibration(study: Study) -> Calibration:
     """The stored calibration of a study's model; else its model is loaded, and measured if need be.
 
-    Raises what `calibrate` raises.
+    A server is not asked for pictures: ParameterError if its model is not calibrated. Else raises
+    what `calibrate` raises.
     """
-    return stored_calibration(study) or calibrate(study)
+    if not is_server(study):
+        return stored_calibration(study) or calibrate(study)
+    calibration = records.find(conditions_of(study, load_generator(study).settings))
+    if calibration is None:
+        hint = "run `flopslab calibrate` with the study's parameters"
+        raise ParameterError(f"a forecast for {study.model}", "no calibration of the model", hint)
+    return calibration
 
 
 def stored_calibration(study: Study) -> Calibration | None:
@@ -40,7 +48,7 @@ def stored_calibration(study: Study) -> Calibration | None:
     Several can, of a model's own steps, scheduler, ..., which a study need not state. Of those that
     come with the package the first is for the embedded model's own settings.
     """
-    if study.scheduler or study.scheduler_options or study.model.startswith("http"):
+    if study.scheduler or study.scheduler_options or is_server(study):
         return None  # what it comes to is known only to the loaded model
     shipped = records.shipped() if study.model == "tiny" and not (study.lora or study.vae) else []
     if matches := [item for item in shipped if _agrees(item.conditions, study)]:
