@@ -15,7 +15,8 @@ from flopslab.calibration.calibrate import (
 from flopslab.calibration.curve import Calibration
 from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
-from flopslab.core.study import Study
+from flopslab.core.model_parameters import is_server
+from flopslab.core.study import UNCALIBRATED, Study
 from flopslab.errors import FlopslabWarning, ParameterError
 from flopslab.progress import Progress
 from flopslab.runs.reader import frozen_strength
@@ -40,10 +41,13 @@ class Resolution:
 def resolve_strength(study: Study, generator: Generator, progress: Progress) -> Resolution:
     """The study with the strength that its `image_weight` stands for, see `resolve_recorded`.
 
-    If no calibration is there, it is measured now and kept, which the progress is told.
+    If no calibration is there, it is measured now and kept, which the progress is told. A server is
+    not asked for so many pictures unless a user asks: its frames take UNCALIBRATED.
     """
     resolution = resolve_recorded(study, generator.settings)
-    if resolution is None:
+    if resolution is None and is_server(study.model):
+        resolution = _fall_back(study)
+    elif resolution is None:
         text = f"image_weight {study.image_weight:g}: measuring once what {study.model} keeps of a"
         progress.note(f"{text} picture, with {Measurement().frames} frames; it is kept for later")
         calibration = calibrate(study, generator, NoteProgress(progress))
@@ -102,6 +106,16 @@ def _follow(study: Study, calibration: Calibration) -> Resolution:
         "survives"
     )
     return Resolution(study.replace(denoising_strength=strength), note=note)
+
+
+def _fall_back(study: Study) -> Resolution:
+    """The study with a strength that stands for no `image_weight`."""
+    note = (
+        f"image_weight {study.image_weight:g}: the server's model is not calibrated, so that "
+        f"denoising_strength is {UNCALIBRATED}; `flopslab calibrate`, with the study's parameters, "
+        f"asks it for {Measurement().frames} pictures"
+    )
+    return Resolution(study.replace(denoising_strength=UNCALIBRATED), note=note)
 
 
 def _strength(study: Study, calibration: Calibration) -> float:

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from flopslab.backends import load_generator
 from flopslab.calibration import records
-from flopslab.calibration.calibrate import ALGORITHM, calibrate, form_of
+from flopslab.calibration.calibrate import ALGORITHM, calibrate, conditions_of, form_of
 from flopslab.calibration.curve import Calibration
 from flopslab.core.model_parameters import is_server
 from flopslab.core.study import Study
@@ -30,9 +31,16 @@ def read_calibration(path: Path) -> Calibration:
 def find_calibration(study: Study) -> Calibration:
     """The stored calibration of a study's model; else its model is loaded, and measured if need be.
 
-    Raises what `calibrate` raises.
+    A server is not asked for pictures: ParameterError if its model is not calibrated. Else raises
+    what `calibrate` raises.
     """
-    return stored_calibration(study) or calibrate(study)
+    if not is_server(study.model):
+        return stored_calibration(study) or calibrate(study)
+    calibration = records.find(conditions_of(study, load_generator(study).settings))
+    if calibration is None:
+        hint = "run `flopslab calibrate` with the study's parameters"
+        raise ParameterError(f"a forecast for {study.model}", "no calibration of the model", hint)
+    return calibration
 
 
 def stored_calibration(study: Study) -> Calibration | None:

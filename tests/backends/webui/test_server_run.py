@@ -17,12 +17,14 @@ from painted import pixels
 from flopslab.backends.webui import client, waiting
 from flopslab.backends.webui.address import Address
 from flopslab.backends.webui.generator import WebuiGenerator
+from flopslab.calibration import records
 from flopslab.core.generator import FrameRequest, watching_steps
 from flopslab.core.prompts import Prompt
-from flopslab.core.study import Study
+from flopslab.core.study import UNCALIBRATED, Study
 from flopslab.errors import FlopslabError, FlopslabWarning, ModelError, ParameterError, RunError
+from flopslab.prediction.reading import find_calibration
 from flopslab.runs.manifest import schema
-from flopslab.runs.reader import open_run, read_frame
+from flopslab.runs.reader import common_parameters, open_run, read_frame
 
 
 def keys(directory) -> dict[str, str]:
@@ -41,6 +43,15 @@ def test_a_server_makes_a_whole_run(ask, server):
         frame["seeds"][1] % 2**31 for frame in manifest["frames"]
     ]
     assert all("init_images" in body for body in server.requests[4:])
+
+
+def test_a_server_that_is_not_calibrated_is_not_asked_to_be(ask, server, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "directory", lambda: tmp_path / "calibration")
+    run = ask(denoising_strength=None, image_weight=0.25)
+    assert len([body for body in server.requests if "prompt" in body]) == 4 + 4
+    assert common_parameters(run.directory)["denoising_strength"] == UNCALIBRATED
+    with pytest.raises(ParameterError, match="no calibration of the model"):
+        find_calibration(run.study)
 
 
 def test_the_same_study_has_the_same_keys_and_pixels(ask, tmp_path):
@@ -280,9 +291,10 @@ def test_a_progress_that_fails_does_not_fail_the_frame(server, monkeypatch, answ
 
 SCRIPT = """
 import json, sys
+from flopslab.calibration import records
 from flopslab.core.generator import FrameRequest
 from flopslab.core.prompts import Prompt
-from flopslab.core.study import Study
+from flopslab.core.study import UNCALIBRATED, Study
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 run(Study.of(**json.loads(sys.argv[1])), progress=NullProgress())
