@@ -30,7 +30,7 @@ def experiment(study: Study) -> Experiment:
 
 def places(**names) -> list[int]:
     own = {key: names.pop(key) for key in ("changes", "new_word", "seeds") if key in names}
-    study = Study.of(**{"context_diameter": 4} | names)
+    study = Study.of(**{"context_diameter": 4, "passes": 3} | names)
     return [change.position for change in Experiment(study, **own).planned()]
 
 
@@ -47,7 +47,7 @@ def test_where_every_wave_meets_an_end_they_are_spread_over_all():
 
 
 def test_a_front_is_predicted_as_far_as_the_cones_reach():
-    roomy = Experiment(Study(context_diameter=4), new_word="comet")
+    roomy = Experiment(Study(context_diameter=4, passes=3), new_word="comet")
     assert roomy.fronts == [2, 6, 10]
     narrow = Experiment(Study(context_diameter=10, limit=16, passes=2), new_word="comet")
     assert [change.position for change in narrow.planned()] == [3, 9, 14]
