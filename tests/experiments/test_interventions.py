@@ -313,6 +313,7 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
         output_dir=str(tmp_path / "run"),
         context_diameter=diameter,
         image_context_multiplier=multiplier,
+        passes=3,
         method="blend",
         denoising_strength=0.5,
     )
@@ -326,7 +327,7 @@ def test_the_measured_front_is_the_predicted_one(tmp_path, diameter, multiplier)
 def test_the_embedded_model_changes_all_of_the_cone_and_nothing_outside(tmp_path):
     study = Study.of(
         output_dir=str(tmp_path / "run"), context_diameter=2, steps=2, batch_size=4, limit=8,
-        image_context_multiplier=1, denoising_strength=0.5,
+        passes=3, image_context_multiplier=1, denoising_strength=0.5,
     )  # fmt: skip
     found = interventions.intervene(study, Replace(5, "fire"), progress=NullProgress())
     assert differing(found) == {n: set(p) for n, p in found.cone.items()} == reached(study, 5, 48)
