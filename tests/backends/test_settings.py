@@ -68,6 +68,6 @@ def test_the_batch_size_of_a_run_comes_before_that_of_the_study():
     assert load_generator(study).settings["batch_size"] == 5
 
 
-@pytest.mark.parametrize("side, frames", [(32, 8), (128, 8), (512, 2), (1024, 1)])
+@pytest.mark.parametrize("side, frames", [(32, 4), (128, 4), (512, 2), (1024, 1)])
 def test_the_batch_size_found_on_a_cpu_suits_the_frames(side, frames):
     assert estimate_batch_size(side * side, torch.device("cpu")) == frames

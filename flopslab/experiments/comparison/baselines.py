@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from flopslab.core.model_parameters import is_server
 from flopslab.core.plan import inputs_of
 from flopslab.core.refinement import Refinement
 from flopslab.core.study import Study, refinement_names
@@ -56,7 +57,8 @@ def baselines_of(study: Study) -> Iterator[Baseline]:
     first = words_alone(study)
     yield Baseline(WORDS_ALONE, first)
     yield Baseline(SHARED, _beside(first.replace(seed_policy="shared"), "shared_noise"))
-    yield Baseline(TURNING, _beside(first.replace(seed_policy="slerp"), "turning_noise"))
+    if not is_server(study.model):  # a server draws its own noise, from a seed
+        yield Baseline(TURNING, _beside(first.replace(seed_policy="slerp"), "turning_noise"))
     for number, diameter in _wider_windows(study):
         wider = first.replace(context_diameter=diameter)
         yield Baseline(WIDER, _beside(wider, f"words_of_pass{number}"), number)
