@@ -108,9 +108,10 @@ def test_every_flopslab_line_of_a_page_names_a_command_and_its_options(page):
     for _, name, *arguments in (line for line in shell(page) if line[0] == "flopslab"):
         from flopslab import cli
 
-        command = typer.main.get_command(cli.app).commands[name]
-        context = typer.Context(command, info_name=name)
-        command.make_parser(context).parse_args(arguments)  # an unknown option is an error
+        commands = typer.main.get_command(cli.app).commands
+        assert name in commands
+        context = typer.Context(commands[name], info_name=name)
+        commands[name].make_parser(context).parse_args(arguments)  # an unknown option is an error
 
 
 @every_page

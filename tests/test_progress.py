@@ -244,9 +244,10 @@ class Broken(io.StringIO):
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
-        self.error = error
+        self.error, self.refusals = error, 0
 
     def write(self, text: str) -> int:
+        self.refusals += 1
         raise self.error
 
 
@@ -260,7 +261,8 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 def test_an_output_that_fails_ends_nothing(error):
-    bars, overall = RunBar(file=Broken(error)), OverallBar([[1.0]], [4], Broken(error))
+    files = Broken(error), Broken(error)
+    bars, overall = RunBar(file=files[0]), OverallBar([[1.0]], [4], files[1])
     overall.follow("grid")
     for progress in (bars, overall):
         progress.note("loading the model tiny")
@@ -270,6 +272,7 @@ def test_an_output_that_fails_ends_nothing(error):
         progress.finish(1, "pass 1: 4 made")
         progress.end()
     overall.close()
+    assert all(file.refusals for file in files), "both tried to write, and were refused"
 
 
 CLOSED = """

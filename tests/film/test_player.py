@@ -170,13 +170,18 @@ def test_a_click_on_a_word_while_it_plays_jumps_in_the_sound(page):
 @in_browser
 def test_a_click_on_a_word_and_the_arrow_keys_go_to_words(page):
     lit = "document.querySelector('#words .lit')?.textContent"
+
+    def lights(word):
+        until(page, f"{lit} == '{word}'")
+        return page.evaluate(lit) == word
+
     page.locator("#words bdi").nth(9).click()
-    until(page, f"{lit} == 'w10'")
+    assert lights("w10")
     page.keyboard.press("ArrowRight")
-    until(page, f"{lit} == 'w11'")
+    assert lights("w11")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    until(page, f"{lit} == 'w9'")
+    assert lights("w9")
 
 
 @in_browser
