@@ -40,6 +40,8 @@ def test_the_comparison_notebook_compares_runs_of_a_server(server, tmp_path):
     assert {(row["method"], row["pass"]) for row in refined} == {
         (method, number) for method in ("grid", "blend") for number in (1, 2)
     }
+    runs = ["grid", "blend", "words alone", "shared noise", "wider windows", "two other seeds"]
+    assert len(server.requests) == 4 * (len(runs) + 1), "the first pass is shared"
     baselines = {row["baseline"] for row in namespace["rows"]} - {""}
     assert baselines == {"words alone", "shared noise", "wider windows", "cross-fade"}
     assert all(path.stat().st_size for path in namespace["paths"])
