@@ -36,18 +36,19 @@ run: $(LAB)
 	@echo "Look at output/run.html. Pictures: output/demo/final; film: output/demo/film.mp4, and"
 	@echo "output/demo/player.html, which fades one pass into the next while it plays."
 
-test: lint fast slow notebooks
+test: slow lint fast notebooks  # the longest first: two cores then end together
 
 fast: $(DEV)
 	$(BIN)/python -m pytest -m "not torch and not browser and not slow"
 
-slow: slow-models slow-others  # two halves, for two cores
+slow: slow-others slow-models  # two parts, for two cores
 
 slow-models: $(DEV)
-	$(BIN)/python -m pytest tests/backends -m "torch or browser or slow"
+	$(BIN)/python -m pytest tests/backends tests/experiments -m "torch or browser or slow"
 
 slow-others: $(DEV)
-	$(BIN)/python -m pytest --ignore=tests/backends -m "torch or browser or slow"
+	$(BIN)/python -m pytest --ignore=tests/backends --ignore=tests/experiments \
+		-m "torch or browser or slow"
 
 notebooks: $(DEV)
 	rm -rf build/notebooks
