@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from training.palettes import Palette
-from training.pen import BLACK, Cell, chance
+from training.pen import BLACK, Cell
 from training.vocabulary import Meaning
 
 _GRID = 32  # columns and rows in which the colours are mixed
+_PHASES = (pi / 3, pi, 5 * pi / 3)  # of the line of hills, drawn by chance
+_WAVES = 6.5  # radians of that line from left to right
 _X, _Y = ((np.mgrid[:_GRID, :_GRID][i] + 0.5).astype(np.float32) / _GRID for i in (1, 0))
 
 
@@ -123,8 +125,8 @@ def _ridge(
 ) -> tuple[Image.Image, Image.Image]:
     """Masks of a line of gentle hills: its soft shadow on what lies behind, and all below it."""
     x = np.linspace(0, 1, 25)
-    phase, waves = chance(random, 0, 2 * pi), chance(random, 5, 8)
-    y = height + rise * np.sin(phase + waves * x)
+    phase = float(random.choice(_PHASES))
+    y = height + rise * np.sin(phase + _WAVES * x)
 
     def below(mask: Image.Image, up: float, fill: int) -> None:
         line = zip((x * size).tolist(), ((y - up) * size).tolist(), strict=True)

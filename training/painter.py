@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from training.backdrop import Placed, backdrop
 from training.motifs import MOTIFS, ZONES
 from training.palettes import TINTS, mix, tinted
-from training.pen import Cell, Pen, chance, snap
+from training.pen import SHIFTS, Cell, Pen, snap
 from training.vocabulary import Meaning, meaning
 
 SIZE = 128  # pixels of a finished picture
@@ -29,6 +29,7 @@ _DETAIL = 2  # painted this much larger, then reduced: smooth edges
 _ABREAST = 3  # words side by side at most
 _FIGURES = 6  # words in the scene at most
 _STRIP = 0.8125  # where the strip of icons begins: at 104 of 128 pixels
+_HORIZONS = (-0.06, 0.0, 0.06)  # how far chance moves the ground line
 _OVERLAP = 0.035  # how far a cell reaches over its neighbours
 _ALONE = {"sky": (0.0, 0.82), "middle": (0.06, 0.94), "ground": (0.16, 1.0)}
 
@@ -39,32 +40,27 @@ def paint(
     """An RGB picture of SIZE x SIZE for (word, weight) pairs; no words give an empty dusk.
 
     `tint` is a basic colour term that tones the whole picture. Everything that the words leave
-    open (places, sizes, the horizon, which way round) is drawn from `random`.
+    open (a step aside, which way round, the horizon, the line of hills) is drawn from `random`.
     """
     meanings = [(meaning(word), weight) for word, weight in words]
     if tint:
         meanings = [(_toned(what, tint), weight) for what, weight in meanings]
     figures, icons = _divide(meanings)
     foot = _STRIP if icons else 1.0
-    placed = _laid_out(_rows(figures), random, foot)
+    placed = _laid_out(_rows(figures), foot)
     canvas = backdrop(placed, _horizon(placed, random, foot), SIZE * _DETAIL, random)
     for figure in placed:
         canvas = _drawn(canvas, figure, random, clip=len(placed) > 1 or bool(icons))
     for icon in _tiles(icons):
-        _draw_icon(canvas, icon, random)
+        _draw_icon(canvas, icon)
     return canvas.reduce(_DETAIL)
 
 
-def layout(
-    words: Sequence[tuple[str, float]], random: np.random.Generator | None = None
-) -> list[Placed]:
-    """Every word with its cell, first the figures, as `paint` places them with the same `random`.
-
-    Without one: as chance leaves them on one occasion.
-    """
+def layout(words: Sequence[tuple[str, float]]) -> list[Placed]:
+    """Every word with its cell, first the figures, as `paint` places them."""
     figures, icons = _divide([(meaning(word), weight) for word, weight in words])
     foot = _STRIP if icons else 1.0
-    return _laid_out(_rows(figures), random or np.random.default_rng(0), foot) + _tiles(icons)
+    return _laid_out(_rows(figures), foot) + _tiles(icons)
 
 
 def _toned(what: Meaning, tint: str) -> Meaning:
@@ -119,20 +115,16 @@ def _edges(weights: Sequence[float], low: float = 0.0, high: float = 1.0) -> lis
     return [snap(low + (high - low) * edge / edges[-1]) for edge in edges] if weights else []
 
 
-def _laid_out(
-    rows: Sequence[Sequence[tuple[Meaning, float]]], random: np.random.Generator, foot: float = 1.0
-) -> list[Placed]:
+def _laid_out(rows: Sequence[Sequence[tuple[Meaning, float]]], foot: float = 1.0) -> list[Placed]:
     """Every word with its cell, upper rows first, down to `foot`; neighbours stand a little
     up and down."""
     low, high = _ALONE[ZONES[rows[0][0][0].motif]] if len(rows) == 1 else (0.0, 1.0)
-    low += chance(random, -0.07, 0.14) if low > 0 else 0.0
-    high += chance(random, -0.14, 0.07) if high < 1 else 0.0
     shares = [sum(weight for _, weight in row) ** 0.5 for row in rows]
     heights = _edges(shares, low * foot, high * foot)
     placed = []
     for row, top, bottom in zip(rows, heights, heights[1:], strict=False):
         widths = _edges([weight for _, weight in row])
-        step = int(random.choice((-1, 1))) * (0.02 if len(row) > 1 else 0.0)
+        step = 0.02 if len(row) > 1 else 0.0
         for i, (what, weight) in enumerate(row):
             up = step if i % 2 else -step
             cell = Cell(
@@ -150,7 +142,7 @@ def _horizon(placed: Sequence[Placed], random: np.random.Generator, foot: float)
     tops = [p.cell.top + 0.4 * p.cell.height for p in placed if ZONES[p.what.motif] == "ground"]
     low, high = 0.4 * foot, 0.8 * foot
     line = min(max(min(tops, default=high), low), high)
-    return snap(line + chance(random, -0.06, 0.08) * foot)
+    return snap(line + float(random.choice(_HORIZONS)) * foot)
 
 
 def _drawn(
@@ -159,9 +151,9 @@ def _drawn(
     """The canvas with one word's motif, which fades out where its cell ends."""
     what, cell, _ = placed
     layer = canvas.copy() if clip else canvas
-    flip = int(random.choice((-1, 1)))
+    flip, shift = int(random.choice((-1, 1))), int(random.choice(SHIFTS))
     draw = ImageDraw.Draw(layer)
-    pen = Pen(layer, draw, random, what.palette, cell, what.energy, what.place, flip)
+    pen = Pen(layer, draw, what.palette, cell, what.energy, what.place, flip, shift)
     MOTIFS[what.motif](pen)
     if clip:
         box = _box(cell, canvas.width)
@@ -174,7 +166,7 @@ def _box(cell: Cell, width: int) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _draw_icon(canvas: Image.Image, placed: Placed, random: np.random.Generator) -> None:
+def _draw_icon(canvas: Image.Image, placed: Placed) -> None:
     """Draw one word of the strip: its motif on a tile of its sky and ground."""
     what, cell, _ = placed
     left, top, right, bottom = box = _box(cell, canvas.width)
@@ -185,7 +177,7 @@ def _draw_icon(canvas: Image.Image, placed: Placed, random: np.random.Generator)
         low = round(top + 0.7 * (bottom - top))
         draw.rectangle((left, low, right, bottom), what.palette.ground)
     inner = Cell(cell.left, cell.top + 0.01, cell.right, cell.bottom - 0.01)
-    MOTIFS[what.motif](Pen(layer, draw, random, what.palette, inner, what.energy, "centre", 1))
+    MOTIFS[what.motif](Pen(layer, draw, what.palette, inner, what.energy, "centre", 1))
     canvas.paste(layer.crop(box), (left, top))
 
 

@@ -1,7 +1,7 @@
 """The pen with which motifs draw: bold shapes in the cell of one word.
 
-Chance has few ways, and figures stand on a grid: a small model learns a shape far sooner if it
-may stand in ten ways than if it may stand in ten thousand.
+A figure has few sizes, stands on a grid, and leaves little to chance: a small model learns a shape
+far sooner if it may stand in six ways than if it may stand in six hundred.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ from training.palettes import Colour, Palette, gap, mix
 Point = tuple[float, float]
 BLACK: Colour = (8, 8, 14)
 GRID = 16  # lines on which figures stand, in the picture's width and in its height
-_SIZES = 64  # sizes that a figure may have
-_WAYS = 3  # values that chance takes between two limits
+_SIZES = tuple(0.4 * 0.85**k for k in range(20))  # radii that a figure may have
+SHIFTS = (-1, 0, 1)  # ways in which chance shifts a figure aside
 
-# Where in its cell a single figure tends to stand: the range of its place, -1 to 1, x then y.
+# Where in its cell a single figure tends to stand, -1 to 1: x for each of the shifts, then y.
 _LEANINGS = {
-    "anywhere": ((-1.0, 1.0), (-1.0, 1.0)),
-    "left": ((-1.0, -0.2), (-1.0, 1.0)),
-    "centre": ((-0.3, 0.3), (-0.5, 0.5)),
-    "right": ((0.2, 1.0), (-1.0, 1.0)),
-    "high": ((-1.0, 1.0), (-1.0, -0.2)),
-    "low": ((-1.0, 1.0), (0.2, 1.0)),
+    "anywhere": ((-0.7, 0.0, 0.7), 0.0),
+    "left": ((-0.9, -0.6, -0.3), 0.0),
+    "centre": ((-0.2, 0.0, 0.2), 0.0),
+    "right": ((0.3, 0.6, 0.9), 0.0),
+    "high": ((-0.7, 0.0, 0.7), -0.6),
+    "low": ((-0.7, 0.0, 0.7), 0.6),
 }
 PLACES = tuple(_LEANINGS)
 
@@ -53,11 +53,6 @@ class Cell(NamedTuple):
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
 
-def chance(random: np.random.Generator, low: float, high: float) -> float:
-    """One of a few values between two limits."""
-    return low + (high - low) * (2 * int(random.integers(_WAYS)) + 1) / (2 * _WAYS)
-
-
 def snap(place: float) -> float:
     """The line of the grid that is nearest to a place, in fractions of the picture."""
     return round(place * GRID) / GRID
@@ -81,22 +76,20 @@ def _fade(width: int, height: int) -> Image.Image:
 class Pen:
     """Draws on `canvas` (square) in one cell, in the colours `ink`.
 
-    `energy` in [0, 1] is how wild the motif is; `flip` is 1, or -1 for a mirrored motif.
+    `energy` in [0, 1] is how wild the motif is; `flip` is 1, or -1 for a mirrored motif, and
+    `shift`, one of SHIFTS, moves it a little aside.
     """
 
     canvas: Image.Image
     draw: ImageDraw.ImageDraw
-    random: np.random.Generator
     ink: Palette
     cell: Cell
     energy: float
     place: str
     flip: int
+    shift: int = 0
 
-    # --- chance and places ------------------------------------------------------------------
-
-    def between(self, low: float, high: float) -> float:
-        return chance(self.random, low, high)
+    # --- places -----------------------------------------------------------------------------
 
     def at(self, across: float, down: float) -> Point:
         """A point of the cell from its shares: (0, 0) is the upper left corner."""
@@ -111,30 +104,27 @@ class Pen:
         It fills about `share` of the cell and stands on the grid where the word's place leads it.
         """
         c = self.cell
-        r = min(c.width / wide, c.height / tall, 0.8) / 2 * share * self.between(0.78, 1.05)
+        largest = min(c.width / wide, c.height / tall, 0.8) / 2 * share
+        r = next((size for size in _SIZES if size <= largest), _SIZES[-1])
         (x, y), (across, down) = c.middle, _LEANINGS[self.place]
-        x += max(0.0, c.width / 2 - wide * r) * 0.8 * self.between(*across)
-        y += max(0.0, c.height / 2 - tall * r) * 0.8 * self.between(*down)
-        return snap(x), snap(y), max(1, int(r * _SIZES)) / _SIZES
+        x += max(0.0, c.width / 2 - wide * r) * 0.8 * across[SHIFTS.index(self.shift)]
+        y += max(0.0, c.height / 2 - tall * r) * 0.8 * down
+        return snap(x), snap(y), r
 
     def columns(self, pitch: float) -> list[tuple[float, float]]:
         """Middle and half width of equal columns, about `pitch` wide, that fill the cell."""
         count = max(1, round(self.cell.width / pitch))
         half = self.cell.width / count / 2
-        shift = self.between(-0.15, 0.15) * half
+        shift = 0.1 * self.shift * half
         return [(self.cell.left + half * (2 * i + 1) + shift, half) for i in range(count)]
 
     def grid(self, pitch: float) -> list[Point]:
-        """The middles of a staggered grid, about `pitch` apart, a little uneven."""
+        """The middles of a staggered grid, about `pitch` apart."""
         across = max(2, round(self.cell.width / pitch))
         down = max(2, round(self.cell.height / pitch))
-        shift = self.between(0.25, 0.4)
+        stagger = (0.7, 0.3) if self.flip > 0 else (0.3, 0.7)
         return [
-            self.at(
-                0.03
-                + 0.94 * (i + (shift if j % 2 else 1 - shift) + self.between(-0.08, 0.08)) / across,
-                (j + 0.5 + self.between(-0.1, 0.1)) / down,
-            )
+            self.at(0.03 + 0.94 * (i + stagger[j % 2]) / across, (j + 0.5) / down)
             for j in range(down)
             for i in range(across)
         ]

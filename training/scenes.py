@@ -40,7 +40,7 @@ class Scene:
 
     def motif_map(self, cells: int) -> np.ndarray:
         """Which motif stands in each cell of the scene's picture, uint8 [cells, cells]."""
-        return motif_map(layout(self.words, np.random.default_rng(self.seed)), cells)
+        return motif_map(layout(self.words), cells)
 
 
 def motif_map(placed: Sequence[Placed], cells: int) -> np.ndarray:

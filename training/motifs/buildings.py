@@ -61,8 +61,8 @@ def pyramid(pen: Pen) -> None:
     lit = mix(tone, pen.ink.light, 0.5)
     pairs = ((0.74, 0.46, 0.3), (0.42, 0.1, 0.44)) if c.width > 0.3 else ((0.5, 0.1, 0.48),)
     for across, top, wide in pairs:
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.05, 0.05)
-        (x, y) = pen.at(across, top + pen.between(0, 0.06))
+        across = across if pen.flip > 0 else 1 - across
+        x, y = pen.at(across, top + 0.03)
         w = min(wide * c.width, 0.95 * (foot - y))
         bend = x + pen.flip * 0.3 * w
         pen.shape([(x - w, foot), (x, y), (x + w, foot)], lit)

@@ -11,7 +11,7 @@ from training.pen import BLACK, Pen
 def waves(pen: Pen) -> None:
     """Rows of scallops, nearer ones deeper in tone."""
     ink, c = pen.ink, pen.cell
-    columns = pen.columns(pen.between(0.25, 0.34) if c.width > 0.5 else 0.2)
+    columns = pen.columns(0.3 if c.width > 0.5 else 0.2)
     half = columns[0][1]
     tall = half * (0.75 + 0.5 * pen.energy)
     tones = [mix(ink.haze, ink.ground, share) for share in (0.5, 0.8)]
@@ -66,8 +66,8 @@ def peaks(pen: Pen) -> None:
     c = pen.cell
     rows = ((0.3, 0.34, 0.42), (0.68, 0.06, 0.52)) if c.width > 0.3 else ((0.5, 0.06, 0.55),)
     for i, (across, top, wide) in enumerate(rows):
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.1, 0.1)
-        (x, y), foot = pen.at(across, top + pen.between(0, 0.12)), pen.at(0, 0.86)[1]
+        across = across if pen.flip > 0 else 1 - across
+        (x, y), foot = pen.at(across, top + 0.06), pen.at(0, 0.86)[1]
         w = min(wide * c.width, 0.9 * (foot - y))
         tone = mix(pen.bold, pen.ink.haze, 0.0 if i == len(rows) - 1 else 0.35)
         pen.shape([(x - w, foot), (x, y), (x + w, foot)], tone)
@@ -87,7 +87,7 @@ def standing(pen: Pen, pitch: float) -> list[tuple[float, float, float, float]]:
     for i, (x, half) in enumerate(pen.columns(pitch)):
         far = (i + (pen.flip > 0)) % 2
         foot = pen.at(0, 0.86 if far else 0.94)[1]
-        h = pen.cell.height * (0.7 if far else 0.8) * pen.between(0.92, 1.05)
+        h = pen.cell.height * (0.7 if far else 0.8)
         pen.oval(x, foot, 0.95 * half, 0.05 * h, mix(pen.ink.ground, BLACK, 0.4))
         things.append((x, foot, half, h))
     return things

@@ -10,7 +10,7 @@ from training.pen import Pen
 @motif("sky")
 def rainbow(pen: Pen) -> None:
     """Four bows, one in the other, in the word's own order of the usual colours."""
-    x, y = pen.at(0.5 + pen.between(-0.06, 0.06), 0.94)
+    x, y = pen.at(0.5 + 0.06 * pen.shift, 0.94)
     reach = min(0.5 * pen.cell.width, 0.86 * pen.cell.height, 0.46)
     bows: tuple[Colour, ...] = ((226, 62, 66), (250, 196, 60), (70, 176, 96), (64, 104, 206))
     for i, colour in enumerate(bows):

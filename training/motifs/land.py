@@ -15,10 +15,9 @@ def city(pen: Pen) -> None:
     if tone != pen.dark:
         tone = mix(pen.ink.haze, tone, 0.4)
     lamp = pen.unlike(tone)
-    turn = int(pen.between(0, 5))
     for i, (x, half) in enumerate(pen.columns(min(0.25, max(c.width / 3, 0.1)))):
-        k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + turn) % 5]
-        top, w = c.bottom - c.height * k * pen.between(0.9, 1.0), 0.86 * half
+        k = (0.62, 0.9, 0.72, 0.98, 0.56)[(i + 2 * pen.shift) % 5]
+        top, w = c.bottom - c.height * 0.95 * k, 0.86 * half
         pen.box(x - w, top, x + w, c.bottom, tone if i % 2 else mix(tone, pen.ink.haze, 0.22))
         y = top + 0.5 * w
         while y + 0.7 * w < c.bottom:
@@ -59,7 +58,7 @@ def dunes(pen: Pen) -> None:
     c = pen.cell
     far = ((0.26, 0.3, 0.45), (0.46, 0.72, 0.2)) if c.width > 0.4 else ()
     for top, across, tone in (*far, (0.7 if far else 0.3, 0.34, 0.0)):
-        across = (across if pen.flip > 0 else 1 - across) + pen.between(-0.08, 0.08)
+        across = across if pen.flip > 0 else 1 - across
         (x, y), wide = pen.at(across, top), max(c.width, 0.4)
         lit = mix(mix(pen.ink.ground, pen.ink.light, 0.45), pen.ink.haze, tone)
         slope = [i / 12 for i in range(-24, 25)]
@@ -99,7 +98,7 @@ def road(pen: Pen) -> None:
 def arches(pen: Pen) -> None:
     """A viaduct."""
     tone = pen.bold
-    top, foot = pen.at(0, 0.26 + pen.between(0, 0.06))[1], pen.at(0, 0.9)[1]
+    top, foot = pen.at(0, 0.29)[1], pen.at(0, 0.9)[1]
     hole = pen.unlike(
         tone, among=(mix(pen.ink.haze, pen.ink.light, 0.3), mix(pen.ink.sky, BLACK, 0.4))
     )

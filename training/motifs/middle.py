@@ -28,10 +28,10 @@ def rings(pen: Pen) -> None:
 def spiral(pen: Pen) -> None:
     x, y, r = pen.spot(share=0.9)
     backing(pen, x, y, 1.5 * r)
-    turn, (turns, width) = pen.between(0, 2 * pi), (1.9, 0.23) if r > 0.19 else (1.4, 0.3)
+    turns, width = (1.9, 0.23) if r > 0.19 else (1.4, 0.3)
     points = []
     for i in range(61):
-        t, a = i / 60, turn + pen.flip * 2 * pi * turns * i / 60
+        t, a = i / 60, pen.flip * 2 * pi * turns * i / 60
         points.append((x + 0.9 * r * t * cos(a), y + 0.9 * r * t * sin(a)))
     pen.line(points, width * r, pen.bold)
 
@@ -43,7 +43,7 @@ def orbs(pen: Pen) -> None:
     tone = pen.bold if sum(pen.bold) < 560 else mix(pen.bold, pen.ink.sky, 0.4)
     for across, down, k in ((0.36, 0.62, 0.27), (0.68, 0.32, 0.2), (0.76, 0.76, 0.14)):
         across = across if pen.flip > 0 else 1 - across
-        x, y = pen.at(across + pen.between(-0.05, 0.05), down + pen.between(-0.05, 0.05))
+        x, y = pen.at(across, down)
         r = k * size
         pen.glow(x, y, 1.6 * r, mix(pen.ink.haze, pen.ink.light, 0.4))
         pen.disc(x, y, r, mix(tone, BLACK, 0.35))
@@ -120,14 +120,14 @@ def wings(pen: Pen) -> None:
 def smoke(pen: Pen) -> None:
     """Plumes that widen and sway as they rise, and end in a billow lit from one side."""
     for x, half in pen.columns(0.45):
-        phase, reach = pen.between(-0.4, 0.4), min(half, 0.21, 0.5 * pen.cell.height)
+        reach = min(half, 0.21, 0.5 * pen.cell.height)
         tone = mix(pen.bold, pen.ink.haze, 0.15)
         left, right = [], []
         middle, y = x, pen.at(0, 0.98)[1]
         for i in range(21):
             t = i / 20
             y = pen.at(0, 0.98 - 0.66 * t)[1]
-            middle = x + pen.flip * reach * 0.3 * sin(phase + 4.5 * t)
+            middle = x + pen.flip * reach * 0.3 * sin(4.5 * t)
             w = reach * (0.14 + 0.44 * t)
             left.append((middle - w, y))
             right.append((middle + w, y))

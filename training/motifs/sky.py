@@ -24,7 +24,7 @@ def sun(pen: Pen) -> None:
     red, _, blue = pen.ink.figure
     rim = pen.ink.figure if red > blue else mix(pen.ink.light, (255, 206, 84), 0.55)
     pen.glow(x, y, 1.9 * r, mix(pen.ink.haze, pen.ink.light, 0.6))
-    pen.shape(spokes(x, y, r, 0.68 * r, 12, pen.between(0, 0.5)), rim)
+    pen.shape(spokes(x, y, r, 0.68 * r, 12), rim)
     pen.disc(x, y, 0.6 * r, mix(pen.ink.sky, rim, 0.72))
     pen.disc(x, y, 0.5 * r, mix(rim, pen.ink.light, 0.7))
 
@@ -62,7 +62,7 @@ def stars(pen: Pen) -> None:
     size = min(pen.cell.width, pen.cell.height, 0.7)
     for across, down, k in spots:
         across = across if pen.flip > 0 else 1 - across
-        x, y = pen.at(across + pen.between(-0.1, 0.1), down + pen.between(-0.09, 0.09))
+        x, y = pen.at(across + 0.05 * pen.shift, down)
         r = 0.28 * size * k
         pen.glow(x, y, 1.5 * r, mix(pen.ink.sky, pen.ink.light, 0.55))
         pen.shape(spokes(x, y, r, 0.45 * r, 5, -pi / 2), pen.ink.light if k < 1 else pen.bold)
@@ -74,7 +74,7 @@ def clouds(pen: Pen) -> None:
     for i in range(count):
         r = min(pen.cell.width / 4.6, pen.cell.height / 3.4, 0.16) * (1 if i == 0 else 0.75)
         across = 0.5 if count == 1 else (0.36, 0.68)[i] if pen.flip > 0 else (0.64, 0.32)[i]
-        x, y = pen.at(across + pen.between(-0.05, 0.05), (0.38, 0.76)[i] if count > 1 else 0.5)
+        x, y = pen.at(across + 0.05 * pen.shift, (0.38, 0.76)[i] if count > 1 else 0.5)
         shadow = mix(pen.ink.light, pen.ink.sky, 0.45)
         for lift, colour in ((0.22 * r, shadow), (0.0, pen.ink.light)):
             pen.box(x - 1.5 * r, y + lift, x + 1.5 * r, y + 0.7 * r + lift, colour)
@@ -86,13 +86,12 @@ def clouds(pen: Pen) -> None:
 @motif("sky")
 def rays(pen: Pen) -> None:
     """Beams that fall from the upper edge of the cell in a fan."""
-    across = 0.5 + pen.flip * pen.between(0.05, 0.3)
+    across = 0.5 + 0.18 * pen.flip
     x, y = pen.at(across, 0.04)
     reach = 1.2 * max(pen.cell.width, pen.cell.height)
     colour = mix(pen.ink.haze, pen.ink.light, 0.85)
-    turn = pen.between(-0.08, 0.08)
     for i in range(5):
-        a = pi * (i + 0.5) / 5 + turn
+        a = pi * (i + 0.5) / 5
         pen.shape(
             [
                 (x, y),
@@ -160,7 +159,7 @@ def birds(pen: Pen) -> None:
     size = min(pen.cell.width, 1.3 * pen.cell.height)
     for across, down, k in ((0.34, 0.46, 1.0), (0.78, 0.24, 0.64), (0.72, 0.76, 0.74)):
         across = across if pen.flip > 0 else 1 - across
-        x, y = pen.at(across + pen.between(-0.04, 0.04), down + pen.between(-0.06, 0.06))
+        x, y = pen.at(across + 0.05 * pen.shift, down)
         w = 0.28 * size * k
         pen.shape(gull(x, y, w, w * (0.42 + 0.3 * pen.energy)), pen.bold)
 
@@ -168,7 +167,7 @@ def birds(pen: Pen) -> None:
 @motif("sky")
 def aurora(pen: Pen) -> None:
     """Two curtains of light, bright along their lower hems."""
-    phase, step = pen.between(0, 2 * pi), 1 / 64
+    phase, step = 2 * pen.shift, 1 / 64
     for band, colour in enumerate((pen.bold, mix(pen.bold, pen.ink.light, 0.6))):
         for i in range(round(pen.cell.width / step)):
             sway = 0.1 * sin(phase + 2.2 * band + 6 * i * step / max(pen.cell.width, 0.5))
