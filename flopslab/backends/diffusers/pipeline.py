@@ -24,7 +24,7 @@ from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels
-from flopslab.backends.diffusers.hardware.vae import decoding_bytes
+from flopslab.backends.diffusers.hardware.vae import decoding_bytes, slice_frames
 from flopslab.backends.diffusers.init_images import encode_images
 from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
@@ -130,8 +130,9 @@ class DiffusersGenerator:
     @property
     def batch_bytes(self) -> int:
         """About how many bytes a batch takes beside the weights, in float32."""
-        pixels = self.settings["batch_size"] * self.size[0] * self.size[1]
-        return decoding_bytes(self._text_to_image.vae, pixels)
+        pixels = self.size[0] * self.size[1]
+        frames = min(self.settings["batch_size"], slice_frames(pixels))
+        return decoding_bytes(self._text_to_image.vae, frames * pixels)
 
     def tokens(self, prompt: Prompt) -> int:
         return self._encoder.tokens(prompt)
