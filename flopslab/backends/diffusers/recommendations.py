@@ -53,8 +53,8 @@ def _is_schnell(pipe: DiffusionPipeline) -> bool:
 # Sources: the model cards on huggingface.co and the guides of diffusers. Of a range of steps the
 # largest number that the makers show, because a refinement runs only a share of them.
 FEW_STEPS = (
-    # Card of SimianLuo/LCM_Dreamshaper_v7: 4 steps in its example (1 to 8 are recommended), guidance
-    # 8. (8.5 is no more than the default of the pipeline in diffusers.)
+    # Card of SimianLuo/LCM_Dreamshaper_v7: 4 steps in its example (1 to 8 are recommended) and
+    # guidance 8; 8.5 is no more than the default of the pipeline in diffusers.
     FewSteps("LCM", "the UNet has guidance as an input", _is_lcm, 4, 8.0),
     # Guide "SDXL Turbo" of diffusers: 1 to 4 steps, guidance 0, trailing timesteps.
     FewSteps("SDXL-Turbo", "Euler ancestral, trailing timesteps", _is_turbo, 4, 0.0),
@@ -167,7 +167,8 @@ def _few_step_signs(study: Study, pipe: DiffusionPipeline) -> list[str]:
     config = pipe.scheduler.config
     scheduler, _ = find_sampler(study.scheduler) or (type(pipe.scheduler).__name__, {})
     loras = [study.lora] if isinstance(study.lora, str) else study.lora
-    name = " ".join([study.model, pipe.config.get("_name_or_path") or "", *loras]).lower()
+    names = [study.model, pipe.config.get("_name_or_path") or "", *loras]
+    name = " ".join(map(str, names)).lower()
     signs = [f"its name says {hint}" for hint in _HINTS if hint in name]
     if scheduler in ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler"):
         signs.append(f"its scheduler is {scheduler}")
