@@ -23,7 +23,7 @@ FAMILIES = {
     "Stable Diffusion 1.x": models.stable_diffusion,
     "Stable Diffusion 2.x": models.stable_diffusion_2,
     "Stable Diffusion XL": models.stable_diffusion_xl,
-    "SDXL-Turbo, Lightning": models.sdxl_turbo,
+    "SDXL-Turbo": models.sdxl_turbo,
     "LCM": models.latent_consistency,
     "Stable Diffusion 3": models.stable_diffusion_3,
     "Flux dev": models.flux,

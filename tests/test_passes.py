@@ -244,11 +244,12 @@ def test_the_steps_of_a_generator_that_reports_them_are_heard(study):
     said, generator = [], Stepping()
 
     class Listener(NullProgress):
-        def step(self, number, total, frames):
-            said.append((number, total, frames))
+        def step(self, pass_number, number, total, frames):
+            said.append((pass_number, number, total, frames))
 
-    passes.run(study.replace(passes=1, limit=3), generator, Listener())
-    assert said == [(1, 2, 2), (2, 2, 2), (1, 2, 1), (2, 2, 1)]
+    passes.run(study.replace(passes=2, limit=3), generator, Listener())
+    batch, rest = [(1, 2, 2), (2, 2, 2)], [(1, 2, 1), (2, 2, 1)]
+    assert said == [(number, *step) for number in (1, 2) for step in batch + rest]
     assert generator.on_step is None
 
 

@@ -267,7 +267,7 @@ def test_an_output_that_fails_ends_nothing(error):
     for progress in (bars, overall):
         progress.note("loading the model tiny")
         progress.start([4])
-        progress.step(1, 2, 4)
+        progress.step(1, 1, 2, 4)
         progress.advance(1, 4, "sea")
         progress.finish(1, "pass 1: 4 made")
         progress.end()
@@ -334,11 +334,22 @@ def test_steps_show_in_a_slow_batch_and_tell_the_time_left_before_its_end(clock)
     progress, file = plain(clock)
     progress.start([8])
     clock.now += 60
-    progress.step(1, 10, frames=4)
+    progress.step(1, 1, 10, frames=4)
     assert lines(file)[-1] == "run: 0/8 frames, 150 s a frame, 19:00 left, step 1/10"
     clock.now += 540
     progress.advance(1, 4, "silence")
     assert "4/8 frames, 150 s a frame, 10:00 left" in lines(file)[-1]
+
+
+def test_steps_of_the_next_pass_cost_what_its_frames_cost(clock):
+    progress, file = plain(clock, [1.0, 0.1], every=0)
+    progress.start([4, 4])
+    clock.now += 40
+    progress.advance(1, 4, "silence")
+    clock.now += 2
+    progress.step(2, 1, 2, frames=4)
+    assert lines(file)[-1].startswith("run: 4/8 frames") and "00:02 left" in lines(file)[-1]
+    assert lines(file)[-1].endswith("pass 2/2, step 1/2: silence")
 
 
 @pytest.mark.parametrize("begins", ["step", "advance"])
@@ -349,5 +360,5 @@ def test_a_patient_log_begins_with_the_first_frame(clock, begins):
     progress.keep(1, 4)
     assert file.getvalue() == ""
     clock.now += 30
-    progress.step(1, 2, frames=4) if begins == "step" else progress.advance(1, 4, "silence")
+    progress.step(1, 1, 2, frames=4) if begins == "step" else progress.advance(1, 4, "silence")
     assert lines(file)[:2] == ["loading the model tiny", "run: 0/8 frames"]

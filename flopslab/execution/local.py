@@ -160,9 +160,9 @@ class ThreadedExecutor:
         except BaseException as error:
             self._events.put(partial(fail, error))
 
-    def _tell_step(self, number: int, total: int, frames: int) -> None:
+    def _tell_step(self, pass_number: int, number: int, total: int, frames: int) -> None:
         if len(self._generators) == 1:
-            self._events.put(lambda: self._on_step(number, total, frames=frames))
+            self._events.put(lambda: self._on_step(pass_number, number, total, frames=frames))
 
 
 def fail(error: BaseException) -> NoReturn:

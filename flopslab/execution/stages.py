@@ -23,7 +23,7 @@ from flopslab.runs.frame_files import EncodedFrame
 from flopslab.runs.store import Store
 
 Batch = Sequence[Frame]  # of one pass
-OnStep = Callable[..., None]  # (number, total, *, frames), see `Progress.step`
+OnStep = Callable[..., None]  # (pass_number, number, total, *, frames), see `Progress.step`
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class Stages:
         requests = [
             FrameRequest(frame.prompt, frame.seed, context, frame.turn) for frame, context in pairs
         ]
-        strength = self._study.strength(batch[0].key.pass_number)
+        pass_number = batch[0].key.pass_number
+        strength = self._study.strength(pass_number)
         images, latents = [], [None] * len(batch)
-        with watching_steps(generator, partial(on_step, frames=len(batch))):
+        with watching_steps(generator, partial(on_step, pass_number, frames=len(batch))):
             if requests and self._keeps_latents:
                 images, latents = generator.generate_with_latents(requests, strength)
             elif requests:

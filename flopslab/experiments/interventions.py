@@ -239,8 +239,8 @@ class _ConeProgress(NullProgress):
     def advance(self, pass_number: int, count: int, words: str) -> None:
         self._progress.advance(1, count, words)
 
-    def step(self, number: int, total: int, frames: int) -> None:
-        self._progress.step(number, total, frames)
+    def step(self, pass_number: int, number: int, total: int, frames: int) -> None:
+        self._progress.step(1, number, total, frames)
 
     def close(self) -> None:
         """The last run is over, or was interrupted."""

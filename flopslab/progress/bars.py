@@ -49,7 +49,6 @@ class RunBar:
             outlet = Outlet(LogFile(log))
             self._painters.append(Lines(outlet, clock=clock, dated=True, patient=True))
         self._pace, self._start, self._work = Pace(clock), clock(), 0.0
-        self._pass_number = 1  # of the last batch
         self._state: State | None = None
 
     def note(self, text: str) -> None:
@@ -64,10 +63,10 @@ class RunBar:
         self._pace.restart()
         self._draw(pass_number, count)
 
-    def step(self, number: int, total: int, frames: int) -> None:
-        work = frames * number / total * self._cost(self._pass_number)
+    def step(self, pass_number: int, number: int, total: int, frames: int) -> None:
+        work = frames * number / total * self._cost(pass_number)
         self._pace.reach(work)
-        self._draw(self._pass_number, 0, part=work, step=f"step {number}/{total}")
+        self._draw(pass_number, 0, part=work, step=f"step {number}/{total}")
 
     def advance(self, pass_number: int, count: int, words: str) -> None:
         self._pace.add(count * self._cost(pass_number))
@@ -107,7 +106,7 @@ class RunBar:
         """Show `count` more frames, and as `part` the work that is done of the next ones."""
         if self._state is None:
             return
-        self._pass_number, cost = pass_number, self._cost(pass_number)
+        cost = self._cost(pass_number)
         self._work -= count * cost
         self._state = replace(
             self._state,

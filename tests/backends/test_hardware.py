@@ -119,6 +119,17 @@ def test_a_vae_decodes_in_tiles_where_one_frame_takes_half_of_a_card(
     assert max(sides) == (4 if tiles else 8)
 
 
+@pytest.mark.parametrize(("side", "slices"), [(128, [2]), (512, [1, 1])])
+def test_a_vae_decodes_a_frame_of_512_pixels_at_a_time(side, slices):
+    pipe = models.stable_diffusion()
+    Hardware(torch.device("cpu"), torch.float32).install((pipe, pipe), (side, side))
+    sizes = []
+    pipe.vae.decoder.register_forward_hook(lambda _, args, __: sizes.append(len(args[0])))
+    with torch.no_grad():
+        assert pipe.vae.decode(torch.zeros(2, 4, 8, 8)).sample.shape == (2, 3, 64, 64)
+    assert sizes == slices
+
+
 def test_a_card_that_torch_cannot_use_is_a_warning_with_the_command(monkeypatch):
     monkeypatch.setattr(devices, "_has_nvidia_card", lambda: True)
     monkeypatch.setattr(torch.version, "cuda", None)

@@ -1,6 +1,7 @@
 """Models as people keep them on disk: the same model in another layout is the same model."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from transformers import CLIPTextModelWithProjection
 from flopslab.backends import load_generator
 from flopslab.backends.diffusers import loading
 from flopslab.backends.diffusers.loading import digest_cache, files
+from flopslab.backends.diffusers.loading.files import list_configs
+from flopslab.backends.diffusers.loading.networks import check_checkpoint, read_headers
 from flopslab.core.study import Study
 from flopslab.errors import ModelError
 
@@ -215,11 +218,11 @@ def to_original_names(directory: Path, target: Path, prefixes: dict[str, str]) -
     """The model as one file, with the names that Stable Diffusion was published under."""
     tensors = {}
     for part, prefix in prefixes.items():
-        names = {"unet": unet_name, "vae": vae_name}.get(part, lambda name: name)
+        rename = NAMES.get(part, str) if part != "text_encoder_2" else str
         weights = load_file(stored(directory, part))
         weights = to_open_clip(weights) if part == "text_encoder_2" else weights
         for name, tensor in weights.items():
-            tensors[prefix + names(name)] = shaped(part, name, tensor)
+            tensors[prefix + rename(name)] = shaped(part, name, tensor)
     save_file(tensors, target, {"format": "pt"})
     return target
 
@@ -235,12 +238,14 @@ OPEN_CLIP = {
     "mlp.fc2": "mlp.c_proj",
     "self_attn.out_proj": "attn.out_proj",
     "self_attn.q_proj.": "attn.in_proj_",
+    "text_projection.weight": "text_projection",
 }
 
 
 def to_open_clip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A text encoder as OpenCLIP keeps it: queries, keys and values in one matrix."""
-    tensors = {"text_projection": weights.pop("text_projection.weight").T.contiguous()}
+    weights["text_projection.weight"] = weights["text_projection.weight"].T.contiguous()
+    tensors = {}
     for name, tensor in weights.items():
         if ".q_proj." in name:
             parts = [
@@ -249,10 +254,14 @@ def to_open_clip(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
             tensor = torch.cat(parts)
         elif ".k_proj." in name or ".v_proj." in name:
             continue
-        for new, old in OPEN_CLIP.items():
-            name = name.replace(new, old)
-        tensors[name] = tensor
+        tensors[open_clip_name(name)] = tensor
     return tensors
+
+
+def open_clip_name(name: str) -> str:
+    for new, old in OPEN_CLIP.items():
+        name = name.replace(new, old)
+    return name
 
 
 def sdxl() -> diffusers.StableDiffusionXLPipeline:
@@ -311,7 +320,9 @@ VAE_PARTS = {"to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out", "gro
 
 
 def unet_name(name: str) -> str:
-    block = max((b for b in UNET_BLOCKS if name.startswith(f"{b}.")), key=len)
+    block = max((b for b in UNET_BLOCKS if name.startswith(f"{b}.")), key=len, default="")
+    if not block:  # a name of the file already
+        return name
     rest = name.removeprefix(f"{block}.")
     for new, old in RESNET.items() if "resnets" in block else ():
         rest = rest.replace(f"{new}.", f"{old}.") if rest.startswith(f"{new}.") else rest
@@ -334,6 +345,9 @@ def vae_name(name: str) -> str:
         name = name.replace(f"up_blocks.{level}.resnets", f"up.{levels - 1 - level}.block")
         name = name.replace(f"up_blocks.{level}.upsamplers.0", f"up.{levels - 1 - level}.upsample")
     return name
+
+
+NAMES = {"unet": unet_name, "vae": vae_name, "text_encoder_2": open_clip_name}
 
 
 @pytest.fixture(scope="module")
@@ -368,8 +382,8 @@ def test_one_file_without_configs_says_where_they_can_come_from(checkpoint):
 @pytest.mark.parametrize(
     ("prefix", "reason"),
     [
-        ("model.diffusion", "lacks tensors"),
-        ("first_stage", "lacks tensors"),
+        ("model.diffusion", "unet without 1 of its tensors: time_embedding.linear_2.weight"),
+        ("first_stage", "vae without 1 of its tensors: quant_conv.weight"),
         ("cond_stage", "text_encoder without 1 of its tensors: final_layer_norm.weight"),
     ],
 )
@@ -377,8 +391,8 @@ def test_one_file_that_lacks_tensors_is_refused_and_none_are_taken_from_the_conf
     checkpoint, tmp_path, prefix, reason
 ):
     def drop(tensors):
-        chosen = [name for name in sorted(tensors) if name.startswith(prefix)][-1]
-        return {name: tensor for name, tensor in tensors.items() if name != chosen}
+        last = max(name for name in tensors if name.startswith(prefix))
+        return {name: tensor for name, tensor in tensors.items() if name != last}
 
     def drop_all(tensors):
         return {name: t for name, t in tensors.items() if not name.startswith(prefix)}
@@ -389,6 +403,28 @@ def test_one_file_that_lacks_tensors_is_refused_and_none_are_taken_from_the_conf
             tmp_path / "model.safetensors", model_configs=str(generators.directory("sd"))
         )
         assert explains(error, part)
+
+
+@pytest.mark.parametrize(("build", "prefixes"), [("sd", SD_PREFIXES), ("xl", SDXL_PREFIXES)])
+def test_whichever_tensor_one_file_lacks_is_named(tmp_path, build, prefixes):
+    models.save(models.stable_diffusion if build == "sd" else sdxl, tmp_path / "model")
+    path = to_original_names(tmp_path / "model", tmp_path / "model.safetensors", prefixes)
+    headers = read_headers(path)
+    for part in list_configs(tmp_path / "model").networks:
+        check_checkpoint("a model", part, headers)
+        own = [name for name in headers if name.startswith(prefixes[part.name])]
+        kinds = {re.sub(r"\d+", "", name): name for name in own}  # one layer stands for all
+        for name in kinds.values():
+            rest = {other: tensor for other, tensor in headers.items() if other != name}
+            with pytest.raises(ModelError, match=f"{part.name} without") as error:
+                check_checkpoint("a model", part, rest)
+            assert name in original_names(part.name, prefixes[part.name], error.value.actual)
+
+
+def original_names(part: str, prefix: str, text: str) -> list[str]:
+    """The tensors that an error lists, as they are called in the file."""
+    listed = text.partition(": ")[2].split(", ")
+    return [f"{prefix}{NAMES.get(part, str)(name)}" for name in listed]
 
 
 @pytest.mark.parametrize(

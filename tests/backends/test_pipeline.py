@@ -135,6 +135,17 @@ def test_a_lower_strength_runs_fewer_steps_and_keeps_more_of_the_image():
     assert difference(images[0], start) < difference(images[1], start)
 
 
+@pytest.mark.parametrize("scheduler", ["pndm", "heun"])
+def test_steps_are_told_as_asked_though_the_scheduler_evaluates_more_often(scheduler):
+    generator, told = generators.load(steps=4, scheduler=scheduler), []
+    generator.on_step = lambda *step: told.append(step)
+    generator.generate([request_of()])
+    assert {*told} == {(1, 4), (2, 4), (3, 4), (4, 4)} and told == sorted(told)
+    told.clear()
+    generator.generate([request_of(init=picture(3))], 0.5)
+    assert {*told} == {(1, 2), (2, 2)} and told == sorted(told)
+
+
 def test_a_refinement_starts_between_two_steps_of_the_schedule():
     """Of a smaller strength more survives, though all run as many steps."""
     generator, init = generators.load_once("embedded"), picture(3)

@@ -1,5 +1,7 @@
 """Schedulers: by any name that people know, with options, on the model's own noise schedule."""
 
+from inspect import signature
+
 import diffusers
 import generators
 import numpy as np
@@ -10,6 +12,7 @@ from generators import explains, picture, request_of, same
 from flopslab.backends.diffusers.loading import quiet_libraries
 from flopslab.backends.diffusers.schedulers import (
     check_steps,
+    choose_schedule,
     make_scheduler,
     parse_options,
     sampling_options,
@@ -57,6 +60,53 @@ def frames_beside(companion, scheduler, family="embedded"):
     finally:
         for pipe in pipes:
             pipe.scheduler = before
+
+
+class ImageToImage:
+    """As much of a pipeline as its schedule needs."""
+
+    get_timesteps = diffusers.StableDiffusionImg2ImgPipeline.get_timesteps
+
+    def __init__(self, scheduler):
+        self.scheduler = scheduler
+
+    def refine(self, image, steps, strength):
+        """(result, steps) of a denoiser that knows the image, on noise of this strength."""
+        count, call = choose_schedule(self, steps, strength)
+        scheduler, random = self.scheduler, torch.Generator().manual_seed(0)
+        scheduler.set_timesteps(call["num_inference_steps"])
+        timesteps, _ = self.get_timesteps(call["num_inference_steps"], call["strength"], "cpu")
+        noise = torch.randn(image.shape, generator=random)
+        sample = scheduler.add_noise(image, noise, timesteps[:1])
+        options = (
+            {"generator": random} if "generator" in signature(scheduler.step).parameters else {}
+        )
+        for time in timesteps:
+            noise = self._noise_in(scheduler.scale_model_input(sample, time), image, float(time))
+            sample = scheduler.step(noise, time, sample, **options).prev_sample
+        return sample, count
+
+    def _noise_in(self, sample, image, time):
+        sigmas = ((1 - self.scheduler.alphas_cumprod) / self.scheduler.alphas_cumprod) ** 0.5
+        share = 1 / (1 + np.interp(time, np.arange(len(sigmas)), sigmas) ** 2)
+        return (sample - share**0.5 * image) / (1 - share) ** 0.5
+
+
+@pytest.mark.parametrize("strength", [0.3, 0.8, 1.0])
+@pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda sampler: sampler.names[0])
+def test_a_refinement_ends_at_the_picture_without_noise(sampler, strength):
+    image = torch.full((1, 4, 16, 16), 0.7)
+    pipe = ImageToImage(make_scheduler(sampler.names[0], own()))
+    result, steps = pipe.refine(image, 6, strength)
+    assert steps == {0.3: 2, 0.8: 5, 1.0: 6}[strength]
+    assert float((result - image).std()) < 0.06
+
+
+def test_the_runge_kutta_steps_of_pndm_cannot_start_from_an_image():
+    made = make_scheduler("pndm", own(), "skip_prk_steps=false")
+    with pytest.raises(ParameterError) as error:
+        choose_schedule(ImageToImage(made), 6, 0.5)
+    assert explains(error, "starts from an image", "skip_prk_steps=true")
 
 
 def depends_on_itself_alone(scheduler, family="embedded"):

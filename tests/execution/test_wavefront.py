@@ -201,11 +201,11 @@ def test_the_steps_of_an_only_thread_are_told_by_the_thread_that_waits(study):
     threads = []
 
     class Listener(NullProgress):
-        def step(self, number, total, frames):
-            threads.append((threading.current_thread(), number, total, frames))
+        def step(self, pass_number, number, total, frames):
+            threads.append((threading.current_thread(), pass_number, number, total, frames))
 
     make(study.replace(passes=1), Stepping(device="cuda"), Listener())
-    assert threads == [(threading.main_thread(), 1, 2, 2)] * 6
+    assert threads == [(threading.main_thread(), 1, 1, 2, 2)] * 6
     make(study.replace(passes=2, workers=2), Stepping(device="cuda"), Listener())
     assert len(threads) == 6, "steps of batches side by side are no progress of one"
 

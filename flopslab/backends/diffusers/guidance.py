@@ -18,7 +18,8 @@ class GuidanceCutoff:
     """A callback for the steps of one call. Keeps the latents of the last step in `latents`.
 
     Calls `on_step(number, total)` after each, once the step's kernels are launched: a card may
-    still be computing.
+    still be computing. Steps are counted as they were asked for, though some schedulers evaluate
+    the network more often: Heun twice a step, PNDM once more a schedule.
 
     The share `stop` in (0, 1] of the steps is guided, but at least the first. The later ones
     compute the positive half of the batch alone. (SDCFGCutoffCallback of diffusers keeps a single
@@ -30,14 +31,17 @@ class GuidanceCutoff:
         stop: float,
         arguments: dict[str, Any],
         interruption: Event,
+        steps: int,
         on_step: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`arguments`: those of the call, with the list of image embeddings that its loop reads.
+        """`arguments`: those of the call, with the list of image embeddings that its loop reads;
+        `steps`: how many it runs.
 
         Once `interruption` is set, the next step raises RunInterrupted.
         """
         self.latents: torch.Tensor | None = None
-        self._stop, self._interruption, self._on_step = stop, interruption, on_step
+        self._stop, self._interruption = stop, interruption
+        self._steps, self._on_step = steps, on_step
         self._image_embeds = arguments.get("ip_adapter_image_embeds")
 
     def arguments(self, pipe: DiffusionPipeline) -> dict[str, Any]:
@@ -72,8 +76,9 @@ class GuidanceCutoff:
             raise RunInterrupted(f"Interrupted after step {step + 1} of a batch.")
         self.latents = latents
         if self._on_step is not None:
-            total = getattr(pipe, "num_timesteps", len(pipe.scheduler.timesteps))
-            self._on_step(step + 1, total)
+            evaluations = getattr(pipe, "num_timesteps", len(pipe.scheduler.timesteps))
+            if number := (step + 1) * self._steps // evaluations:
+                self._on_step(number, self._steps)
 
 
 @contextmanager

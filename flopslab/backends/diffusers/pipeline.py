@@ -24,7 +24,7 @@ from flopslab.backends.diffusers.hardware.batch import probe_batch_size
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels
-from flopslab.backends.diffusers.hardware.vae import decoding_bytes
+from flopslab.backends.diffusers.hardware.vae import decoding_bytes, slice_frames
 from flopslab.backends.diffusers.init_images import encode_images
 from flopslab.backends.diffusers.noise import Noise
 from flopslab.backends.diffusers.recommendations import recommend
@@ -64,7 +64,7 @@ class DiffusersGenerator:
             text_to_image, settings["negative_prompt"], settings["clip_skip"]
         )
         self._text_vectors: dict[str, torch.Tensor] = {}
-        self._schedules: dict[tuple[int, float], dict[str, Any]] = {}
+        self._schedules: dict[tuple[int, float], tuple[int, dict[str, Any]]] = {}
 
     @classmethod
     def load(cls, study: Study, batch_size: int = 0) -> Self:
@@ -130,8 +130,9 @@ class DiffusersGenerator:
     @property
     def batch_bytes(self) -> int:
         """About how many bytes a batch takes beside the weights, in float32."""
-        pixels = self.settings["batch_size"] * self.size[0] * self.size[1]
-        return decoding_bytes(self._text_to_image.vae, pixels)
+        pixels = self.size[0] * self.size[1]
+        frames = min(self.settings["batch_size"], slice_frames(pixels))
+        return decoding_bytes(self._text_to_image.vae, frames * pixels)
 
     def tokens(self, prompt: Prompt) -> int:
         return self._encoder.tokens(prompt)
@@ -213,12 +214,14 @@ class DiffusersGenerator:
         hints = [f"set batch_size below {size} (in a new output_dir: it changes pixels)"]
         with explain_memory_errors(f"a batch of {size} frames", *hints[: size > 1]):
             if contexts[0].init is None and contexts[0].latents is None:
-                pipe, start = self._text_to_image, self._noise_arguments(noise)
+                pipe, steps = self._text_to_image, self.settings["steps"]
+                start = self._noise_arguments(noise)
             else:
-                pipe, start = self._image_to_image, self._image_arguments(contexts, strength)
+                pipe, (steps, schedule) = self._image_to_image, self._schedule(strength)
+                start = self._image_arguments(contexts) | schedule
             arguments = self._encoder.arguments([request.prompt for request in requests])
             arguments |= self._reference_arguments(contexts)
-            pixels, latents = self._call(pipe, start, arguments, noise)
+            pixels, latents = self._call(pipe, steps, start, arguments, noise)
             levels, is_finite = download_levels(pixels)
         self._check_finite(is_finite)
         return [Image.fromarray(image) for image in levels], latents.cpu()
@@ -226,13 +229,14 @@ class DiffusersGenerator:
     def _call(
         self,
         pipe: DiffusionPipeline,
+        steps: int,
         start: dict[str, Any],
         conditioning: dict[str, Any],
         noise: Noise,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Pixels [batch, 3, height, width] in [0, 1] and the latents that they are decoded from."""
-        stop = self.settings["guidance_stop"]
-        cutoff = GuidanceCutoff(stop, conditioning, self._interruption, self.on_step)
+        stop, interruption = self.settings["guidance_stop"], self._interruption
+        cutoff = GuidanceCutoff(stop, conditioning, interruption, steps, self.on_step)
         arguments = conditioning | cutoff.arguments(pipe)
         rescale = self.settings["guidance_rescale"]
         arguments |= CALL_OPTIONS | {"guidance_rescale": rescale}
@@ -272,7 +276,7 @@ class DiffusersGenerator:
         latents = noise.turn(torch.cat([torch.randn(shape, generator=g) for g in noise.generators]))
         return start | {"latents": latents.to(pipe._execution_device, self._dtype)}
 
-    def _image_arguments(self, contexts: Sequence[Context], strength: float) -> dict[str, Any]:
+    def _image_arguments(self, contexts: Sequence[Context]) -> dict[str, Any]:
         pipe = self._image_to_image
         latents = [context.latents for context in contexts if context.latents is not None]
         if latents:
@@ -280,13 +284,13 @@ class DiffusersGenerator:
         else:
             images = [context.init for context in contexts if context.init is not None]
             image = encode_images((self._text_to_image, pipe), images, self.size, self._dtype)
-        start = {"image": image} | self._schedule(strength)
+        start = {"image": image}
         size = {"width": self.size[0], "height": self.size[1]}
         names = inspect.signature(pipe.__call__).parameters
         return start | {name: value for name, value in size.items() if name in names}
 
-    def _schedule(self, strength: float) -> dict[str, Any]:
-        """The arguments of a call that starts from an image at this strength."""
+    def _schedule(self, strength: float) -> tuple[int, dict[str, Any]]:
+        """(steps, arguments) of a call that starts from an image at this strength."""
         pipe, steps = self._image_to_image, self.settings["steps"]
         if (steps, strength) not in self._schedules:
             self._schedules[steps, strength] = choose_schedule(pipe, steps, strength)

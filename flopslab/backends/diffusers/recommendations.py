@@ -50,15 +50,15 @@ def _is_schnell(pipe: DiffusionPipeline) -> bool:
     return is_flux and not pipe.transformer.config.guidance_embeds
 
 
-# Steps and guidance of the model cards on huggingface.co; of a range of steps the largest, because
-# a refinement runs only a share of them.
+# Sources: the model cards on huggingface.co and the guides of diffusers. Of a range of steps the
+# largest number that the makers show, because a refinement runs only a share of them.
 FEW_STEPS = (
-    # SimianLuo/LCM_Dreamshaper_v7, latent-consistency/lcm-sdxl: 4 steps, guidance 8; 8.5 is the
-    # default of the pipeline that diffusers has for the former.
-    FewSteps("LCM", "the UNet has guidance as an input", _is_lcm, 4, 8.5),
-    # stabilityai/sdxl-turbo: 1 to 4 steps, guidance 0, Euler ancestral with trailing timesteps.
+    # Card of SimianLuo/LCM_Dreamshaper_v7: 4 steps in its example (1 to 8 are recommended) and
+    # guidance 8; 8.5 is no more than the default of the pipeline in diffusers.
+    FewSteps("LCM", "the UNet has guidance as an input", _is_lcm, 4, 8.0),
+    # Guide "SDXL Turbo" of diffusers: 1 to 4 steps, guidance 0, trailing timesteps.
     FewSteps("SDXL-Turbo", "Euler ancestral, trailing timesteps", _is_turbo, 4, 0.0),
-    # black-forest-labs/FLUX.1-schnell: 1 to 4 steps, guidance 0.
+    # Page "Flux" of diffusers: guidance 0, few steps; card of FLUX.1-schnell: 1 to 4.
     FewSteps("Flux schnell", "Flux without guidance as an input", _is_schnell, 4, 0.0),
 )
 
@@ -166,7 +166,9 @@ def _few_step_signs(study: Study, pipe: DiffusionPipeline) -> list[str]:
     """What speaks for a distilled model without proving it."""
     config = pipe.scheduler.config
     scheduler, _ = find_sampler(study.scheduler) or (type(pipe.scheduler).__name__, {})
-    name = f"{study.model} {pipe.config.get('_name_or_path') or ''}".lower()
+    loras = [study.lora] if isinstance(study.lora, str) else study.lora
+    names = [study.model, pipe.config.get("_name_or_path") or "", *loras]
+    name = " ".join(map(str, names)).lower()
     signs = [f"its name says {hint}" for hint in _HINTS if hint in name]
     if scheduler in ("LCMScheduler", "TCDScheduler", "FlowMatchLCMScheduler"):
         signs.append(f"its scheduler is {scheduler}")

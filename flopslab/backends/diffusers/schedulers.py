@@ -40,6 +40,22 @@ _REASONS = {
 }
 
 
+class PNDMScheduler(diffusers.PNDMScheduler):
+    """PNDM that can start from an image, in the middle of its schedule.
+
+    A whole schedule has its second timestep twice, to improve the first step. That of diffusers
+    takes the second timestep for this repetition wherever it starts: it would begin a step too
+    early, skip one, and leave noise in the picture.
+    """
+
+    def step_plms(self, model_output: Any, timestep: Any, *arguments: Any, **options: Any) -> Any:
+        if self.counter == 0:
+            self._is_whole = timestep == self.timesteps[0]
+        elif self.counter == 1 and not self._is_whole:
+            self.counter = 2
+        return super().step_plms(model_output, timestep, *arguments, **options)
+
+
 def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = "") -> Any:
     """The scheduler of this name and with these options, made for the model of `default`.
 
@@ -49,10 +65,13 @@ def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = 
     if what the model was trained for has no room in the class.
     """
     values = parse_options(options)
+    if type(default) is diffusers.PNDMScheduler:
+        default = PNDMScheduler.from_config(default.config)
     if not name and not values:
         return default
     expected = f"scheduler {name!r}" if name else f"the model's {type(default).__name__}"
     cls, named = _find_class(expected, name, default) if name else (type(default), {})
+    cls = PNDMScheduler if cls is diffusers.PNDMScheduler else cls
     training = _training_values(expected, cls, default)
     values = {**named, **_check_options(cls, values)}
     replaced = {flag: False for flag in _SIGMAS if flag in _parameters(cls)}
@@ -105,43 +124,60 @@ def check_steps(scheduler: Any, steps: int) -> None:
     if config.get("skip_prk_steps") is False and steps < 4:
         hint = "set steps to 4 or more, or scheduler_options to skip_prk_steps=true"
         raise ParameterError(expected, f"{cls}, whose Runge-Kutta steps need 4", hint)
-    shift = {"mu": 1.0} if config.get("use_dynamic_shifting") else {}  # the pipeline computes it
     try:
-        copy.deepcopy(scheduler).set_timesteps(steps, **shift)
+        _schedule(scheduler, steps)
     except Exception as error:  # each class checks its values in its own way
         hint = "set other steps, scheduler or scheduler_options"
         raise ParameterError(expected, f"{cls}: {_first_line(error)}", hint) from error
 
 
-def choose_schedule(pipe: Any, steps: int, strength: float) -> dict[str, Any]:
-    """The arguments of an image-to-image call that starts at a strength, see
-    `refinement_schedule`. A scheduler without such a schedule runs the nearest of `steps`.
+def choose_schedule(pipe: Any, steps: int, strength: float) -> tuple[int, dict[str, Any]]:
+    """(count, arguments) of an image-to-image call that starts at a strength and runs `count`
+    steps, see `refinement_schedule`. A scheduler without such a schedule runs the nearest of
+    `steps`. ParameterError if the scheduler cannot start from an image.
     """
     most = _most_steps(pipe.scheduler)
     if type(pipe).__name__.startswith("LatentConsistency"):  # it starts anywhere, with all steps
         strength = max(strength, 1 / most)
-        return {"num_inference_steps": min(steps, int(most * strength)), "strength": strength}
+        count = min(steps, int(most * strength))
+        return count, {"num_inference_steps": count, "strength": strength}
     count, length = refinement_schedule(steps, strength, most)
     try:
         check_steps(pipe.scheduler, length)
     except ParameterError:
         count, length = max(round(steps * strength), 1), steps
-    return {"num_inference_steps": length, "strength": _share_of(pipe, count, length)}
+    if isinstance(pipe.scheduler, PNDMScheduler) and not pipe.scheduler.config["skip_prk_steps"]:
+        actual = "PNDMScheduler, whose Runge-Kutta steps begin at pure noise"
+        hint = "set scheduler_options to skip_prk_steps=true"
+        raise ParameterError("a schedule that starts from an image", actual, hint)
+    share = _share_of(pipe, count, length)
+    return count, {"num_inference_steps": length, "strength": share}
 
 
 def _share_of(pipe: Any, count: int, length: int) -> float:
     """The strength at which a pipeline runs the last `count` steps of `length`.
 
     Some cut off, others round up what is not whole in length * strength, and floats are seldom
-    exact: the pipeline itself is asked.
+    exact: the pipeline itself is asked. The list of PNDM is a timestep longer than it takes it for.
     """
+    if isinstance(pipe.scheduler, PNDMScheduler) and count < length:
+        count -= 1
+    scheduler = _schedule(pipe.scheduler, length)
     shares = [count / length, (count + 0.5) / length, (count - 0.5) / length]
 
     def runs(share: float) -> bool:
-        stand_in = SimpleNamespace(scheduler=copy.copy(pipe.scheduler))
+        stand_in = SimpleNamespace(scheduler=scheduler)
         return type(pipe).get_timesteps(stand_in, length, share, "cpu")[1] == count
 
     return next(filter(runs, shares))
+
+
+def _schedule(scheduler: Any, steps: int) -> Any:
+    """A copy of the scheduler with a schedule of so many steps."""
+    scheduler = copy.deepcopy(scheduler)
+    shift = {"mu": 1.0} if scheduler.config.get("use_dynamic_shifting") else {}  # the pipeline's
+    scheduler.set_timesteps(steps, **shift)
+    return scheduler
 
 
 def _most_steps(scheduler: Any) -> int:

@@ -20,6 +20,7 @@ def test_the_notebook_leaves_the_whole_tree_and_the_explorer_shows_it(
     server.credentials = "ada:secret"
     monkeypatch.setenv("FLOPSLAB_SERVER_USER", "ada")
     monkeypatch.setenv("FLOPSLAB_SERVER_PASSWORD", "secret")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # for the kernel's calibrations
     parameters = {
         "model": server.url,
         "passes": 3,

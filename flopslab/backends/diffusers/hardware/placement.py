@@ -14,7 +14,6 @@ from flopslab.backends.diffusers.hardware.vae import slice_vae
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
-SLICE_PIXELS = 2**18  # that a VAE on a card computes at once: one frame of 512 x 512
 VAE_BYTES = 4096  # that decoding a pixel takes, in bf16, at its peak
 
 _TEXT_ENCODERS = ["text_encoder", "text_encoder_2"]
@@ -62,8 +61,7 @@ class Hardware:
         tiles = self._needs_tiles(size) and hasattr(vae, "enable_tiling")
         if tiles:
             vae.enable_tiling()
-        pixels = size[0] * size[1]
-        slice_vae(vae, max(SLICE_PIXELS // pixels, 1) if self.device.type == "cuda" else 0)
+        slice_vae(vae, size[0] * size[1])
         for pipe in pipes:
             if hasattr(pipe, "unet"):  # a transformer wants its timesteps on its own device
                 keep_timesteps_on_cpu(pipe.scheduler)

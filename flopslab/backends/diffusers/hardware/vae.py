@@ -8,6 +8,7 @@ import torch
 
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors
 
+SLICE_PIXELS = 2**18  # that a VAE computes at once: one frame of 512 x 512
 WIDTH_BYTES = 40  # of decoding, for a pixel and a channel of the widest layer; measured 28 to 45
 
 
@@ -17,14 +18,19 @@ def decoding_bytes(vae: Any, pixels: int) -> int:
     return WIDTH_BYTES * (widths[0] if widths else 128) * pixels
 
 
-def slice_vae(vae: Any, frames: int) -> None:
-    """Make a VAE take latents and pixels of any dtype, and compute so many frames at a time.
+def slice_frames(pixels: int) -> int:
+    """How many frames of so many pixels a VAE computes at once."""
+    return max(SLICE_PIXELS // pixels, 1)
 
-    0: a whole batch. Slices keep the largest part of a batch's memory, the decoder's, constant.
+
+def slice_vae(vae: Any, pixels: int) -> None:
+    """Make a VAE take latents and pixels of any dtype, and compute `slice_frames` at a time.
+
+    Slices keep the largest part of a batch's memory, the decoder's, constant. `pixels`: of a frame.
     Errors of memory say that they are the VAE's.
     """
     for name in ("encode", "decode"):
-        setattr(vae, name, _sliced(vae, getattr(vae, name), frames))
+        setattr(vae, name, _sliced(vae, getattr(vae, name), slice_frames(pixels)))
 
 
 def _sliced(vae: Any, method: Callable, frames: int) -> Callable:
@@ -32,7 +38,7 @@ def _sliced(vae: Any, method: Callable, frames: int) -> Callable:
     def compute(batch: torch.Tensor, *arguments: Any, **options: Any) -> Any:
         batch = batch.to(vae.dtype)
         with explain_memory_errors("the VAE"):
-            if not frames or len(batch) <= frames:
+            if len(batch) <= frames:
                 return method(batch, *arguments, **options)
             parts = [method(part, *arguments, **options) for part in batch.split(frames)]
         return _join(parts)

@@ -17,7 +17,13 @@ from flopslab.backends.diffusers.loading.digests import component_digest
 from flopslab.backends.diffusers.loading.directory import find_file, is_hub_id
 from flopslab.backends.diffusers.loading.files import Component, read_component
 from flopslab.backends.diffusers.loading.libraries import describe_failure, first_line
-from flopslab.backends.diffusers.loading.networks import check_complete, check_files, load_network
+from flopslab.backends.diffusers.loading.networks import (
+    check_checkpoint,
+    check_complete,
+    check_files,
+    load_network,
+    read_headers,
+)
 from flopslab.backends.diffusers.text.textual_inversion import (
     TextualInversion,
     install_inversions,
@@ -206,6 +212,8 @@ def _load_vae(expected: str, path: Path, dtype: torch.dtype, model: Path) -> Any
     if path.is_dir():
         return load_network(expected, _vae_component(path), dtype)
     check_files(expected, [path])
+    config = Component("vae", diffusers.AutoencoderKL, model / "vae", None, (), ())
+    check_checkpoint(expected, config, read_headers(path))
     network = diffusers.AutoencoderKL.from_single_file(
         str(path), config=str(model), subfolder="vae", dtype=dtype, local_files_only=True
     )

@@ -47,8 +47,6 @@ def describe_failure(error: Exception, size: int = 0) -> tuple[str, str]:
         return text, "install the package that it names, or set scheduler to another"
     if "size mismatch" in str(error) or "shape" in str(error):
         return text, "take config and weights from one model: the shapes of these two differ"
-    if "meta tensor" in text:  # what diffusers says of a tensor that came from no file
-        return "a network that lacks tensors", "fetch or copy the model again: it is incomplete"
     if "find a pipeline linked to" in str(error):
         return text, (
             "use a text-to-image model of a family that diffusers knows: Stable Diffusion 1 to 3, "

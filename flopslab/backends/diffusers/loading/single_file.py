@@ -18,7 +18,6 @@ from diffusers.loaders.single_file_utils import (
     infer_diffusers_model_type,
 )
 from huggingface_hub import snapshot_download
-from safetensors import safe_open
 
 from flopslab.backends.diffusers.loading.additions import Additions
 from flopslab.backends.diffusers.loading.digest_cache import cached_digests
@@ -30,7 +29,12 @@ from flopslab.backends.diffusers.loading.files import (
     options_without_extras,
 )
 from flopslab.backends.diffusers.loading.libraries import first_line, quiet_libraries
-from flopslab.backends.diffusers.loading.networks import check_complete, check_files
+from flopslab.backends.diffusers.loading.networks import (
+    check_checkpoint,
+    check_complete,
+    check_files,
+    read_headers,
+)
 from flopslab.digests import json_digest
 from flopslab.errors import ModelError
 
@@ -53,6 +57,8 @@ def load(expected: str, path: Path, dtype: torch.dtype, additions: Additions) ->
     headers = _read_headers(expected, path)
     name = _pipeline_name(expected, headers)
     configs = _find_configs(expected, headers, additions)
+    for part in configs.networks:
+        check_checkpoint(expected, part, headers)
     with _configs_alone(configs) as directory:
         pipe = getattr(diffusers, name).from_single_file(
             str(path),
@@ -93,15 +99,7 @@ def _read_headers(expected: str, path: Path) -> dict[str, torch.Tensor]:
         hint = "give a safetensors file, or a directory that diffusers' save_pretrained wrote"
         raise ModelError(expected, actual, hint)
     check_files(expected, [path])
-    with safe_open(path, "pt") as file:
-        slices = {name: file.get_slice(name) for name in list(file.keys())}
-        return {
-            name: torch.empty(part.get_shape(), dtype=_DTYPES.get(part.get_dtype()), device="meta")
-            for name, part in slices.items()
-        }
-
-
-_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+    return read_headers(path)
 
 
 def _stored_dtype(headers: dict[str, torch.Tensor]) -> torch.dtype:
