@@ -2,12 +2,14 @@
 
 Each attempt is killed with SIGKILL, the kernel alone or papermill with it, at a random moment after
 it has locked its directory, and the next one goes on from what is there. After each kill a reader
-must be told that the run is unfinished, and whole frames must be those of an undisturbed run. Each
-run that comes to its end must verify and be equal to that one. It exits with 1 where that fails.
+must be told that the run is unfinished, and whole frames must be those of an undisturbed run. A
+copy of what is there is then resumed to its end by the library alone, which needs no kernel
+(`resumed`); the run itself comes to its end through papermill, every few kills (`completed`).
+Both must verify and be equal to the undisturbed run. It exits with 1 where anything fails.
 
-By default the painted generator of the tests; `--model tiny` runs notebooks/run.ipynb instead, and
-`--plain` the painted run in a process without papermill and kernel. Processes are forks of this
-one, which has imported all that they need: what an attempt costs is the kernel's start.
+By default the painted generator of the tests; `--model tiny` runs notebooks/run.ipynb with the
+embedded model instead, and `--plain` kills a process without papermill and kernel. Processes are
+forks of this one, which has imported what they need: an attempt costs the start of a kernel.
 """
 
 import argparse
@@ -38,13 +40,15 @@ from flopslab.runs.reader import finished_run, read_frame
 
 ROOT = Path(__file__).parents[1]
 PARAMETERS = 'sequence: str = "demo"'
-PAINTED = f"""
+PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 from painted import PaintedGenerator
 from flopslab import Study, run
-run({{}}, PaintedGenerator(delay=0.05))
+run({{}}, {{}})
 """
+GENERATORS = {"painted": "PaintedGenerator(delay=0.05)", "tiny": "None"}
+FIXED = {"context_diameter": 4, "passes": 2, "steps": 2, "denoising_strength": 0.5}
 
 Digests = dict[FrameKey, str]  # of the pixels of each frame
 Work = Callable[[], object]  # a run, from its beginning or from where it stands
@@ -54,15 +58,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--model", choices=["painted", "tiny"], default="painted")
-    parser.add_argument("--plain", action="store_true", help="painted, without papermill")
+    parser.add_argument("--plain", action="store_true", help="without papermill")
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--json", default="", metavar="FILE", help="write the numbers there too")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as root:
+        directory = Path(root) / "run"
         way = plain if options.plain else notebook
-        work = way(Path(root), options.model, options.frames)
-        trial = Trial(Path(root) / "run", work, random.Random(options.seed))
+        work = way(directory, options.model, options.frames)
+        resume = plain(copy_of(directory), options.model, options.frames)
+        trial = Trial(directory, work, resume, random.Random(options.seed))
         start = time.monotonic()
         with suppress(KeyboardInterrupt):  # it says how far it came
             while (kills := trial.counts["kills"]) < options.kills:
@@ -77,12 +83,15 @@ def main() -> None:
 class Trial:
     """Runs in one directory, killed and begun again; `counts` says what came of them."""
 
-    def __init__(self, directory: Path, work: Work, chance: random.Random) -> None:
-        self._directory, self._work, self._chance = directory, work, chance
-        names = "kills", "within", "frames_kept", "completed", "untrue", "unequal"
+    def __init__(
+        self, directory: Path, work: Work, resume: Work, chance: random.Random
+    ) -> None:  # `resume` does the same in a copy of the directory
+        self._directory, self._chance = directory, chance
+        self._work, self._resume = work, resume
+        names = "kills", "within", "frames_kept", "resumed", "completed", "untrue", "unequal"
         self.counts: Counter[str] = Counter(dict.fromkeys(names, 0))
         self.stages: set[int] = set()  # how many frames were there after a kill
-        process = self._begin()
+        process = begin(self._work)
         start = wait_for_lock(process, self._directory, held=True)
         self._seconds = wait_for_lock(process, self._directory, held=False) - start
         process.join()
@@ -103,7 +112,7 @@ class Trial:
         if before == total:
             return self.complete()
         goal = min(before + self._chance.randint(0, total // 3), total)
-        process = self._begin()
+        process = begin(self._work)
         wait_for_lock(process, self._directory, held=True)
         while process.is_alive() and len(layout.frame_keys(self._directory)) < goal:
             time.sleep(0.002)
@@ -112,21 +121,17 @@ class Trial:
             self.counts["within"] += is_locked(self._directory)
             kill(process, kernel_alone=self._chance.random() < 0.3)
             self._check_interrupted()
+            self._check_resumed()
         else:
             self._check_complete()
 
     def complete(self) -> None:
         """A run to its end."""
-        self._begin().join()
+        begin(self._work).join()
         self._check_complete()
 
     def describe(self) -> str:
         return ", ".join(f"{name} {count}" for name, count in self.counts.items())
-
-    def _begin(self) -> ForkProcess:
-        process = multiprocessing.get_context("fork").Process(target=quietly, args=(self._work,))
-        process.start()
-        return process
 
     def _check_interrupted(self) -> None:
         """What is there is true: whole frames, and no claim that it is all."""
@@ -141,36 +146,55 @@ class Trial:
         except RunError as error:  # unfinished, or without a manifest: never one that is not true
             self.counts["untrue"] += "as its manifest describes it" in error.expected
 
+    def _check_resumed(self) -> None:
+        copy = copy_of(self._directory)
+        shutil.copytree(self._directory, copy, symlinks=True)
+        begin(self._resume).join()
+        self.counts["resumed"] += 1
+        self._compare(copy)
+
     def _check_complete(self) -> None:
         self.counts["completed"] += 1
-        faults = verify_run(self._directory).faults
-        equal = (self._digests, self._links) == (digests(self._directory), links(self._directory))
-        self.counts["unequal"] += bool(faults) or not equal
-        shutil.rmtree(self._directory)
+        self._compare(self._directory)
+
+    def _compare(self, directory: Path) -> None:
+        """It must be whole and equal; it is removed."""
+        equal = (self._digests, self._links) == (digests(directory), links(directory))
+        self.counts["unequal"] += bool(verify_run(directory).faults) or not equal
+        shutil.rmtree(directory)
 
 
-def notebook(root: Path, model: str, frames: int) -> Work:
-    """A run through papermill below `root`."""
+def copy_of(directory: Path) -> Path:
+    return directory.with_name("copy")
+
+
+def notebook(directory: Path, model: str, frames: int) -> Work:
+    """A run through papermill."""
     path = ROOT / "notebooks/run.ipynb"
     if model == "painted":
-        path = root / "painted.ipynb"
-        program = PAINTED.format("Study.from_cell(globals())")
+        path = directory.with_name("painted.ipynb")
+        program = PROGRAM.format("Study.from_cell(globals())", GENERATORS[model])
         cells = [nbformat.v4.new_code_cell(text) for text in (PARAMETERS, program)]
         cells[0].metadata["tags"] = ["parameters"]
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    values = {"output_dir": root / "run", "limit": frames, "passes": 3, "context_diameter": 4}
-    values |= {"steps": 2} if model == "tiny" else {}
+    values = FIXED | {"output_dir": directory, "limit": frames}
     parameters = [part for name, value in values.items() for part in ("-p", name, str(value))]
-    files = [str(path), str(root / "out.ipynb")]
+    files = [str(path), str(directory.with_name("out.ipynb"))]
     return lambda: papermill(["-k", "python3", "--language", "python", *files, *parameters])
 
 
-def plain(root: Path, model: str, frames: int) -> Work:
-    """The painted run without a notebook."""
-    values = {"output_dir": str(root / "run"), "limit": frames, "passes": 3, "context_diameter": 4}
-    path = root / "painted.py"
-    path.write_text(PAINTED.format(f"Study.of(**{values})"))
+def plain(directory: Path, model: str, frames: int) -> Work:
+    """The same run without a notebook."""
+    values = FIXED | {"output_dir": str(directory), "limit": frames}
+    path = directory.with_suffix(".py")
+    path.write_text(PROGRAM.format(f"Study.of(**{values})", GENERATORS[model]))
     return lambda: runpy.run_path(str(path))
+
+
+def begin(work: Work) -> ForkProcess:
+    process = multiprocessing.get_context("fork").Process(target=quietly, args=(work,))
+    process.start()
+    return process
 
 
 def quietly(work: Work) -> None:

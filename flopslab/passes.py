@@ -21,7 +21,7 @@ from flopslab.execution.executor import make_batches, make_executor
 from flopslab.execution.generators import open_generator
 from flopslab.execution.stages import Batch
 from flopslab.execution.wavefront import Wavefront
-from flopslab.progress import Progress, RunBar, open_stderr
+from flopslab.progress import Progress, RunBar, SafeProgress, open_stderr
 from flopslab.runs import layout
 from flopslab.runs.quarantine import QuarantineEntry, describe_entries
 from flopslab.runs.reader import frozen_batch_size
@@ -95,7 +95,7 @@ def run(
     sequence = study.read_words()
     words = sequence.words
     check_output_dir(study, len(words))
-    progress = progress or _run_bar(study)
+    progress = SafeProgress(progress or _run_bar(study))
     with (
         open_stderr(),
         _explaining_interrupts(study, Windowing(study, len(words)).positions),

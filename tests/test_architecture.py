@@ -17,7 +17,8 @@ ROOT = PACKAGE.parent
 
 # From the top down. Those on one line do not know each other.
 ORDER = [
-    ["errors", "progress", "digests", "colour"],
+    ["errors", "digests", "colour"],
+    ["progress"],
     ["words"],
     ["storage"],
     ["core"],

@@ -9,7 +9,10 @@ import sys
 
 import nbformat
 import pytest
+from painted import PaintedGenerator
 
+from flopslab.errors import FlopslabWarning
+from flopslab.passes import run
 from flopslab.progress import NullProgress, OverallBar, RunBar
 from flopslab.progress.outlets import WIDTH, Outlet
 from flopslab.progress.painters import Lines
@@ -273,6 +276,20 @@ def test_an_output_that_fails_ends_nothing(error):
         progress.end()
     overall.close()
     assert all(file.refusals for file in files), "both tried to write, and were refused"
+
+
+@pytest.mark.parametrize("event", ["start", "keep", "advance", "finish", "end"])
+def test_a_progress_of_somebody_else_that_fails_ends_no_run(event, study):
+    class Widget(NullProgress):
+        def __getattribute__(self, name):
+            if name == event:
+                raise RuntimeError("the comm is closed")
+            return super().__getattribute__(name)
+
+    run(study.replace(passes=1, limit=2), PaintedGenerator(), NullProgress())
+    with pytest.warns(FlopslabWarning, match=f"the progress Widget failed in {event} .*comm"):
+        finished = run(study.replace(passes=1, limit=4), PaintedGenerator(), Widget())
+    assert finished.passes[0].made == 2
 
 
 CLOSED = """

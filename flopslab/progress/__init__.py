@@ -2,6 +2,6 @@
 
 from flopslab.progress.bars import OverallBar, RunBar
 from flopslab.progress.outlets import open_stderr
-from flopslab.progress.protocol import NullProgress, Progress
+from flopslab.progress.protocol import NullProgress, Progress, SafeProgress
 
-__all__ = ["NullProgress", "OverallBar", "Progress", "RunBar", "open_stderr"]
+__all__ = ["NullProgress", "OverallBar", "Progress", "RunBar", "SafeProgress", "open_stderr"]

@@ -1,7 +1,10 @@
 """What a run tells those who watch it."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Protocol
+
+from flopslab.errors import FlopslabWarning
 
 
 class Progress(Protocol):
@@ -39,3 +42,42 @@ class NullProgress:
     def advance(self, pass_number: int, count: int, words: str) -> None: ...
     def finish(self, pass_number: int, summary: str) -> None: ...
     def end(self) -> None: ...
+
+
+class SafeProgress:
+    """A progress that ends no run: once it has failed, which a warning says, it shows nothing.
+
+    Somebody's own one can fail: the widget of a notebook that was closed, a service that is down.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def note(self, text: str) -> None:
+        self._tell("note", text)
+
+    def start(self, frames: Sequence[int]) -> None:
+        self._tell("start", frames)
+
+    def keep(self, pass_number: int, count: int) -> None:
+        self._tell("keep", pass_number, count)
+
+    def step(self, number: int, total: int, frames: int) -> None:
+        self._tell("step", number, total, frames)
+
+    def advance(self, pass_number: int, count: int, words: str) -> None:
+        self._tell("advance", pass_number, count, words)
+
+    def finish(self, pass_number: int, summary: str) -> None:
+        self._tell("finish", pass_number, summary)
+
+    def end(self) -> None:
+        self._tell("end")
+
+    def _tell(self, event: str, *arguments: object) -> None:
+        try:
+            getattr(self._progress, event)(*arguments)
+        except Exception as error:
+            kind, self._progress = type(self._progress).__name__, NullProgress()
+            sentence = f"the progress {kind} failed in {event} ({error!r}) and shows nothing more"
+            warnings.warn(f"{sentence}; the run goes on", FlopslabWarning, stacklevel=3)

@@ -14,6 +14,7 @@ from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.viewer.explorer import Explorer
 from flopslab.viewer.images import EMPTY
+from flopslab.viewer.run_map import SequenceMap
 from flopslab.viewer.snapshot import RunSnapshot
 
 
@@ -293,3 +294,8 @@ def test_all_widgets_of_a_process_can_be_closed(directory):
     ipywidgets.Widget.close_all()
     assert viewer.comm is None
     assert viewer.map.map.comm is None
+
+
+def test_no_trait_of_the_map_hides_what_every_widget_does():
+    inherited = {name for base in SequenceMap.__mro__[1:] for name in vars(base)}
+    assert not inherited & (SequenceMap.class_own_traits().keys() - {"_esm", "_css"})
