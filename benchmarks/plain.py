@@ -19,9 +19,9 @@ class PlainLoop:
 
         hide_torchvision_notice()
         from flopslab.backends.diffusers import loading  # quietly, and the same weights
+        from flopslab.backends.diffusers.loading.directory import TINY_MODEL
 
-        model = model or loading.directory.TINY_MODEL
-        pipes: Any = loading.load(model, torch.device("cpu"), torch.float32)
+        pipes: Any = loading.load(model or TINY_MODEL, torch.device("cpu"), torch.float32)
         self._text, self._image = pipes
 
     def run(

@@ -61,13 +61,16 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def publish(rows: Sequence[dict[str, Any]], path: str) -> None:
-    """Print the rows as a table and, if there is a path, write them as JSON with the machine."""
+def publish(rows: Sequence[dict[str, Any]], path: str, **facts: Any) -> None:
+    """Print the rows as a table and, if there is a path, write them as JSON with the machine.
+
+    `facts`: more of the machine.
+    """
     names, cells = table(rows)
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     for line in (names, *cells):
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    facts = machine()
+    facts = machine() | facts
     print(describe(facts))
     if path:
         Path(path).write_text(
@@ -75,13 +78,15 @@ def publish(rows: Sequence[dict[str, Any]], path: str) -> None:
         )
 
 
-def write_section(title: str, rows: Sequence[dict[str, Any]], options: Namespace) -> None:
+def write_section(
+    title: str, rows: Sequence[dict[str, Any]], options: Namespace, **facts: Any
+) -> None:
     """Put the rows into RESULTS.md, in the place of an older section with this title."""
     names, cells = table(rows)
     lines = [names, ["---"] * len(names), *cells]
     sizes = describe({n: v for n, v in vars(options).items() if n not in ("json", "write")})
     section = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    section = f"## {title}\n\n{describe(machine())}\n\nOptions: {sizes}\n\n{section}\n"
+    section = f"## {title}\n\n{describe(machine() | facts)}\n\nOptions: {sizes}\n\n{section}\n"
     head, *sections = re.split(r"^(?=## )", RESULTS.read_text(), flags=re.M)
     by_title = {text.splitlines()[0]: text.strip() + "\n" for text in (*sections, section)}
     RESULTS.write_text("\n".join([head.strip() + "\n", *by_title.values()]))

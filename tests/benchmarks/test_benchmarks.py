@@ -3,12 +3,13 @@
 import json
 import sys
 from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
-from benchmarks import compositing, loop, plain, prediction, report, scaling
+from benchmarks import compositing, gpu, loop, plain, prediction, report, scaling
 from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.compositing import METHODS
 
@@ -129,3 +130,14 @@ def test_a_simulated_wavefront_ends_no_later_than_passes_with_a_barrier(rows):
     assert wavefront["wall_s"] <= barrier["wall_s"]
     assert wavefront["first_final_%"] < 2 / 3 * 100 < barrier["first_final_%"]
     assert 0.9 * 75 / 4 < wavefront["wall_s"] < 1.2 * 75 / 4  # 75 batches of about a second
+
+
+def test_without_a_card_the_benchmark_of_one_refuses(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmark"])
+    monkeypatch.setitem(
+        sys.modules,
+        "torch",
+        SimpleNamespace(__version__="9", cuda=SimpleNamespace(is_available=lambda: False)),
+    )
+    with pytest.raises(SystemExit, match=r"torch 9 finds none"):
+        gpu.main()

@@ -34,7 +34,8 @@ def start_cluster(study: Study) -> "SpecCluster":
     plans = enumerate(plan_workers(study))
     workers = {n: {"cls": Nanny, "options": options | plan} for n, plan in plans}
     try:
-        return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=logging.ERROR)
+        silence: Any = logging.ERROR  # declared as bool
+        return SpecCluster(workers=workers, scheduler=scheduler, silence_logs=silence)
     except (OSError, RuntimeError) as error:
         raise RunError(
             f"{len(workers)} workers on this machine",
