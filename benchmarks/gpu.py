@@ -104,8 +104,8 @@ def alone_row(generator: Generator, pass_number: int) -> Row:
     seconds = (time.perf_counter() - start) / (FEWEST_BATCHES - 1)
     teraflops = counter.get_total_flops() / 1e12
     return {
-        "TFLOP": round(teraflops / len(requests), 2),
-        "TFLOP/s": round(teraflops / seconds, 1),
+        "TFLOP": float(f"{teraflops / len(requests):.3g}"),
+        "TFLOP/s": float(f"{teraflops / seconds:.3g}"),
         "alone/s": round(len(requests) / seconds, 2),
     }
 
