@@ -1,8 +1,10 @@
 """Generators for the benchmarks: one that only sleeps, and one that times another."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -81,29 +83,43 @@ class FreeLoader:
         return FreeGenerator(self.size, batch_size, self.seconds, device="free card")
 
 
-class TimedGenerator:
-    """Another generator, and the `seconds` on the clock that its networks took."""
+class NetworkTime:
+    """Seconds that all threads spent inside networks, on the clock and of processors."""
 
-    def __init__(self, generator: Generator) -> None:
-        self._generator, self.seconds = generator, 0.0
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0.0
+        self._lock = Lock()
+
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Add the time that this thread spends inside."""
+        wall, cpu = time.perf_counter(), time.thread_time()
+        yield
+        with self._lock:
+            self.wall += time.perf_counter() - wall
+            self.cpu += time.thread_time() - cpu
+
+
+class TimedGenerator:
+    """Another generator, and the time that its networks and those of its clones took."""
+
+    def __init__(self, generator: Generator, stopwatch: NetworkTime | None = None) -> None:
+        self._generator, self.stopwatch = generator, stopwatch or NetworkTime()
         self.size, self.settings = generator.size, generator.settings
         self.tokens, self.nearest_colour = generator.tokens, generator.nearest_colour
-        self.decode = generator.decode
+        self.decode, self.interrupt = generator.decode, generator.interrupt
 
     def clone(self) -> "TimedGenerator":
-        return self
-
-    def interrupt(self) -> None: ...
+        return TimedGenerator(self._generator.clone(), self.stopwatch)
 
     def generate(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> list[Image.Image]:
-        return self.generate_with_latents(requests, strength)[0]
+        with self.stopwatch.counting():
+            return self._generator.generate(requests, strength)
 
     def generate_with_latents(
         self, requests: Sequence[FrameRequest], strength: float = 1.0
     ) -> tuple[list[Image.Image], list[np.ndarray]]:
-        start = time.perf_counter()
-        pictures = self._generator.generate_with_latents(requests, strength)
-        self.seconds += time.perf_counter() - start
-        return pictures
+        with self.stopwatch.counting():
+            return self._generator.generate_with_latents(requests, strength)

@@ -12,26 +12,31 @@ STEPS, STRENGTH, GUIDANCE = 12, 0.5, 5.0
 
 
 class PlainLoop:
-    """Passes of pictures by diffusers' pipelines, `batch_size` prompts a call."""
+    """Passes of pictures by diffusers' pipelines of a model, by default the embedded one."""
 
-    def __init__(self, model: Path, batch_size: int) -> None:
+    def __init__(self, model: Path | None = None) -> None:
         import torch
 
         hide_torchvision_notice()
         from flopslab.backends.diffusers import loading  # quietly, and the same weights
+        from flopslab.backends.diffusers.loading.directory import TINY_MODEL
 
-        pipes: Any = loading.load(model, torch.device("cpu"), torch.float32)
+        pipes: Any = loading.load(model or TINY_MODEL, torch.device("cpu"), torch.float32)
         self._text, self._image = pipes
-        self._batch_size = batch_size
 
-    def run(self, words: Sequence[str], radius: int, passes: int, directory: Path) -> None:
-        """Write pass1/, pass2/, ... with a picture for each word, seen with `radius` neighbours."""
+    def run(
+        self, words: Sequence[str], radius: int, passes: int, batch_size: int, directory: Path
+    ) -> None:
+        """Write pass1/, pass2/, ... with a picture for each word, seen with `radius` neighbours.
+
+        `batch_size`: prompts a call.
+        """
         reach, pictures = 2 * radius, []
         for number in range(1, passes + 1):
             previous, pictures = pictures, []
             (directory / f"pass{number}").mkdir(parents=True)
-            for start in range(0, len(words), self._batch_size):
-                batch = range(start, min(start + self._batch_size, len(words)))
+            for start in range(0, len(words), batch_size):
+                batch = range(start, min(start + batch_size, len(words)))
                 prompts = [" ".join(around(words, index, radius)) for index in batch]
                 sheets = [sheet(around(previous, index, reach)) for index in batch if previous]
                 pictures += self._generate(prompts, sheets, [number * 10**6 + i for i in batch])

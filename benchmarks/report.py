@@ -3,15 +3,21 @@
 import json
 import os
 import platform
+import re
 import statistics
 import time
+from argparse import Namespace
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+CPU_INFO = Path("/proc/cpuinfo")
 
 
 def cpu_ms(function: Callable[[], object], repeats: int) -> float:
@@ -34,26 +40,64 @@ def photograph(seed: int, size: int) -> Image.Image:
 
 
 def machine() -> dict[str, Any]:
-    """When and on what it was measured, and how busy that was."""
+    """When, on what and with what it was measured, and how busy that was."""
+    names = ("flopslab", "torch", "diffusers")
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "load": [round(load, 1) for load in os.getloadavg()],
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "unset"),
         "python": platform.python_version(),
-    }
+    } | {name: version(name) for name in names}
 
 
-def publish(rows: Sequence[dict[str, Any]], path: str) -> None:
-    """Print the rows as a table and, if there is a path, write them as JSON with the machine."""
-    names = list(rows[-1])
-    cells = [[str(row.get(name, "-")) for name in names] for row in rows]
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    if CPU_INFO.is_file():  # Linux
+        for line in CPU_INFO.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def publish(rows: Sequence[dict[str, Any]], path: str, **facts: Any) -> None:
+    """Print the rows as a table and, if there is a path, write them as JSON with the machine.
+
+    `facts`: more of the machine.
+    """
+    names, cells = table(rows)
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     for line in (names, *cells):
         print("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    facts = machine()
-    print(", ".join(f"{name} {value}" for name, value in facts.items()))
+    facts = machine() | facts
+    print(describe(facts))
     if path:
         Path(path).write_text(
             json.dumps({"machine": facts, "rows": list(rows)}, indent=1, allow_nan=False) + "\n"
         )
+
+
+def write_section(
+    title: str, rows: Sequence[dict[str, Any]], options: Namespace, **facts: Any
+) -> None:
+    """Put the rows into RESULTS.md, in the place of an older section with this title."""
+    names, cells = table(rows)
+    lines = [names, ["---"] * len(names), *cells]
+    sizes = describe({n: v for n, v in vars(options).items() if n not in ("json", "write")})
+    section = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    section = f"## {title}\n\n{describe(machine() | facts)}\n\nOptions: {sizes}\n\n{section}\n"
+    head, *sections = re.split(r"^(?=## )", RESULTS.read_text(), flags=re.M)
+    by_title = {text.splitlines()[0]: text.strip() + "\n" for text in (*sections, section)}
+    RESULTS.write_text("\n".join([head.strip() + "\n", *by_title.values()]))
+
+
+def table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The names of all columns, and the cells below them."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return names, [[str(row.get(name, "-")) for name in names] for row in rows]
+
+
+def describe(facts: dict[str, Any]) -> str:
+    """`cores 2, python 3.11`: the facts in one line."""
+    return ", ".join(f"{name} {value}" for name, value in facts.items())

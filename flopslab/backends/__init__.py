@@ -27,6 +27,13 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
     return DiffusersGenerator.load(study, batch_size)
 
 
+def list_cards() -> list[str]:
+    """The CUDA cards that torch can use here, each as CUDA_VISIBLE_DEVICES names it."""
+    from flopslab.backends.diffusers.hardware import devices  # imports torch: seconds
+
+    return devices.list_cards()
+
+
 def hide_torchvision_notice() -> None:
     """Stop transformers from logging that its image processors want torchvision: none needs it."""
     logging.getLogger("transformers.utils.import_utils").addFilter(_is_not_about_torchvision)

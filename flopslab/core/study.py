@@ -168,11 +168,13 @@ class Study(ModelParameters):
 
     workers: Annotated[int, RUN] = Field(0, ge=0)
     """Threads that compute at the same time; 0: one for each core for which there is memory, or one
-    for a GPU. The number changes no pixel."""
+    for a GPU. With cluster local, processes; 0: one for each card, or one with a thread for each
+    core. The number changes no pixel."""
 
     cluster: Annotated[Text, Home, RUN] = ""
     """A Dask scheduler whose workers make the frames: its address (tcp://host:8786) or its
-    scheduler file (scheduler.json); empty: none, this process makes them."""
+    scheduler file (scheduler.json); local: workers on this machine, which end with the run; empty:
+    none, this process makes them."""
 
     limit: Annotated[int, RUN] = Field(0, ge=0, le=MOST_WORDS)
     """Make only the first so many frames; 0: all. A run made with a limit can be extended."""

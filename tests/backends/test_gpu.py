@@ -9,6 +9,7 @@ import torch
 from generators import picture, request_of, same
 from painted import pixels
 
+from benchmarks.random_models import SD15_UNET, SDXL_UNET
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 
@@ -38,22 +39,6 @@ def test_a_resumed_run_equals_an_uninterrupted_one(study, tmp_path):
     run(study.replace(limit=5), generator, NullProgress())
     run(study, generator, NullProgress())
     assert pixels(tmp_path / "run") == pixels(tmp_path / "whole")
-
-
-SD15_UNET = {"cross_attention_dim": 768}  # the defaults are its sizes
-SDXL_UNET = {
-    "sample_size": 128,
-    "block_out_channels": (320, 640, 1280),
-    "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-    "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    "transformer_layers_per_block": (1, 2, 10),
-    "attention_head_dim": (5, 10, 20),
-    "cross_attention_dim": 2048,
-    "use_linear_projection": True,
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "projection_class_embeddings_input_dim": 2816,
-}
 
 
 @pytest.mark.parametrize(("options", "side"), [(SD15_UNET, 64), (SDXL_UNET, 128)])

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 from painted import PaintedGenerator
+from PIL import Image
 
-from benchmarks import compositing, loop, prediction, scaling
+from benchmarks import compositing, gpu, loop, plain, prediction, report, scaling
 from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.compositing import METHODS
 
@@ -48,7 +51,52 @@ def test_free_networks_leave_what_the_loop_adds(rows):
     assert {row["way"] for row in found} == {
         f"{method}{ending}" for method in METHODS for ending in ("", ", anchored")
     }
-    assert all(0 <= row["networks_s"] <= row["wall_s"] for row in found)
+    assert all(0 < row["best"] <= row["wall_s"] and row["outside_%"] <= 100 for row in found)
+
+
+def test_a_ratio_is_of_the_best_seconds_and_the_median_within_rounds():
+    slow, fast = [{"wall_s": 8.0}, {"wall_s": 6.0}, {"wall_s": 9.0}], [{"wall_s": 2.0}] * 3
+    assert loop.ratio("slow / fast", slow, fast) == {"way": "slow / fast", "best": 3, "wall_s": 4}
+
+
+def test_flopslab_is_compared_with_two_loops_of_diffusers_and_its_own_first_pass(rows, monkeypatch):
+    calls = []
+
+    class Loop:
+        def run(self, words, radius, passes, batch_size, directory):
+            calls.append((len(words), radius, passes, batch_size))
+
+    monkeypatch.setattr(loop, "load_generator", lambda _: PaintedGenerator(delay=0.001))
+    monkeypatch.setattr(loop, "PlainLoop", Loop)
+    found = rows(loop, "--frames=6", "--passes=2", "--rounds=2", "--diameter=2", "--batch=2")
+    ways, ratios = found[:4], found[4:]
+    assert calls == [(6, 1, 2, size) for size in (1, 2, 2, 1)], "the second round runs backwards"
+    assert all(0 <= row["best"] <= row["wall_s"] for row in ways)
+    assert {row["way"] for row in ratios} == set(loop.RATIOS)
+    shares = [row["outside_%"] for row in ways if "outside_%" in row]
+    assert len(shares) == 2 and all(0 < share < 100 for share in shares)
+
+
+@pytest.mark.torch
+def test_the_loop_of_diffusers_writes_a_picture_for_each_word_and_pass(tmp_path, monkeypatch):
+    from generators import directory
+
+    monkeypatch.setattr(plain, "STEPS", 2)
+    plain.PlainLoop(directory("sd")).run(["sea", "stone", "x"], 1, 2, 2, tmp_path)
+    pictures = {path: Image.open(path).tobytes() for path in tmp_path.glob("pass*/*.png")}
+    assert len(pictures) == len(set(pictures.values())) == 6
+
+
+def test_a_section_of_results_takes_the_place_of_its_older_self(monkeypatch, tmp_path):
+    path = tmp_path / "RESULTS.md"
+    path.write_text("# Results\n\nHow to read them.\n\n## a\n\nold\n\n## b\n\nstays\n")
+    monkeypatch.setattr(report, "RESULTS", path)
+    for _ in range(2):
+        report.write_section("a", [{"way": "x", "best": 1}], Namespace(frames=3, json=""))
+    head, a, b = path.read_text().split("\n## ")
+    assert (head, b) == ("# Results\n\nHow to read them.\n", "b\n\nstays\n")
+    assert "Options: frames 3\n" in a and a.endswith("| way | best |\n| --- | --- |\n| x | 1 |\n")
+    assert "old" not in a and "cores" in a
 
 
 def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, capsys):
@@ -77,3 +125,14 @@ def test_a_simulated_wavefront_ends_no_later_than_passes_with_a_barrier(rows):
     assert wavefront["wall_s"] <= barrier["wall_s"]
     assert wavefront["first_final_%"] < 2 / 3 * 100 < barrier["first_final_%"]
     assert 0.9 * 75 / 4 < wavefront["wall_s"] < 1.2 * 75 / 4  # 75 batches of about a second
+
+
+def test_without_a_card_the_benchmark_of_one_refuses(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["benchmark"])
+    monkeypatch.setitem(
+        sys.modules,
+        "torch",
+        SimpleNamespace(__version__="9", cuda=SimpleNamespace(is_available=lambda: False)),
+    )
+    with pytest.raises(SystemExit, match=r"torch 9 finds none"):
+        gpu.main()

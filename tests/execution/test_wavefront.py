@@ -72,16 +72,27 @@ class Broken(PaintedGenerator):
         return super().generate_with_latents(requests, strength)
 
 
-@pytest.fixture
-def long_study(tmp_path) -> Study:
+def make_long_study(directory: Path) -> Study:
     """48 words, three passes; words reach 2, images 4 positions."""
     return Study(
-        sequence=write_words(tmp_path / "long.json", LONG),
-        output_dir=str(tmp_path / "run"),
+        sequence=write_words(directory / "long.json", LONG),
+        output_dir=str(directory / "run"),
         passes=3,
         context_diameter=4,
         denoising_strength=0.5,
     )
+
+
+@pytest.fixture
+def long_study(tmp_path) -> Study:
+    return make_long_study(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> tuple[Diary, dict]:
+    """The diary of the long study's run, and its pixels."""
+    diary = Diary()
+    return diary, make(make_long_study(tmp_path_factory.mktemp("undisturbed")), progress=diary)
 
 
 def make(study: Study, generator: PaintedGenerator | None = None, progress=None) -> dict:
@@ -89,9 +100,8 @@ def make(study: Study, generator: PaintedGenerator | None = None, progress=None)
     return pixels(directory)
 
 
-def test_a_batch_is_made_once_the_pass_before_is_far_enough_ahead(long_study):
-    diary = Diary()
-    make(long_study, progress=diary)
+def test_a_batch_is_made_once_the_pass_before_is_far_enough_ahead(undisturbed):
+    diary, _ = undisturbed
     made = Counter()
     for number, count in diary.batches:
         made[number] += count
@@ -100,9 +110,8 @@ def test_a_batch_is_made_once_the_pass_before_is_far_enough_ahead(long_study):
     assert made == {1: 48, 2: 48, 3: 48}
 
 
-def test_batches_are_taken_by_position_plus_the_reach_of_the_passes_before(long_study):
-    diary = Diary()
-    make(long_study, progress=diary)
+def test_batches_are_taken_by_position_plus_the_reach_of_the_passes_before(undisturbed):
+    diary, _ = undisturbed
     made, order = Counter(), []
     for number, count in diary.batches:
         order.append(made[number] + 1 + 4 * (number - 1))
@@ -158,7 +167,7 @@ def test_what_fails_in_a_thread_ends_the_run_and_what_was_made_stays(long_study,
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
+def test_an_interrupted_run_goes_on_where_it_was(long_study, undisturbed, workers):
     study = long_study.replace(workers=workers)
     with pytest.raises(RunInterrupted, match=r"\d+ of 144 frames are in"):
         make(study, Slow(), Impatient(2, Diary()))
@@ -166,7 +175,7 @@ def test_an_interrupted_run_goes_on_where_it_was(long_study, tmp_path, workers):
     rest = PaintedGenerator()
     frames = make(study, rest)
     assert 0 < made == 144 - rest.calls
-    assert frames == make(long_study.replace(output_dir=str(tmp_path / "undisturbed")))
+    assert frames == undisturbed[1]
 
 
 def test_no_batch_that_waits_begins_once_the_run_has_ended(study):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flopslab.commands import papermill_command
 from flopslab.core.study import Study
 from flopslab.errors import FlopslabError, ParameterError, RunError
+from flopslab.execution.cluster.machine import LOCAL, start_cluster
 
 if TYPE_CHECKING:
     from distributed import Client, Future
@@ -20,16 +21,19 @@ POLL = 1.0  # seconds between two looks at the workers
 Note = Callable[[str], object]
 
 
-def open_client(cluster: str) -> "Client":
-    """A client of the scheduler at an address, or of the one that wrote a scheduler file.
+def open_client(study: Study) -> "Client":
+    """A client of the study's `cluster`: at an address, in a scheduler file, or started here.
 
-    ParameterError without Dask, RunError if no scheduler answers.
+    ParameterError without Dask, RunError if no scheduler answers. See `leave`.
     """
     try:
         from distributed import Client
     except ImportError:
         hint = "pip install 'flopslab[cluster]', or leave cluster empty"
         raise ParameterError("Dask's distributed, for a cluster", "none", hint) from None
+    cluster = study.cluster
+    if cluster == LOCAL:
+        return Client(start_cluster(study), set_as_default=False)
     is_file = cluster.endswith(".json")
     if is_file and not Path(cluster).is_file():
         hint = "start dask scheduler --scheduler-file with this path, or give its address"
@@ -44,6 +48,14 @@ def open_client(cluster: str) -> "Client":
             str(error).splitlines()[0] if str(error) else type(error).__name__,
             "start one with dask scheduler, or correct cluster, for instance tcp://host:8786",
         ) from error
+
+
+def leave(client: "Client") -> None:
+    """Close the client; a cluster that was started for it ends, any other keeps its workers."""
+    cluster = client.cluster
+    client.close()
+    if cluster is not None:
+        cluster.close()
 
 
 class Workers:
@@ -72,6 +84,19 @@ class Workers:
             self._absent_since = None
         else:
             self._be_patient()
+
+    def report_surplus(self, frames: int, batch_size: int, device: str) -> None:
+        """Say so if more batches can be computed at once than a pass of so many frames keeps busy.
+
+        A batch waits for those that it looks at, so that half of a pass is in hand at best.
+        """
+        computing = self.slots if device == "cpu" else self.count
+        useful = max(frames // (2 * batch_size), 1)
+        if computing > useful:
+            self._note(
+                f"{computing} batches can be computed at once: about {useful} will be, as a pass "
+                f"has {frames} frames in batches of {batch_size}"
+            )
 
     def fail(self, actual: str) -> NoReturn:
         """The cluster is of no use any more."""

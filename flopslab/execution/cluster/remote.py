@@ -15,7 +15,8 @@ from flopslab.backends import load_generator
 from flopslab.core.generator import Capabilities, FrameRequest
 from flopslab.core.prompts import Prompt
 from flopslab.core.study import Study
-from flopslab.execution.cluster.connection import Note, Workers, open_client, wait_for
+from flopslab.core.windows import Windowing
+from flopslab.execution.cluster.connection import Note, Workers, leave, open_client, wait_for
 from flopslab.execution.cluster.messages import Description, Job, Loader
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class RemoteGenerator:
         self.settings, self.size = description.settings, description.size
         self.capabilities: Capabilities = description.capabilities
         self._tokens, self._colours = description.tokens, description.colours
-        self._leave = weakref.finalize(self, client.close)  # when nobody uses it any more
+        self._leave = weakref.finalize(self, leave, client)  # when nobody uses it any more
 
     @classmethod
     def connect(
@@ -52,17 +53,18 @@ class RemoteGenerator:
         """
         from flopslab.execution.cluster.worker import describe
 
-        client = open_client(study.cluster)
+        client = open_client(study)
         note(f"loading the model {study.model} on the workers of {study.cluster}")
         workers = Workers(client, study, note)
         workers.look()
         job = Job(study, load, batch_size or study.batch_size)
-        words = pickle.dumps(study.read_words().words)
-        future = client.submit(
-            describe, pickle.dumps(job), words, pure=False, resources=workers.resources
-        )
+        words = study.read_words().words
+        data = pickle.dumps(job), pickle.dumps(words)
+        future = client.submit(describe, *data, pure=False, resources=workers.resources)
         description = wait_for(future, workers)
         size, settings = description.settings["batch_size"], description.settings
+        frames = len(Windowing(study, len(words)).positions)
+        workers.report_surplus(frames, size, settings["device"])
         return cls(client, replace(job, batch_size=size, settings=settings), description, note)
 
     def job_of(self, study: Study, directory: Path) -> Job:
@@ -71,7 +73,7 @@ class RemoteGenerator:
         return replace(self._job, study=study, directory=path, run=uuid.uuid4().hex)
 
     def close(self) -> None:
-        """Leave the cluster; it keeps its workers, and they their model."""
+        """Leave the cluster; unless it was started here, its workers stay and keep the model."""
         self._leave()
 
     def tokens(self, prompt: Prompt) -> int | None:

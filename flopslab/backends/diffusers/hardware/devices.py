@@ -47,6 +47,14 @@ def find_dtype(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_bf16 else torch.float16
 
 
+def list_cards() -> list[str]:
+    """The CUDA cards that torch can use here, each as CUDA_VISIBLE_DEVICES names it."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in visible.split(",") if name.strip()]
+    return (names or [str(number) for number in range(count)])[:count]
+
+
 def _warn_of_idle_card() -> None:
     if torch.version.cuda is None and torch.version.hip is None and _has_nvidia_card():
         warnings.warn(
