@@ -3,17 +3,20 @@
 Makes runs of the embedded model with every method at several kept shares, and prints, cell by cell,
 the coherence of colours that was measured and the one that was predicted: `blind` from the
 calibration alone, `informed` from it and the pictures of the first pass. Nothing is fitted to these
-runs. They stay in a directory, so that a second start goes on.
+runs. They stay in a directory, a folder for each calibration, so that a second start goes on; the
+table grows there with them, `table.csv`. A cell is a method, a weight and a pass, on the mean over
+the sequences.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.report import publish
+from flopslab.analysis import evaluation
 from flopslab.analysis.metrics import colour_correlations
 from flopslab.backends import load_generator
 from flopslab.calibration.calibrate import calibrate
@@ -25,6 +28,9 @@ from flopslab.passes import run
 from flopslab.prediction.forecast import plan
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import finished_run
+from flopslab.storage import filesystem
+
+MEANS = "measured", "blind", "informed", "error_blind", "error_informed"
 
 
 def main() -> None:
@@ -38,24 +44,28 @@ def main() -> None:
         workers=1,
     )
     calibration = calibrate(base)
-    rows = []
+    options.directory = str(Path(options.directory) / calibration.key[:8])
+    rows: list[dict[str, Any]] = []
     for method in options.methods:
         generator = load_generator(base.replace(method=method), base.batch_size)
         for weight, study in studies(base, calibration, method, options):
             directory = run(study, generator, NullProgress()).directory
             rows += compare(weight, study, calibration, directory)
             print(rows[-1], flush=True)
+            write(rows, Path(options.directory) / "table.csv")
     publish(rows, options.json)
-    cells = [row for row in rows if row["pass"] > 1]
+    cells = cells_of(rows)
+    write(cells, Path(options.directory) / "cells.csv")
     for kind in ("blind", "informed"):
-        errors = np.abs([row[f"error_{kind}"] for row in cells])
+        errors = np.abs([cell[f"error_{kind}"] for cell in cells])
         print(f"mean absolute error of {len(cells)} cells, {kind}: {errors.mean():.3f}")
 
 
 def read_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sequences", nargs="+", default=["demo", "storm", "tide", "year"])
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    latents_first = sorted(METHODS, key=lambda name: not METHODS[name].takes_latents)
+    parser.add_argument("--methods", nargs="+", default=latents_first, choices=list(METHODS))
     parser.add_argument("--weights", type=float, nargs="+", default=[0.25, 0.5, 0.75])
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--passes", type=int, default=4)
@@ -113,6 +123,24 @@ def compare(
             }
         )
     return rows
+
+
+def cells_of(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each method, weight and refined pass the means over the sequences."""
+    groups: dict[tuple, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["pass"] > 1:
+            groups.setdefault((row["method"], row["weight"], row["pass"]), []).append(row)
+    cells = []
+    for (method, weight, number), group in groups.items():
+        means = {name: round(float(np.mean([row[name] for row in group])), 3) for name in MEANS}
+        cells.append({"method": method, "weight": weight, "pass": number, **means})
+    return cells
+
+
+def write(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    """The rows as CSV, in place of those that were there."""
+    filesystem.replace({path: evaluation.to_csv(rows).encode()})
 
 
 if __name__ == "__main__":

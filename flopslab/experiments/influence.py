@@ -57,19 +57,22 @@ def influence(
 
 
 def arrival(
-    interventions: Sequence[Intervention], words: Sequence[Word], embedder: Embedder
+    interventions: Sequence[Intervention], words: Sequence[Sequence[Word]], embedder: Embedder
 ) -> Influence:
     """How much more each frame shows the new word than before: whether that word arrives.
 
     The measure is the gain in the embedder's cosine with the new word beyond the mean gain with
-    all `words` of the sequence. It is not a distance and may be below 0. (A directional similarity
-    as of Gal et al., "StyleGAN-NADA", 2021, not divided by length, so that no change gives 0.)
+    all words of the sequence; `words` are those of each intervention. It is not a distance and may
+    be below 0. (A directional similarity as of Gal et al., "StyleGAN-NADA", 2021, not divided by
+    length, so that no change gives 0.)
 
     The old word is left out on purpose. Neighbours of a word are akin to it, so that whatever
     disturbs their frames takes them away from it: that would look like the effect of a change.
     """
-    usual = embedder.texts([word.text for word in words]).mean(axis=0)
-    directions = embedder.texts([_new_word(item) for item in interventions]) - usual
+    texts = [tuple(word.text for word in sequence) for sequence in words]
+    usual = {text: embedder.texts(text).mean(axis=0) for text in dict.fromkeys(texts)}
+    new = embedder.texts([_new_word(item) for item in interventions])
+    directions = [vector - usual[text] for vector, text in zip(new, texts, strict=True)]
     measures = [partial(_gain, embedder, direction) for direction in directions]
     pairs = zip(interventions, measures, strict=True)
     return concatenate([_influence_of(item, measure) for item, measure in pairs])
@@ -83,17 +86,16 @@ def concatenate(parts: Sequence[Influence]) -> Influence:
 
 
 def placeless_influence(
-    base: Path, changed: Path, centres: Sequence[int], measure: Measure = pixel_distance
+    runs: Sequence[tuple[Path, Path]], centres: Sequence[int], measure: Measure = pixel_distance
 ) -> Influence:
-    """Two runs compared as if each of the `centres` had been changed: a change without a place."""
-    values, differs = run_difference(base, changed, measure)
-    shape = (len(centres), *values.shape)
-    return Influence(
-        np.asarray(centres),
-        _positions(base),
-        np.broadcast_to(values, shape),
-        np.broadcast_to(differs, shape),
-    )
+    """Pairs of runs compared as if each had a change, at one of the `centres`, that has no place.
+
+    All runs have the same frames.
+    """
+    differences = {pair: run_difference(*pair, measure) for pair in dict.fromkeys(runs)}
+    values, differs = zip(*(differences[pair] for pair in runs), strict=True)
+    positions = _positions(runs[0][0])
+    return Influence(np.asarray(centres), positions, np.stack(values), np.stack(differs))
 
 
 def run_difference(
@@ -152,10 +154,9 @@ def front(influence: Influence) -> np.ndarray:
 def mean_within(influence: Influence, inside: np.ndarray) -> np.ndarray:
     """[n]: mean influence in the last pass over the frames `inside` [n, frames], bool.
 
-    Only changes that have a frame there.
+    nan for a change that has no frame there.
     """
-    pairs = zip(influence.values[:, -1], inside, strict=True)
-    return np.array([values[mask].mean() for values, mask in pairs if mask.any()])
+    return nan_mean(np.where(inside, influence.values[:, -1], np.nan).T)
 
 
 def share_outside(values: np.ndarray, radius: int) -> float:

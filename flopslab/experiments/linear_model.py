@@ -19,10 +19,13 @@ def predict_influence(
 ) -> Influence:
     """The influence that the model gives changes at these positions: the shares of their words.
 
-    Without a calibration a pass is taken to keep 1 - denoising_strength, see `Mixture`.
+    Without a calibration a pass is taken to keep 1 - denoising_strength, see `Mixture`. What the
+    changes reach does not hang on how much is kept.
     """
-    mixture = Mixture(study, words, calibration)
     columns = np.asarray(centres)
-    values = mixture.influence()[:, :, columns - 1].transpose(2, 0, 1)
-    frames = np.array(mixture.windowing.positions)
-    return Influence(columns, frames, values, values > 0)
+    cone = Mixture(study, words)
+    mixture = Mixture(study, words, calibration)
+    reached, values = (
+        model.influence()[:, :, columns - 1].transpose(2, 0, 1) for model in (cone, mixture)
+    )
+    return Influence(columns, np.array(cone.windowing.positions), values, reached > 0)

@@ -73,16 +73,23 @@ def summarise_passes(
 
 
 def inside_outside_front(
-    influence: Influence, predicted: Influence, random: np.random.Generator
+    influence: Influence,
+    predicted: Influence,
+    random: np.random.Generator,
+    groups: np.ndarray | None = None,
 ) -> tuple[Estimate, Estimate]:
     """The last pass's mean influence inside the predicted front, and outside it.
 
     Frames inside are those that do not contain the changed word themselves; frames outside lie
-    beyond the front. `predicted` is for the same changes; nan where there are no frames.
+    beyond the front. `predicted` is for the same changes; nan where there are no frames. `groups`:
+    as in `group_means`.
     """
-    contains, reached = predicted.values[:, 0] > 0, predicted.values[:, -1] > 0
-    inside = mean_within(influence, reached & ~contains)
-    return _mean(inside, random), _mean(mean_within(influence, ~reached), random)
+    contains, reached = predicted.differs[:, 0], predicted.differs[:, -1]
+    inside, outside = (
+        group_means(mean_within(influence, mask), groups)
+        for mask in (reached & ~contains, ~reached)
+    )
+    return _mean(inside[~np.isnan(inside)], random), _mean(outside[~np.isnan(outside)], random)
 
 
 def describe_propagation(

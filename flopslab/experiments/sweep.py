@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from flopslab.core.compositing import METHODS
 from flopslab.core.generator import Generator
 from flopslab.core.parameters import NOTEBOOK, load_yaml, notebook_parameters
 from flopslab.core.study import Study, refinement_names
@@ -183,14 +184,16 @@ class Sweep:
     def nearest(self, study: Study) -> str:
         """The directory of the run that has most in common with a study, its first pass at least.
 
-        Of those that are there; empty if there is none.
+        Of those that are there; empty if there is none. A method that reads latents is helped by
+        none that does not keep them.
         """
-        first_pass = _first_pass(study)
+        first_pass, latents = _first_pass(study), METHODS[study.method].takes_latents
         near = [
             v.study
             for v in self.variants
             if v.study.output_dir != study.output_dir
             and _first_pass(v.study) == first_pass
+            and METHODS[v.study.method].takes_latents >= latents
             and layout.frame_path(Path(v.study.output_dir), FrameKey(1, 1)).exists()
         ]
         nearest = max(near, key=lambda candidate: _in_common(study, candidate), default=None)

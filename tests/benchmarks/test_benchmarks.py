@@ -6,7 +6,7 @@ from argparse import Namespace
 from types import SimpleNamespace
 
 import pytest
-from painted import PaintedGenerator
+from painted import PaintedGenerator, Painters
 from PIL import Image
 
 from benchmarks import compositing, gpu, loop, plain, prediction, report, scaling
@@ -114,6 +114,28 @@ def test_each_cell_has_two_forecasts_and_a_measurement(monkeypatch, tmp_path, ca
     assert [(row["method"], row["pass"]) for row in rows] == [("blend", 1), ("blend", 2)]
     assert rows[0]["error_informed"] == pytest.approx(0, abs=0.05)
     assert "1 cells, blind" in capsys.readouterr().out
+
+
+def test_the_forecasts_go_on_where_they_stopped_and_stand_cell_by_cell_in_a_file(
+    monkeypatch, tmp_path
+):
+    kept = Curve((0.1, 1.0), *[(0.9, 0.0)] * 3)
+    calibration = Calibration("key", kept, kept, Curve((0.0, 1.0), *[(0.0, 0.5)] * 3))
+    painters = Painters()
+    options = ["--frames=3", "--passes=2", "--steps=2", "--diameter=2", "--weights=0.4"]
+    options += [f"--directory={tmp_path}", "--sequences", "demo", "tide"]
+    monkeypatch.setattr(prediction, "load_generator", lambda study, _: painters(study))
+    monkeypatch.setattr(prediction, "calibrate", lambda _: calibration)
+    frames = []
+    for methods in (["blend"], ["blend", "grid"], ["blend", "grid"]):
+        monkeypatch.setattr(sys, "argv", ["benchmark", *options, "--methods", *methods])
+        prediction.main()
+        frames.append(painters.frames)
+    assert frames == [12, 18, 18], "a first and a second pass of two sequences, a second pass, none"
+    lines = (tmp_path / "key" / "table.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * 2 * 2
+    cells = (tmp_path / "key" / "cells.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in cells] == ["method", "blend", "grid"]
 
 
 def test_a_simulated_wavefront_ends_no_later_than_passes_with_a_barrier(rows):

@@ -143,7 +143,7 @@ def test_another_seed_alone_changes_everything_with_no_front(study, tmp_path):
         run(each, PaintedGenerator(), NullProgress()).directory
         for each in (study, study.replace(**changed))
     ]
-    found = influence.placeless_influence(*runs, centres=[6])
+    found = influence.placeless_influence([(runs[0], runs[1])], centres=[6])
     assert found.differs.all()
     near, far = (
         influence.mean_within(found, where) for where in (found.distances <= 2, found.distances > 2)

@@ -1,5 +1,6 @@
 """The experiment: where words are changed, and what the runs under controls are."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,18 @@ import yaml
 from cells import cell
 from painted import WORDS, ColourEmbedder, PaintedGenerator, write_words
 
+from flopslab.calibration.curve import Calibration, Curve
 from flopslab.core.neighbours import CONTROLS
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
-from flopslab.experiments.influence import influence
+from flopslab.experiments import propagation
+from flopslab.experiments.influence import arrival, influence
 from flopslab.experiments.linear_model import predict_influence
 from flopslab.experiments.propagation import Experiment
 from flopslab.passes import run
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
+from flopslab.words.word import Word
 
 pytestmark = pytest.mark.slow
 
@@ -219,6 +223,45 @@ def test_sequences_and_seeds_take_turns_and_are_the_groups_of_the_changes(study,
 
 def test_changes_of_one_sequence_and_seed_are_groups_of_one(experiment):
     assert experiment.groups.tolist() == [0, 1, 2]
+
+
+def test_another_seed_and_the_words_that_usually_show_are_those_of_each_sequence(study, second):
+    experiment = Experiment(study, "comet", changes=2, control_changes=2, sequences=[second])
+    generator = PaintedGenerator()
+    changes = experiment.run_changes(generator)
+    other = experiment.run_other_seed(generator)
+    assert other.centres.tolist() == [item.change.position for item in changes]
+    assert (other.values[0] != other.values[1]).all()
+    embedder = ColourEmbedder()
+    both = experiment.arrivals({"none": changes}, embedder)["none"]
+    for row, item in enumerate(changes):
+        words = [Word(f"{text}s" if row else text) for text in WORDS]
+        assert (both.values[row] == arrival([item], [words], embedder).values[0]).all()
+
+
+def test_the_interval_around_a_front_is_over_sequences_and_seeds(study):
+    experiment = Experiment(study, "comet", changes=4, control_changes=2, seeds=2)
+    values = np.array([1.0, 9, 3, 11])[:, None, None] * np.ones((2, 12))
+    predicted = experiment.predicted()
+    measured = replace(predicted, values=values)
+    some = replace(measured, values=values[[1, 3]], centres=measured.centres[[1, 3]])
+    points = experiment.inside_outside_front(
+        {"none": measured, "shuffled": some}, np.random.default_rng(0)
+    )
+    assert points["none"][0] == (6, 2, 10), "the means of two units, of two changes in each"
+    assert points["shuffled"][0] == (10, 10, 10), "both changes are under one seed"
+
+
+def test_a_prediction_takes_the_calibration_of_the_model_once_there_is_one(experiment, monkeypatch):
+    before = experiment.predicted()
+    curve = Curve((0.5, 1.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    calibration = Calibration(
+        "key", curve, curve, Curve((0.0, 1.0), (0.0, 0.9), (0.0,) * 2, (1.0,) * 2)
+    )
+    monkeypatch.setattr(propagation, "stored_calibration", lambda study: calibration)
+    after = experiment.predicted()
+    assert not after.values[:, 1][after.values[:, 0] == 0].any(), "nothing of a start survives"
+    assert (before.differs == after.differs).all(), "yet its frames change"
 
 
 def test_no_word_is_put_in_its_own_place_in_any_sequence(study, second):

@@ -44,6 +44,16 @@ def test_there_is_a_row_for_each_pass_of_each_run_and_for_each_baseline(sweep):
         assert 0 <= row["own_words"] <= 1 and 0 <= row["own_shapes"] <= 1
 
 
+def test_a_method_that_reads_latents_takes_its_first_pass_from_where_they_are(study):
+    frames = []
+    for methods in (["grid"], ["grid", "latent"]):
+        painters, path = Painters(), f"{study.output_dir}-{len(methods)}"
+        base = study.replace(workers=1, output_dir=path)
+        Table(Sweep(base, {"method": methods})).fill(painters)
+        frames.append(painters.frames)
+    assert frames[1] - frames[0] == 12, "its second pass alone"
+
+
 def test_a_row_holds_what_the_metrics_say_of_the_pictures(sweep):
     (row,) = named(Table(sweep).fill(Painters()), method="blend", **{"pass": 2})
     study = sweep.variants[1].study
