@@ -62,8 +62,8 @@ class SafeProgress:
     def keep(self, pass_number: int, count: int) -> None:
         self._tell("keep", pass_number, count)
 
-    def step(self, number: int, total: int, frames: int) -> None:
-        self._tell("step", number, total, frames)
+    def step(self, pass_number: int, number: int, total: int, frames: int) -> None:
+        self._tell("step", pass_number, number, total, frames)
 
     def advance(self, pass_number: int, count: int, words: str) -> None:
         self._tell("advance", pass_number, count, words)
