@@ -50,7 +50,7 @@ class PNDMScheduler(diffusers.PNDMScheduler):
 
     def step_plms(self, model_output: Any, timestep: Any, *arguments: Any, **options: Any) -> Any:
         if self.counter == 0:
-            self._is_whole = timestep == self.timesteps[0]
+            self._is_whole = timestep == self.timesteps[0]  # pyright: ignore[reportOptionalSubscript]
         elif self.counter == 1 and not self._is_whole:
             self.counter = 2
         return super().step_plms(model_output, timestep, *arguments, **options)
@@ -66,7 +66,7 @@ def make_scheduler(name: str, default: ConfigMixin, options: SchedulerOptions = 
     """
     values = parse_options(options)
     if type(default) is diffusers.PNDMScheduler:
-        default = PNDMScheduler.from_config(default.config)
+        default = PNDMScheduler.from_config(default.config)  # pyright: ignore[reportAssignmentType]
     if not name and not values:
         return default
     expected = f"scheduler {name!r}" if name else f"the model's {type(default).__name__}"
