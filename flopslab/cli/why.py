@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 
 from flopslab.cli.output import AsJson, ParameterFile, ParameterPairs, RunPath, print_result
-from flopslab.core.parameters import read_parameters
+from flopslab.core.parameters import load_yaml, read_parameters
 from flopslab.core.windows import FrameKey
 from flopslab.errors import ParameterError
 from flopslab.reports.explanation import explain_frame
@@ -51,7 +50,7 @@ def join_pairs(arguments: Sequence[str]) -> list[str]:
 def _value(name: str, text: str) -> object:
     """A parameter's value, read as in a file of parameters."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return load_yaml(text)
+    except ValueError as error:
         hint = "quote it as in a file of parameters"
-        raise ParameterError(f"the value of {name}", text, hint) from None
+        raise ParameterError(f"the value of {name}", f"{text} ({error})", hint) from None

@@ -39,7 +39,7 @@ def explain_frame(
     `parameters`: changed ones, by name. The study, its words and the model's settings are those of
     the manifest. RunError if there is none, or the study has no such frame; ParameterError.
     """
-    directory, parameters = Path(directory), dict(parameters or {})
+    directory, parameters = Path(directory).expanduser(), dict(parameters or {})
     manifest = read_manifest(directory)
     recorded = recorded_study(directory, manifest)
     study = recorded.replace(**parameters)

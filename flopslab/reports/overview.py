@@ -33,7 +33,7 @@ class RunRow:
 
 def find_runs(folder: str | Path) -> list[RunRow]:
     """The runs in and below a folder, in the order of their paths. RunError if there are none."""
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     directories = {path.parent for path in folder.rglob(layout.MANIFEST)}
     directories |= {path.parent for path in folder.rglob(layout.pass_name(1))}
     rows = []
@@ -92,7 +92,10 @@ def _row(directory: Path) -> RunRow:
 
 
 def _date(directory: Path) -> str:
-    times = [path.stat().st_mtime for path in directory.glob("pass*/frame_*.png")]
+    times = []
+    for path in directory.glob("pass*/frame_*.png"):
+        with suppress(OSError):  # a run that is at work may just have moved it
+            times.append(path.lstat().st_mtime)
     newest = max(times, default=directory.stat().st_mtime)
     return datetime.fromtimestamp(newest, UTC).strftime("%Y-%m-%dT%H:%MZ")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import RunError
 from flopslab.runs import layout
@@ -19,12 +18,13 @@ from flopslab.runs.frame_files import FormatError, read_recipe
 from flopslab.runs.manifest import RUNNING
 from flopslab.runs.reader import finished_run, read_manifest, recorded_study
 from flopslab.storage import filesystem
+from flopslab.storage.lock import is_locked
 
 SAMPLE = 20  # frames of a pass whose times tell how long a frame takes
 
 StateName = Literal["complete", "running", "interrupted", "damaged"]
 
-_HOLDER = re.compile(r"(\d+)(?:[ \n](\S+))?")  # pid and host, in the lock's file
+_HOLDER = re.compile(r"(\d{1,10})(?:[ \n](\S+))?")  # pid and host, in the lock's file
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class RunState:
 
 def run_state(directory: str | Path) -> RunState:
     """The state of the run in `directory`. RunError if there is none, or of another format."""
-    directory = Path(directory)
+    directory = Path(directory).expanduser()
     process, problem, manifest = holder(directory), "", None
     keys = layout.frame_keys(directory)
     if not keys and not (directory / layout.MANIFEST).exists() and not process:
@@ -91,14 +91,14 @@ def run_state(directory: str | Path) -> RunState:
         problem = error.actual
     with suppress(RunError):
         manifest = manifest or read_manifest(directory)
-    study = recorded_study(directory, manifest) if manifest else None
-    passes = _passes(keys, study, manifest)
+    windowing = _windowing(directory, manifest) if manifest else None
+    passes = _passes(keys, windowing)
     return RunState(
         directory=directory,
         state=_name(problem, process, directory, manifest),
         passes=passes,
         holder=process,
-        seconds_left=_seconds_left(directory, keys, study, passes) if problem else 0.0,
+        seconds_left=_seconds_left(directory, keys, windowing, passes) if problem else 0.0,
         problem=problem,
     )
 
@@ -110,9 +110,10 @@ def holder(directory: Path) -> str:
     """
     for name in (layout.LOCK, f"{layout.LOCK}.holder"):
         with suppress(OSError):
-            data = filesystem.read(directory / name) or b""
+            path = directory / name
+            data = filesystem.read(path, 1024, linked_directory=True) or b""
             record = _HOLDER.search(data.decode("utf-8", "replace"))
-            if record and _is_alive(int(record[1]), record[2] or socket.gethostname()):
+            if record and _writes(path, int(record[1]), record[2] or socket.gethostname()):
                 return f"pid {record[1]}" + f" on {record[2]}" * bool(record[2])
     return ""
 
@@ -126,9 +127,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _is_alive(pid: int, host: str) -> bool:
+def _writes(path: Path, pid: int, host: str) -> bool:
+    """Whether the process that a lock or marker file names still has the run."""
     if host != socket.gethostname():
         return True
+    return _is_alive(pid) and (path.name != layout.LOCK or is_locked(path))
+
+
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -151,25 +157,30 @@ def _name(
     return "damaged"
 
 
-def _passes(
-    keys: list[FrameKey], study: Study | None, manifest: Mapping[str, Any] | None
-) -> tuple[PassState, ...]:
+def _windowing(directory: Path, manifest: Mapping[str, Any]) -> Windowing | None:
+    """Of the study that the manifest names; None if it was edited."""
+    with suppress(RunError):
+        return Windowing(recorded_study(directory, manifest), len(manifest["sequence"]))
+    return None
+
+
+def _passes(keys: list[FrameKey], windowing: Windowing | None) -> tuple[PassState, ...]:
     counts: dict[int, int] = defaultdict(int)
-    if study is None or manifest is None:
+    if windowing is None:
         for key in keys:
             counts[key.pass_number] += 1
         return tuple(PassState(number, counts[number], None) for number in sorted(counts))
-    positions = Windowing(study, len(manifest["sequence"])).positions
+    positions = windowing.positions
     for key in keys:
         counts[key.pass_number] += key.position in positions
-    numbers = range(1, study.passes + 1)
+    numbers = range(1, windowing.study.passes + 1)
     return tuple(PassState(number, counts[number], len(positions)) for number in numbers)
 
 
 def _seconds_left(
     directory: Path,
     keys: list[FrameKey],
-    study: Study | None,
+    windowing: Windowing | None,
     passes: tuple[PassState, ...],
 ) -> float | None:
     """Of all frames that are missing; a pass without frames costs its share of pass 1's steps."""
@@ -179,10 +190,11 @@ def _seconds_left(
             with suppress(ValueError):
                 recipe = read_recipe(layout.frame_path(directory, key))
                 times[key.pass_number].append(recipe.generation_time_s)
-    if study is None or not times[1]:
+    if windowing is None or not times[1]:
         return None
+    strength = windowing.study.strength
     return sum(
         ((entry.total or 0) - entry.frames)
-        * median(times[entry.pass_number] or [median(times[1]) * study.strength(entry.pass_number)])
+        * median(times[entry.pass_number] or [median(times[1]) * strength(entry.pass_number)])
         for entry in passes
     )

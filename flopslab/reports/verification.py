@@ -8,11 +8,11 @@ from typing import Any
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
-from flopslab.runs.checks.verification import Fault, find_faults
+from flopslab.runs.checks.verification import EDITED, Fault, find_faults
 from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents
 from flopslab.runs.manifest import COMPLETE
 from flopslab.runs.provenance import Recipe
-from flopslab.runs.reader import open_run, read_manifest
+from flopslab.runs.reader import RunDirectory, open_run, read_manifest
 from flopslab.storage import filesystem
 
 
@@ -43,7 +43,7 @@ def verify_run(directory: str | Path) -> Verification:
     """
     run = open_run(directory)
     recorded: set[FrameKey] = set()
-    faults = [*_manifest_faults(run.directory, recorded)]
+    faults = [*_manifest_faults(run, recorded)]
     faults += [*_other_faults(run.directory, [k for k in run.frames if k not in recorded])]
     return Verification(run.directory, len(run.frames), tuple(faults))
 
@@ -62,20 +62,21 @@ def read_whole(path: Path) -> Recipe:
     return recipe
 
 
-def _manifest_faults(directory: Path, recorded: set[FrameKey]) -> Iterator[Fault]:
+def _manifest_faults(run: RunDirectory, recorded: set[FrameKey]) -> Iterator[Fault]:
     """What is wrong with the manifest and the frames that it names; adds these to `recorded`."""
-    path = directory / layout.MANIFEST
+    path = run.directory / layout.MANIFEST
     try:
-        manifest = read_manifest(directory)
+        manifest = read_manifest(run.directory)
         if manifest["status"] != COMPLETE:
             yield Fault(path, "the run is being made, or was interrupted")
             return
-        passes, frames = range(1, manifest["final_pass"] + 1), manifest["frames"]
-        recorded |= {FrameKey(number, frame["position"]) for number in passes for frame in frames}
-        yield from find_faults(directory, manifest, read_whole)
+        positions = {frame["position"] for frame in manifest["frames"]}
+        keys = [key for key in run.frames if key.pass_number <= manifest["final_pass"]]
+        recorded |= {key for key in keys if key.position in positions}
+        yield from find_faults(run.directory, manifest, read_whole)
     except RunError as error:
         yield Fault(path, error.actual)
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+    except EDITED as error:
         yield Fault(path, f"edited ({error!r})")
 
 

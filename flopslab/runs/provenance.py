@@ -22,6 +22,7 @@ from flopslab.core.study import Study, acts_directly, refinement_names
 from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json, json_digest, pixel_digest
 from flopslab.words.sequence import TimedSequence
+from flopslab.words.word import words_digest
 
 FORMAT = 4  # of the record
 ALGORITHM = 3  # raise it when the same recipe would give other pixels
@@ -267,9 +268,7 @@ class RunContext:
     @cached_property
     def _sequence_digest(self) -> str:
         """Of the words and their sizes; timings change no pixel."""
-        return json_digest(
-            [[word.text, word.size] + ["silent"] * word.silent for word in self.sequence.words]
-        )
+        return words_digest(word.entry for word in self.sequence.words)
 
     def _noise(self) -> dict[str, Any]:
         """What the seed policy is to the first pass, where `fixed` differs in nothing."""

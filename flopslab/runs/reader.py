@@ -1,6 +1,8 @@
 """A run for those who only look at it: no lock, nothing written."""
 
+import errno
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +19,7 @@ from flopslab.core.windows import FrameKey
 from flopslab.digests import canonical_json
 from flopslab.errors import ParameterError, RunError
 from flopslab.runs import layout
-from flopslab.runs.checks.verification import describe_faults, find_faults
+from flopslab.runs.checks.verification import EDITED, describe_faults, find_faults
 from flopslab.runs.frame_files import (
     FormatError,
     decode_frame,
@@ -33,7 +35,7 @@ from flopslab.storage import filesystem
 def read_frame(path: str | Path) -> tuple[Image.Image, Recipe]:
     """The picture (RGB) at `path` and its recipe. RunError if it is not whole, or not ours."""
     try:
-        return decode_frame(Path(path).read_bytes())
+        return decode_frame(filesystem.read_bytes(Path(path)))
     except (OSError, ValueError) as error:
         raise unreadable_frame(path, error) from error
 
@@ -84,7 +86,7 @@ class RunDirectory:
         """The recipe alone, the pixels not verified; RunError if it cannot be read."""
         path = self.path(key)
         try:
-            return decode_recipe(path.read_bytes())
+            return decode_recipe(filesystem.read_bytes(path))
         except (OSError, ValueError) as error:
             raise unreadable_frame(path, error) from error
 
@@ -112,7 +114,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     expected = f"the manifest of {directory}"
     hint = "run the study again: frames that are whole are kept, and the manifest is written last"
     try:
-        manifest = json.loads((directory / layout.MANIFEST).read_bytes())
+        manifest = json.loads(_read_manifest(directory / layout.MANIFEST))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise RunError(expected, reason, hint) from error
@@ -126,6 +128,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     return manifest
 
 
+def _read_manifest(path: Path) -> bytes:
+    if (data := filesystem.read(path, linked_directory=True)) is None:
+        kind = "No regular file" if os.path.lexists(path) else os.strerror(errno.ENOENT)
+        raise OSError(errno.ENOENT, kind)
+    return data
+
+
 def recorded_study(directory: Path, manifest: Mapping[str, Any]) -> Study:
     """The study of a run by its manifest, with the directory where it lies now.
 
@@ -133,8 +142,10 @@ def recorded_study(directory: Path, manifest: Mapping[str, Any]) -> Study:
     """
     try:
         parameters = manifest["parameters"] | {"output_dir": str(directory)}
+        if not (isinstance(manifest["sequence"], list) and isinstance(manifest["settings"], dict)):
+            raise TypeError("without a sequence or settings")
         return Study.from_mapping(parameters, f"parameters from the manifest of {directory}")
-    except (ParameterError, KeyError, TypeError) as error:
+    except (ParameterError, *EDITED) as error:
         hint = "run the study again: the manifest is written anew"
         raise RunError(f"the manifest of {directory}", f"edited ({error})", hint) from error
 
@@ -174,7 +185,7 @@ def check_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     try:
         faults = list(find_faults(directory, manifest))
         text = describe_faults(faults, manifest["frame_interval"])
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except EDITED as error:
         faults, text = [error], f"a manifest that was edited ({error!r})"
     if faults and read_manifest(directory) != manifest:
         raise _unfinished(directory)  # a run has begun in the meantime

@@ -120,7 +120,7 @@ class Proof:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / layout.PROOF
-        self._entries = _decode(filesystem.read(self.path) or b"")
+        self._entries = _decode(filesystem.read(self.path, linked_directory=True) or b"")
 
     def record(self, key: FrameKey, picture: Path) -> Record | None:
         """The record of the picture at this path, if its files have not changed since."""
@@ -134,7 +134,7 @@ class Proof:
     def save(self) -> None:
         """Write the file, if anything has changed."""
         data = _encode(self._entries)
-        if filesystem.read(self.path) != data:
+        if filesystem.read(self.path, linked_directory=True) != data:
             filesystem.replace({self.path: data})
 
 
@@ -159,11 +159,17 @@ def _decode(data: bytes) -> _Entries:
     digest, _, body = data.partition(b"\n")
     if digest != hashlib.sha256(body).hexdigest().encode():
         return {}
-    makers, rows = json.loads(body)
-    return {
-        FrameKey(*frame): (stamps, Record.of(**dict(zip(_OWN, own, strict=True)), **makers[number]))
-        for *frame, stamps, number, own in ((*row[:4], row[4:]) for row in rows)
-    }
+    try:
+        makers, rows = json.loads(body)
+        return {
+            FrameKey(*frame): (
+                stamps,
+                Record.of(**dict(zip(_OWN, own, strict=True)), **makers[number]),
+            )
+            for *frame, stamps, number, own in ((*row[:4], row[4:]) for row in rows)
+        }
+    except (ValueError, TypeError, LookupError, RecursionError):  # another version's columns
+        return {}
 
 
 def _stamps(picture: Path) -> list[Stamp]:

@@ -170,7 +170,7 @@ class Store:
         with filesystem.explained(self.directory):
             pictures = [layout.frame_path(self.directory, frame.key) for frame in frames]
             linked = links.is_linked(self.directory, pictures)
-            if not linked or filesystem.read(path) != data:
+            if not linked or filesystem.read(path, linked_directory=True) != data:
                 self._announce()
                 links.link_final(self.directory, pictures, self._quarantine_link)
                 filesystem.replace({path: data})
@@ -184,7 +184,7 @@ class Store:
             path = self.directory / layout.MANIFEST
             data = manifest.encode(manifest.announce(self._context))
             filesystem.make_directory(self.directory / layout.FINAL)
-            if filesystem.read(path) != data:
+            if filesystem.read(path, linked_directory=True) != data:
                 filesystem.replace({path: data})
             self._announced = True
 

@@ -84,14 +84,16 @@ def make_directory(directory: Path) -> None:
         sync_directory(directory.parent)
 
 
-def read(path: Path, most: int = -1) -> bytes | None:
+def read(path: Path, most: int = -1, linked_directory: bool = False) -> bytes | None:
     """The bytes of a regular file, at most so many; None for nothing and for anything else.
 
     A file on a bad sector is none. Neither the file nor its directory may be a symbolic link: a run
-    does not lead out of itself. An OSError names the file.
+    does not lead out of itself. `linked_directory`: its directory may be one, as that of a run may.
+    An OSError names the file.
     """
     try:
-        if not S_ISREG(path.lstat().st_mode) or path.parent.is_symlink():
+        is_outside = path.parent.is_symlink() and not linked_directory
+        if is_outside or not S_ISREG(path.lstat().st_mode):
             return None
         return read_bytes(path, most)
     except (FileNotFoundError, NotADirectoryError):
@@ -103,8 +105,15 @@ def read(path: Path, most: int = -1) -> bytes | None:
 
 
 def read_bytes(path: Path, most: int = -1) -> bytes:
-    with open(path, "rb") as file:
+    """The bytes of a file, at most so many. OSError for a pipe or a device, which may never end."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "No regular file", str(path))
         return file.read(most)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_ends(path: Path, head: int, tail: int) -> tuple[bytes, bytes]:

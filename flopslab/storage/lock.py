@@ -106,6 +106,19 @@ def lock_file(file: BinaryIO) -> bool:
     return lock_descriptor(file.fileno(), blocking=False)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the operating system's lock on the file at `path`; True in doubt.
+
+    A record alone does not tell: a killed process leaves its own, and its pid goes to another. A
+    lock that nobody holds is taken for a moment.
+    """
+    try:
+        with open(path, "r+b") as file:
+            return not lock_file(file)
+    except OSError:  # no right to write there, or a file system without locks
+        return True
+
+
 def _write_record(file: BinaryIO) -> None:
     """Write who holds the lock. Windows lets nobody read a lock's first byte: it says nothing."""
     file.truncate(0)

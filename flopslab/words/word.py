@@ -1,7 +1,10 @@
 """A word of a sequence, and the sequence with what a film needs to know beside its words."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from flopslab.digests import json_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +58,9 @@ class TimedSequence:
             "word_count": len(self.words),
             "unique_words": len({word.text for word in self.words}),
         }
+
+
+def words_digest(entries: Iterable[Mapping[str, Any]]) -> str:
+    """Of the words of a sequence, each as its `entry`, and their sizes; times change no picture."""
+    silent = ["silent"]
+    return json_digest([[e["word"], e["font_size"]] + silent * ("silent" in e) for e in entries])

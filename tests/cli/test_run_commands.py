@@ -17,6 +17,7 @@ from flopslab.cli import main
 from flopslab.experiments.changes import ReplaceFrame
 from flopslab.experiments.interventions import intervene
 from flopslab.progress import NullProgress
+from flopslab.storage.lock import lock_file
 
 
 class Stopping(PaintedGenerator):
@@ -77,6 +78,12 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def edit_frame(path: Path, **changes: object) -> None:
+    """Edit the manifest's entry of the frame at position 1."""
+    frames = json.loads(path.read_text())["frames"]
+    edit(path, frames=[frames[0] | changes, *frames[1:]])
+
+
 def swap(path: Path) -> None:
     other = path.with_name("frame_000007.png")
     data = path.read_bytes()
@@ -95,12 +102,31 @@ def swap(path: Path) -> None:
         ("visual-manifest.json", lambda path: path.write_text("[" * 100_000), "recursion"),
         ("visual-manifest.json", lambda path: path.write_text("{}"), "no run has written"),
         ("visual-manifest.json", lambda path: edit(path, frames=[{}]), "edited"),
-        ("visual-manifest.json", lambda path: edit(path, final_pass=3), "missing"),
+        ("visual-manifest.json", lambda path: edit(path, final_pass=3), "final_pass = 3"),
+        ("visual-manifest.json", lambda path: edit(path, final_pass=10**9), "final_pass = 1"),
+        ("visual-manifest.json", lambda path: edit(path, total_frames=99), "total_frames = 99"),
+        ("visual-manifest.json", lambda path: edit(path, frames=[]), "total_frames = 12"),
+        ("visual-manifest.json", lambda path: edit(path, sequence=None), "edited"),
+        ("visual-manifest.json", lambda path: edit(path, parameters=None), "edited"),
+        ("visual-manifest.json", lambda path: edit_frame(path, position="1"), "other positions"),
+        ("visual-manifest.json", lambda path: edit_frame(path, audio_start_ms=7), "audio_start_ms"),
+        ("visual-manifest.json", lambda path: edit_frame(path, references=[7]), "references"),
+        (
+            "visual-manifest.json",
+            lambda path: edit_frame(path, pixel_digests=["0" * 64] * 2),
+            "not the picture that the manifest names",
+        ),
+        ("visual-manifest.json", lambda path: (path.unlink(), os.mkfifo(path)), "No regular file"),
+        (
+            "visual-manifest.json",
+            lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+            "No regular file",
+        ),
         ("visual-manifest.json", lambda path: edit(path, settings={}), "not the settings"),
         (
             "visual-manifest.json",
-            lambda path: edit(path, sequence=[{"word": "comet"}] * 12),
-            "not the center_word",
+            lambda path: edit(path, sequence=[{"word": "comet", "font_size": 1}] * 12),
+            "not of the words",
         ),
     ],
 )
@@ -111,6 +137,9 @@ def test_what_is_not_as_it_claims_is_listed(call, directory, name, damage, words
     assert name.split("/")[-1] in text or name == "visual-manifest.json"
     code, result = call("verify", directory, "--json")
     assert code == 1 and words in result["faults"][0]["problem"]
+    if name == "visual-manifest.json":
+        assert call("status", directory, "--json")[1]["state"] in ("damaged", "interrupted")
+    assert len(call("runs", directory.parent, "--json")[1]["runs"]) == 1
 
 
 def test_lost_latents_are_a_fault(call, paint):
@@ -169,6 +198,11 @@ def test_the_damage_is_named(call, directory):
     assert "missing" in call("why", directory, 1, 5)[1]
 
 
+def test_a_parameter_is_read_as_in_a_file(call, directory):
+    _, text = call("why", directory, 1, 1, "-p", "prompt_prefix", "no")
+    assert "outdated" in text and "no" in text
+
+
 def test_a_file_of_parameters_is_read(call, directory, tmp_path):
     (tmp_path / "p.yaml").write_text("seed: 3\nlimit: 8\n")
     _, result = call("why", directory, 1, 5, "-f", tmp_path / "p.yaml", "--json")
@@ -224,8 +258,19 @@ def test_a_stopped_run_is_interrupted_and_says_how_long_the_rest_takes(call, sto
 def test_a_run_whose_writer_lives_is_running(call, stopped, record):
     text = record.format(pid=os.getpid(), host=socket.gethostname())
     (stopped / ".lock").write_text(text)
-    _, result = call("status", stopped, "--json")
+    linked = stopped.with_name("linked")
+    linked.symlink_to(stopped)
+    with open(stopped / ".lock", "rb") as file:
+        assert lock_file(file)
+        _, result = call("status", linked, "--json")
     assert result["state"] == "running" and f"pid {os.getpid()}" in result["holder"]
+
+
+def test_a_process_that_has_the_pid_of_a_killed_writer_is_not_taken_for_it(call, stopped):
+    (stopped / ".lock").write_text(f"\n{os.getpid()} {socket.gethostname()}\n")
+    assert call("status", stopped, "--json")[1]["state"] == "interrupted"
+    (stopped / ".lock").write_text("9" * 5000)
+    assert call("status", stopped, "--json")[1]["state"] == "interrupted"
 
 
 def test_a_run_whose_writer_was_killed_is_interrupted(call, stopped):
@@ -249,6 +294,13 @@ def test_no_run_is_an_error(call, tmp_path):
 
 
 # runs
+
+
+def test_a_frame_that_leads_nowhere_has_no_date(call, directory):
+    path = directory / "pass1" / "frame_000003.png"
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert "damaged" in call("runs", directory.parent)[1]
 
 
 def test_a_table_shows_only_the_parameters_that_differ(call, paint, tmp_path):

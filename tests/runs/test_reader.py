@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from painted import PaintedGenerator
 from PIL import Image
@@ -46,6 +48,15 @@ def test_what_is_no_run_or_no_picture_is_an_error(tmp_path):
     Image.new("RGB", (2, 2)).save(tmp_path / "foreign.png")
     with pytest.raises(RunError, match="foreign"):
         read_frame(tmp_path / "foreign.png")
+
+
+def test_a_pipe_is_no_picture_and_nobody_waits_for_it(paint):
+    run = open_run(paint(limit=2).directory)
+    run.path(run.frames[0]).unlink()
+    os.mkfifo(run.path(run.frames[0]))
+    for read in (run.frame, run.recipe):
+        with pytest.raises(RunError, match="No regular file"):
+            read(run.frames[0])
 
 
 def test_open_run_passes_over_files_that_are_no_frames(paint):

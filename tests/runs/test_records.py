@@ -1,5 +1,6 @@
 """What a run remembers of its pictures, and the fast proof that it leaves for the next one."""
 
+import hashlib
 import os
 import tracemalloc
 from pathlib import Path
@@ -69,10 +70,10 @@ def reads(monkeypatch) -> list[str]:
     """The names of the pictures and latents that are read in full, in order."""
     names, read = [], filesystem.read
 
-    def read_and_note(path: Path, most: int = -1):
+    def read_and_note(path: Path, most: int = -1, **options):
         if most < 0 and path.name.startswith("frame_"):
             names.append(f"{path.parent.name}/{path.name}")
-        return read(path, most)
+        return read(path, most, **options)
 
     monkeypatch.setattr(filesystem, "read", read_and_note)
     return names
@@ -131,7 +132,14 @@ def test_latents_that_are_gone_are_noticed_by_a_fast_proof(paint):
     assert paint(method="latent", proof="fast").passes[0].made == 1
 
 
-@pytest.mark.parametrize("damage", [b"", b"garbage", None])
+def sealed(text: bytes) -> bytes:
+    """A file of proofs that is whole, as another version may have written it."""
+    return hashlib.sha256(text).hexdigest().encode() + b"\n" + text
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"garbage", None, sealed(b"[[],[[1,1]]]"), sealed(b"{}"), sealed(b"[" * 9999)]
+)
 def test_the_file_of_a_fast_proof_is_only_a_cache(paint, undisturbed, reads, damage):
     directory = paint(proof="fast").directory
     proof = directory / layout.PROOF

@@ -44,6 +44,18 @@ def test_a_moved_run_is_still_the_same_run(paint, tmp_path):
     assert files(target) == before
 
 
+def test_a_run_behind_a_link_is_the_same_run(paint, tmp_path):
+    directory = paint(proof="fast").directory
+    before, link = files(directory), tmp_path / "link"
+    link.symlink_to(directory)
+    stamps = {path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.is_file()}
+    assert sum(done.made for done in paint(output_dir=str(link), proof="fast").passes) == 0
+    assert files(directory) == before
+    (directory / ".lock").touch()
+    after = {path: path.stat().st_mtime_ns for path in stamps}
+    assert {path.name for path in stamps if stamps[path] != after[path]} <= {".lock"}
+
+
 def test_words_never_become_paths(paint, tmp_path):
     words = ["../../etc/passwd", "a/b", "\\", "CON", ".", "\u202e", "x\ny", "%s", "~"]
     run = paint(sequence=write_words(tmp_path / "odd.json", words))
