@@ -158,3 +158,15 @@ def test_a_full_cache_keeps_what_a_scan_reads_again():
         for key in keys:
             cache.get(key)
     assert len(calls) == 200 + 100
+
+
+@pytest.mark.parametrize(("visible", "names"), [(None, ["0", "1"]), ("5, 3", ["5", "3"])])
+def test_cards_have_the_names_by_which_a_process_is_shown_one(monkeypatch, visible, names):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert devices.list_cards() == names
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.list_cards() == []

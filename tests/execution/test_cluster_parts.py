@@ -11,9 +11,9 @@ from PIL import Image
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import array_digest, pixel_digest
-from flopslab.errors import ParameterError, RunError
+from flopslab.errors import ModelError, ParameterError, RunError
 from flopslab.execution import local
-from flopslab.execution.cluster import connection, worker
+from flopslab.execution.cluster import connection, remote, worker
 from flopslab.execution.cluster.frames import AbsentError, WorkerFrames
 from flopslab.execution.cluster.messages import Job
 from flopslab.execution.cluster.remote import RemoteGenerator
@@ -97,6 +97,26 @@ def test_a_cluster_that_is_not_there_is_named(place, monkeypatch):
     monkeypatch.setattr(connection, "PATIENCE", 0.2)
     with pytest.raises(RunError, match=place):
         RemoteGenerator.connect(Study(cluster=place))
+
+
+def test_a_cluster_whose_workers_load_no_model_is_left(monkeypatch):
+    class Client:
+        status, cluster, closed = "running", None, False
+
+        def scheduler_info(self) -> dict:
+            return {"workers": {"w1": {"resources": {}, "nthreads": 1}}}
+
+        def submit(self, *_, **__):
+            raise ModelError("a model", "a planted fault", "mend it")
+
+        def close(self) -> None:
+            self.closed = True
+
+    client = Client()
+    monkeypatch.setattr(remote, "open_client", lambda _: client)
+    with pytest.raises(ModelError, match="a planted fault"):
+        RemoteGenerator.connect(Study(cluster="local"))
+    assert client.closed
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

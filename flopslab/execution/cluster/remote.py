@@ -51,13 +51,22 @@ class RemoteGenerator:
         ParameterError without Dask, RunError without a scheduler or workers, and what `load` raises
         on a worker.
         """
+        client = open_client(study)
+        try:
+            job = Job(study, load, batch_size or study.batch_size)
+            return cls._of_workers(client, job, note)
+        except BaseException:
+            leave(client)
+            raise
+
+    @classmethod
+    def _of_workers(cls, client: "Client", job: Job, note: Note) -> Self:
+        """The generator that a client's workers load for a job."""
         from flopslab.execution.cluster.worker import describe
 
-        client = open_client(study)
+        study, workers = job.study, Workers(client, job.study, note)
         note(f"loading the model {study.model} on the workers of {study.cluster}")
-        workers = Workers(client, study, note)
         workers.look()
-        job = Job(study, load, batch_size or study.batch_size)
         words = study.read_words().words
         data = pickle.dumps(job), pickle.dumps(words)
         future = client.submit(describe, *data, pure=False, resources=workers.resources)
