@@ -62,7 +62,7 @@ def test_near_is_where_pictures_bring_a_word_and_far_is_out_of_reach():
 
 def test_a_frame_whose_own_words_change_is_neither_near_nor_far_wherever_it_stands():
     wide, measured = decaying(2), decaying(2)
-    wide.differs[:, 0, 13] = True  # a window that was moved inward reads the word from 3 positions away
+    wide.differs[:, 0, 13] = True  # a window that was moved inward reads it from afar
     measured.values[:, 1, 13] = 100
     near, far = summary.inside_outside_front(measured, wide, RANDOM)
     assert near[0] < 1 and far == (0, 0, 0)
