@@ -10,6 +10,8 @@ import numpy as np
 from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
+from flopslab.core.study import Study
+from flopslab.experiments.changes import Change
 from flopslab.experiments.design import Design
 from flopslab.experiments.influence import (
     Influence,
@@ -108,10 +110,9 @@ class Experiment(Design):
         self, runs: Mapping[str, Sequence[Intervention]], embedder: Embedder
     ) -> dict[str, Influence]:
         """`influence.arrival` of interventions by control, each with its sequence's words."""
-        studies = self._study_of_change("none")
-        words = {change: self._words(study) for change, study in studies.items()}
+        studies: Mapping[Change, Study] = {**self._study_of_change("none")}
         return {
-            name: arrival(items, [words[item.change] for item in items], embedder)
+            name: arrival(items, [self._words(studies[item.change]) for item in items], embedder)
             for name, items in runs.items()
         }
 
