@@ -293,7 +293,7 @@ def test_a_comparison_has_no_axis_and_no_title_but_those_of_what_is_compared():
     assert dict(sweep.axes) == {"context_diameter": [2, 6]}
     assert sweep.title == "Comparison of context_diameter"
     default = Sweep.from_cell(kernel(parameters_cell(COMPARE)))
-    assert dict(default.axes) == {"method": ["grid", "blend", "latent", "ip_adapter"]}
+    assert dict(default.axes) == {"method": ["latent", "blend", "grid", "ip_adapter"]}
 
 
 @pytest.mark.torch

@@ -113,6 +113,10 @@ class Design:
         rows = [self.planned().index(change) for change in self.planned(self.control_changes)]
         return self.groups[rows]
 
+    def groups_of(self, control: str) -> np.ndarray:
+        """The groups of the changes that are made under a control, or under "none"."""
+        return self.groups if control == "none" else self.control_groups
+
     def planned(self, count: int = 0) -> list[Replace]:
         """The changes, or `count` of them: evenly spread, away from the ends if there is room."""
         frames, reach = self.windowing.positions, self.windowing.reach(self.study.passes)
