@@ -160,7 +160,7 @@ def birds(pen: Pen) -> None:
     for across, down, k in ((0.34, 0.46, 1.0), (0.78, 0.24, 0.64), (0.72, 0.76, 0.74)):
         across = across if pen.flip > 0 else 1 - across
         x, y = pen.at(across + 0.05 * pen.shift, down)
-        w = 0.28 * size * k
+        w = 0.3 * size * k
         pen.shape(gull(x, y, w, w * (0.42 + 0.3 * pen.energy)), pen.bold)
 
 
