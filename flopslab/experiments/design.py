@@ -13,7 +13,7 @@ from flopslab.core.parameters import NOTEBOOK, notebook_parameters
 from flopslab.core.study import Study
 from flopslab.core.windows import Windowing
 from flopslab.errors import ParameterError
-from flopslab.experiments.interventions import Replace
+from flopslab.experiments.changes import Change, Replace
 from flopslab.experiments.sweep import axis_values, file_name
 from flopslab.runs import layout
 from flopslab.words.sequence import SHIPPED, Word, read_timed_sequence
@@ -162,7 +162,7 @@ class Design:
         names = {"control": control, "seed": seed, "sequence": sequence}
         return self.study.replace(output_dir=str(path), **names)
 
-    def _study_of_change(self, control: str) -> dict[Replace, Study]:
+    def _study_of_change(self, control: str) -> dict[Change, Study]:
         return dict(zip(self.planned(), itertools.cycle(self.studies(control)), strict=False))
 
 

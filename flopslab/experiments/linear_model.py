@@ -20,7 +20,7 @@ def predict_influence(
     """The influence that the model gives changes at these positions: the shares of their words.
 
     Without a calibration a pass is taken to keep 1 - denoising_strength, see `Mixture`. What the
-    changes reach does not hang on how much is kept.
+    changes reach does not depend on how much is kept.
     """
     columns = np.asarray(centres)
     cone = Mixture(study, words)

@@ -10,8 +10,6 @@ import numpy as np
 from flopslab.analysis.embedder import Embedder
 from flopslab.core.generator import Generator
 from flopslab.core.neighbours import CONTROLS
-from flopslab.core.study import Study
-from flopslab.experiments.changes import Change
 from flopslab.experiments.design import Design
 from flopslab.experiments.influence import (
     Influence,
@@ -99,18 +97,18 @@ class Experiment(Design):
 
         The front is that of the study without a control, so that all are compared at one place.
         """
-        expected, groups = self.predicted(), self.groups
-        points = {"none": inside_outside_front(influences["none"], expected, random, groups)}
-        expected, groups = self._predicted_of_control(), self.control_groups
-        for name in influences.keys() - points.keys():
-            points[name] = inside_outside_front(influences[name], expected, random, groups)
-        return {name: points[name] for name in influences}
+        expected = dict.fromkeys(influences, self._predicted_of_control())
+        expected["none"] = self.predicted()
+        return {
+            name: inside_outside_front(item, expected[name], random, self.groups_of(name))
+            for name, item in influences.items()
+        }
 
     def arrivals(
         self, runs: Mapping[str, Sequence[Intervention]], embedder: Embedder
     ) -> dict[str, Influence]:
         """`influence.arrival` of interventions by control, each with its sequence's words."""
-        studies: Mapping[Change, Study] = {**self._study_of_change("none")}
+        studies = self._study_of_change("none")
         return {
             name: arrival(items, [self._words(studies[item.change]) for item in items], embedder)
             for name, items in runs.items()

@@ -47,7 +47,7 @@ class NullProgress:
 class SafeProgress:
     """A progress that ends no run: once it has failed, which a warning says, it shows nothing.
 
-    Somebody's own one can fail: the widget of a notebook that was closed, a service that is down.
+    The caller's own can fail: the widget of a closed notebook, a service that is down.
     """
 
     def __init__(self, progress: Progress) -> None:

@@ -238,13 +238,13 @@ class Explorer(widgets.VBox):
         self.map.measure.value = DIFFERENCE
 
     def _roots(self) -> list[widgets.Widget]:
-        """What all parts hang on: the link and panels out of sight have no place in the layout."""
+        """All roots of widgets: the link and panels out of sight have no place in the layout."""
         forecast = [self.forecast.panel] if self.forecast.panel else []
         return [self, self._link, *self.panels.panels.values(), *forecast]
 
 
 def _parts(widget: widgets.Widget) -> Iterator[widgets.Widget]:
-    """A widget and all that hang on it: children, layouts, styles."""
+    """A widget and all that belongs to it: children, layouts, styles."""
     yield widget
     for name in widget.keys:
         value = getattr(widget, name)

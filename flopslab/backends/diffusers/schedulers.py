@@ -158,7 +158,7 @@ def _share_of(pipe: Any, count: int, length: int) -> float:
     """The strength at which a pipeline runs the last `count` steps of `length`.
 
     Some cut off, others round up what is not whole in length * strength, and floats are seldom
-    exact: the pipeline itself is asked. The list of PNDM is a timestep longer than it takes it for.
+    exact: the pipeline itself is asked. PNDM's list of timesteps is one longer than it assumes.
     """
     if isinstance(pipe.scheduler, PNDMScheduler) and count < length:
         count -= 1
