@@ -5,8 +5,7 @@ to which every cross-attention layer listens through keys and values of its own.
 layer's keys and values for words; the UNet itself stays as it is.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from training.fit import fit
@@ -24,12 +23,12 @@ from training.unet import drop_condition, make_scheduler, velocity_loss
 
 FOLDER, NAME = "ip_adapter", "ip-adapter_tiny.safetensors"
 _TOKENS = 4
-_WORDLESS = 0.4  # the share of pictures that are learned from the picture alone
+_WORDLESS = 0.25  # the share of scenes that are learned from their picture alone
 _WHOLE = 0.15  # and beside all of their words; the others beside some of them
+_REST = 0.7  # of the others, the share whose picture shows only the words that are not beside it
 _BLIND = 0.1  # the share that are learned without the picture, for guidance
 _WEIGHTS = (0.5, 0.75, 1.0)  # of the picture, from step to step
 
-Fragments = Sequence[tuple[str, float]]
 State = dict[str, dict[str, Tensor]]  # the two parts of an adapter, as diffusers reads them
 
 
@@ -69,64 +68,92 @@ def save_adapter(state: State, folder: Path) -> None:
     )
 
 
+def load_adapter(path: Path) -> State:
+    """The adapter of a file that `save_adapter` wrote, in single precision."""
+    state: State = {"image_proj": {}, "ip_adapter": {}}
+    for name, value in load_file(path).items():
+        part, key = name.split(".", 1)
+        state[part][key] = value.float()
+    return state
+
+
 @dataclass(frozen=True)
 class References:
-    """Scenes whose pictures are prompts: latents [n, 4, 32, 32], embeddings [n, WIDTH], scenes."""
+    """Scenes, and the prompts of words and a picture that ask for each.
+
+    The scenes' latents [n, 4, 32, 32]; of several prompts for each, the pictures' embeddings
+    [n, prompts, WIDTH] and the words' text states [n, prompts, 77, WIDTH].
+    """
 
     latents: Tensor
     embeds: Tensor
-    scenes: Sequence[Scene]
+    states: Tensor
+
+    def to(self, device: str) -> "References":
+        return References(*(tensor.to(device) for tensor in vars(self).values()))
 
 
-def sample_prompt(scene: Scene, random: np.random.Generator) -> tuple[tuple[str, float], ...]:
-    """Part of a scene's words: none, one to all but one, or all.
+def sample_prompt(
+    scene: Scene, random: np.random.Generator
+) -> tuple[tuple[tuple[str, float], ...], Scene]:
+    """Part of a scene's words (none, some, or all), and the scene whose picture stands beside them.
 
-    What the words leave out the picture must bring: so it learns to add its motifs to theirs.
+    What the words leave out the picture must bring, which shows the whole scene or the rest of its
+    words alone: so it learns to add its motifs to theirs.
     """
     share = random.random()
     if share < _WORDLESS or (share < 1 - _WHOLE and len(scene.words) == 1):
-        return ()
+        return (), scene
     if share >= 1 - _WHOLE:
-        return scene.fragments
+        return scene.fragments, scene
     count = int(random.integers(1, len(scene.words)))
-    chosen = sorted(random.choice(len(scene.words), count, replace=False))
-    return tuple(scene.words[i] for i in chosen)
+    chosen = set(random.choice(len(scene.words), count, replace=False).tolist())
+    words = tuple(word for i, word in enumerate(scene.words) if i in chosen)
+    rest = tuple(word for i, word in enumerate(scene.words) if i not in chosen)
+    alone = random.random() < _REST
+    return words, replace(scene, words=rest) if alone else scene
 
 
 def train_adapter(
     unet: UNet2DConditionModel,
     references: References,
-    read: Callable[[Sequence[Fragments]], Tensor],
     work: Path,
     steps: int,
     batch: int,
+    device: str = "cpu",
+    start: State | None = None,
 ) -> State:
-    """An adapter trained to bring back the pictures whose embeddings it gets, beside words.
+    """An adapter trained to bring the scenes that pictures and words ask for together.
 
-    `read` returns the text states [n, 77, WIDTH] of prompts. Its weight differs from step to step,
-    so that a weight of one half carries motifs too.
+    Its weight differs from step to step, so that a weight of one half carries motifs too. `start`
+    is an adapter to go on from.
     """
-    unet._load_ip_adapter_weights([make_adapter(unet)])
+    unet._load_ip_adapter_weights([start or make_adapter(unet)])
     unet.requires_grad_(False)
     hidden: Any = unet.encoder_hid_proj
     hidden.requires_grad_(True)
     for processor in _processors(unet):
         processor.requires_grad_(True)
-    scheduler, nothing = make_scheduler(), torch.zeros(WIDTH)
+    scheduler, nothing = make_scheduler(), torch.zeros(WIDTH, device=device)
+    references = references.to(device)
 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
         random = np.random.default_rng(generator.initial_seed())
-        index = torch.randint(len(references.latents), (batch,), generator=generator)
-        prompts = [sample_prompt(references.scenes[i], random) for i in index.tolist()]
+        here: Any = {"generator": generator, "device": generator.device}
+        index = torch.randint(len(references.latents), (batch,), **here)
+        prompts = torch.randint(references.states.shape[1], (batch,), **here)
         for processor in _processors(unet):
             processor.scale = [float(random.choice(_WEIGHTS))]
-        embeds = drop_condition(references.embeds[index].float(), nothing, _BLIND, generator)
-        clean = references.latents[index].float()
+        embeds = references.embeds[index, prompts].float()
+        embeds = drop_condition(embeds, nothing, _BLIND, generator)
+        clean, states = references.latents[index], references.states[index, prompts]
+        images = [embeds[:, None]]
         return velocity_loss(
-            unet, scheduler, clean, read(prompts), generator, image_embeds=[embeds[:, None]]
+            unet, scheduler, clean.float(), states.float(), generator, image_embeds=images
         )
 
-    fit("adapter", unet, loss_at, steps=steps, rate=1e-3, work=work, average=0.99)
+    options: Any = {"rate": 1e-3, "average": 0.99, "device": device}
+    fit("adapter", unet, loss_at, steps=steps, work=work, **options)
     return adapter_of(unet)
 
 

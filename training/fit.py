@@ -34,19 +34,23 @@ def fit(
     seed: int = 0,
     average: float = 0.999,
     every: int = 0,
+    device: str = "cpu",
 ) -> Trained:
     """The module with the average of its weights over training (an exponential mean).
 
     AdamW; the learning rate rises, stays, and falls over the last quarter, so that a training may
-    be given more steps until then. `loss_at` computes the loss of a step with the random generator
-    that it is given; each step (and process) has its own, so a training that was stopped and
-    started again goes on as if nothing had happened. `work/<name>.safetensors` is the checkpoint,
-    written every two minutes (`every`: also after so many steps); `work/<name>.csv` holds step,
-    loss, seconds (of this process's CPU, over all starts). Parameters that need no gradient stay.
+    be given more steps until then. `loss_at` computes the loss of a step on the device, with the
+    random generator that it is given; each step (and process) has its own, so a training that was
+    stopped and started again goes on as if nothing had happened. The module comes back on the CPU.
+    `work/<name>.safetensors` is the checkpoint, written every two minutes (`every`: also after so
+    many steps); `work/<name>.csv` holds step, loss, seconds (of this process's CPU, over all
+    starts). Parameters that need no gradient stay.
     """
     work.mkdir(parents=True, exist_ok=True)
+    module.to(device)
     learning = [weight for weight in module.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(learning, lr=rate, betas=(0.9, 0.99), eps=1e-6)
+    fused = device != "cpu"
+    optimiser = torch.optim.AdamW(learning, lr=rate, betas=(0.9, 0.99), eps=1e-6, fused=fused)
     mean = {key: value.detach().clone() for key, value in module.state_dict().items()}
     checkpoint = work / f"{name}.safetensors"
     start, spent = _load(checkpoint, module, mean, optimiser) if checkpoint.exists() else (0, 0.0)
@@ -56,7 +60,8 @@ def fit(
     for step in range(start, steps):
         for group in optimiser.param_groups:
             group["lr"] = rate * _schedule(step, steps)
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + step) * processes + rank)
+        generator = torch.Generator(device)
+        generator.manual_seed((seed * 1_000_003 + step) * processes + rank)
         loss = loss_at(generator, step)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,10 +69,10 @@ def fit(
         nn.utils.clip_grad_norm_(learning, 1.0)
         optimiser.step()
         _average(mean, module, min(average, (step + 1) / (step + 10)))
-        if rank == 0 and log.is_due(step, loss.item(), every):
+        if rank == 0 and log.is_due(step, loss.detach(), every):
             _save(checkpoint, module, mean, optimiser, step + 1, log.seconds)
     module.load_state_dict(mean)
-    return module.eval()
+    return module.eval().cpu()
 
 
 class _Log:
@@ -77,14 +82,14 @@ class _Log:
         self.name, self.path, self.start, self.steps = name, work / f"{name}.csv", start, steps
         self.began, self.cpu = time.monotonic(), time.process_time() - spent
         self.reported = self.saved = self.began
-        self.losses: list[float] = []
+        self.losses: list[Tensor] = []
 
     @property
     def seconds(self) -> float:
         """CPU seconds of this training over all starts."""
         return time.process_time() - self.cpu
 
-    def is_due(self, step: int, loss: float, every: int) -> bool:
+    def is_due(self, step: int, loss: Tensor, every: int) -> bool:
         now, last = time.monotonic(), step + 1 == self.steps
         self.losses.append(loss)
         if last or now - self.reported > _REPORT:
@@ -94,7 +99,7 @@ class _Log:
         return due
 
     def _report(self, step: int, now: float) -> None:
-        mean = sum(self.losses) / len(self.losses)
+        mean = float(torch.stack(self.losses).mean())
         hours = (now - self.began) / (step - self.start) * (self.steps - step) / 3600
         with open(self.path, "a") as log:
             log.write(f"{step},{mean:.6f},{self.seconds:.1f}\n")
@@ -135,11 +140,12 @@ def _schedule(step: int, steps: int) -> float:
 
 @torch.no_grad()
 def _average(mean: dict[str, Tensor], module: nn.Module, decay: float) -> None:
-    for key, value in module.state_dict().items():
-        if value.is_floating_point():
-            mean[key].lerp_(value, 1 - decay)
-        else:
-            mean[key].copy_(value)
+    current = module.state_dict()
+    numbers = [key for key, value in current.items() if value.is_floating_point()]
+    weights = [current[key] for key in numbers]
+    torch._foreach_lerp_([mean[key] for key in numbers], weights, 1 - decay)  # one launch on a card
+    for key in current.keys() - numbers:
+        mean[key].copy_(current[key])
 
 
 def _named(optimiser: torch.optim.Optimizer) -> Iterable[tuple[str, Tensor]]:
@@ -162,7 +168,7 @@ def _save(
     tensors = {key: value.detach().clone().contiguous() for key, value in tensors.items()}
     tensors |= {"step": torch.tensor(step), "seconds": torch.tensor(seconds, dtype=torch.float64)}
     fresh = path.with_suffix(".new")
-    save_file(tensors, fresh)
+    save_file(tensors, fresh, {"device": _device_name(next(module.parameters()).device)})
     fresh.replace(path)
 
 
@@ -173,7 +179,7 @@ def _load(
     tensors = load_file(path)
     module.load_state_dict({key: tensors[f"module.{key}"] for key in module.state_dict()})
     for key in mean:
-        mean[key] = tensors[f"mean.{key}"]
+        mean[key].copy_(tensors[f"mean.{key}"])
     whole = optimiser.state_dict()
     for key, value in tensors.items():
         if key.startswith("optimiser."):
@@ -183,10 +189,15 @@ def _load(
     return int(tensors["step"]), float(tensors["seconds"])
 
 
-def read_effort(path: Path) -> tuple[int, float]:
-    """(steps, CPU seconds) that a training has taken by its checkpoint."""
+def _device_name(device: torch.device) -> str:
+    return "CPU" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def read_effort(path: Path) -> tuple[int, float, str]:
+    """(steps, CPU seconds, the name of the device) of a training by its checkpoint."""
     with safe_open(path, "pt") as checkpoint:
-        return int(checkpoint.get_tensor("step")), float(checkpoint.get_tensor("seconds"))
+        step, seconds = checkpoint.get_tensor("step"), checkpoint.get_tensor("seconds")
+        return int(step), float(seconds), (checkpoint.metadata() or {}).get("device", "CPU")
 
 
 def averaged(path: Path) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ which part of the picture, and the mean colours of each part. It shares nothing 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from training.motifs import MOTIFS
 from training.painter import SIZE
 from training.scenes import Scene
 from training.text import WIDTH
-from training.vae import to_tensor
+from training.vae import scale, to_tensor
 
 PATCH = 16  # pixels a side: 64 patches a picture
 _MAP = 4  # cells a side of what the head must tell
@@ -57,23 +58,32 @@ class _Described(nn.Module):
 
 
 def train_image_encoder(
-    scenes: Sequence[Scene], pictures: np.ndarray, work: Path, steps: int, batch: int = 64
+    scenes: Sequence[Scene],
+    pictures: np.ndarray,
+    work: Path,
+    steps: int,
+    batch: int = 64,
+    device: str = "cpu",
 ) -> CLIPVisionModelWithProjection:
     """An image encoder trained on painted scenes."""
     model = _Described()
-    maps = torch.from_numpy(np.stack([scene.motif_map(_MAP) for scene in scenes])).flatten(1).long()
+    maps = torch.from_numpy(np.stack([scene.motif_map(_MAP) for scene in scenes]))
+    maps = maps.flatten(1).long().to(device)
+    painted = torch.from_numpy(np.array(pictures)).to(device)
 
     def loss_at(generator: torch.Generator, _: int) -> Tensor:
-        index = torch.randint(len(scenes), (batch,), generator=generator)
-        sample = to_tensor(pictures[index.numpy()])
-        noisy = sample + 0.05 * torch.randn(sample.shape, generator=generator)
+        here: Any = {"generator": generator, "device": generator.device}
+        index = torch.randint(len(scenes), (batch,), **here)
+        sample = scale(painted[index])
+        noisy = sample + 0.05 * torch.randn(sample.shape, **here)
         motifs, colours = model(noisy)
         true = functional.adaptive_avg_pool2d(sample, _MAP).flatten(2)
         return functional.cross_entropy(motifs, maps[index]) + 4 * functional.mse_loss(
             colours, true
         )
 
-    fit("image-encoder", model, loss_at, steps=steps, rate=1e-3, work=work, average=0.995)
+    options: Any = {"rate": 1e-3, "average": 0.995, "device": device}
+    fit("image-encoder", model, loss_at, steps=steps, work=work, **options)
     return model.encoder.eval()
 
 
@@ -82,5 +92,6 @@ def embed_pictures(
     encoder: CLIPVisionModelWithProjection, pictures: np.ndarray, batch: int = 64
 ) -> Tensor:
     """Embeddings [n, WIDTH], not normalised, of uint8 pictures [n, SIZE, SIZE, 3]."""
-    parts = [to_tensor(pictures[i : i + batch]) for i in range(0, len(pictures), batch)]
-    return torch.cat([encoder(pixel_values=part).image_embeds for part in parts])
+    parts = (pictures[i : i + batch] for i in range(0, len(pictures), batch))
+    tensors = (to_tensor(part).to(encoder.device) for part in parts)
+    return torch.cat([encoder(pixel_values=tensor).image_embeds.cpu() for tensor in tensors])

@@ -88,8 +88,9 @@ def embed(
     """Weighted embeddings [prompts, LENGTH, WIDTH]; emphasis acts as compel makes it act:
     a weight w moves a token's vector to w times its distance from the empty prompt's."""
     ids, weights, _ = token_weights(tokenizer, [[], *prompts])
-    states = encoder(ids).last_hidden_state
-    empty, states, weights = states[:1], states[1:], weights[1:, :, None]
+    states = encoder(ids.to(encoder.device)).last_hidden_state
+    empty, states = states[:1], states[1:]
+    weights = weights[1:, :, None].to(states.device)
     return torch.where(weights == 1, states, empty + weights * (states - empty))
 
 

@@ -70,16 +70,16 @@ def sample_timesteps(count: int, steps: int, generator: torch.Generator) -> Tens
     Three in four are logistic-normal (Esser et al. 2024, https://arxiv.org/abs/2403.03206) around
     0.6 of the schedule, the others uniform, so that no timestep is left out.
     """
-    normal = torch.sigmoid(0.4 + 1.1 * torch.randn(count, generator=generator))
-    uniform = torch.rand(count, generator=generator)
-    choice = torch.rand(count, generator=generator) < 0.25
+    here = {"generator": generator, "device": generator.device}
+    normal = torch.sigmoid(0.4 + 1.1 * torch.randn(count, **here))
+    uniform, choice = torch.rand(count, **here), torch.rand(count, **here) < 0.25
     return (torch.where(choice, uniform, normal) * steps).long().clamp(0, steps - 1)
 
 
 def velocity_target(scheduler: DDIMScheduler, noisy: Tensor, clean: Tensor, when: Tensor) -> Tensor:
     """The v (Salimans and Ho 2022, https://arxiv.org/abs/2202.00512) that leads from `noisy`
     to `clean`, whatever `noisy` was made from; its timesteps have noise."""
-    alpha = scheduler.alphas_cumprod[when].view(-1, 1, 1, 1)
+    alpha = scheduler.alphas_cumprod.to(when.device)[when].view(-1, 1, 1, 1)
     signal, noise = alpha.sqrt(), (1 - alpha).sqrt()
     return (signal * noisy - clean) / noise
 
@@ -99,26 +99,29 @@ def velocity_loss(
 ) -> Tensor:
     """The mean squared error of v predicted from latents [n, 4, 32, 32] noised to a random degree.
 
-    The first of them are noised from `starts` instead, to the degrees of a refinement.
+    The first of them are noised from `starts` instead, to the degrees of a refinement. On a card
+    the UNet computes in bfloat16.
     """
+    device = generator.device
     when = sample_timesteps(len(clean), len(scheduler.alphas_cumprod), generator)
-    noise = torch.randn(clean.shape, generator=generator)
+    noise = torch.randn(clean.shape, generator=generator, device=device)
     origin = clean
     if starts is not None:
         count = len(starts)
-        when[:count] = torch.randint(*_STRENGTHS, (count,), generator=generator)
+        when[:count] = torch.randint(*_STRENGTHS, (count,), generator=generator, device=device)
         origin = torch.cat([starts, clean[count:]])
     noisy = _add_noise(scheduler, origin, noise, when)
     target = velocity_target(scheduler, noisy, clean, when)
-    predicted = unet(noisy, when, states, added_cond_kwargs=conditions).sample
-    return functional.mse_loss(predicted, target)
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type != "cpu"):
+        predicted = unet(noisy, when, states, added_cond_kwargs=conditions).sample
+    return functional.mse_loss(predicted.float(), target)
 
 
 def drop_condition(
     states: Tensor, empty: Tensor, share: float, generator: torch.Generator
 ) -> Tensor:
     """The conditions [n, ...] with a random share of them replaced by the empty one."""
-    unworded = torch.rand(len(states), generator=generator) < share
+    unworded = torch.rand(len(states), generator=generator, device=generator.device) < share
     return torch.where(unworded.view(-1, *[1] * empty.ndim), empty, states)
 
 
@@ -144,23 +147,25 @@ class Supervised(nn.Module):
 
     def map_loss(self, maps: Tensor) -> Tensor:
         """The cross-entropy of the motif maps [n, MAP, MAP] of what the UNet has just read."""
-        return functional.cross_entropy(self.head(self.middle), maps.long())
+        assert self.middle is not None, "the UNet has read nothing yet"
+        return functional.cross_entropy(self.head(self.middle.float()), maps.long())
 
 
 def train_unet(
-    shard_at: Callable[[int], TrainingSet], work: Path, steps: int, batch: int
+    shard_at: Callable[[int], TrainingSet], work: Path, steps: int, batch: int, device: str = "cpu"
 ) -> UNet2DConditionModel:
     """A UNet trained to predict v, `batch` pictures a step in each process.
 
-    `shard_at` returns the part of the training set that a step learns from.
+    `shard_at` returns the part of the training set that a step learns from, on the device.
     """
     model, scheduler = Supervised(make_unet()), make_scheduler()
-    model.unet.set_attn_processor(AttnProcessor())  # learns faster on a CPU than the fused one
+    if device == "cpu":
+        model.unet.set_attn_processor(AttnProcessor())  # learns faster there than the fused one
     refined = round(_REFINED * batch)
 
     def loss_at(generator: torch.Generator, step: int) -> Tensor:
         data = shard_at(step)
-        index = torch.randint(len(data), (batch,), generator=generator)
+        index = torch.randint(len(data), (batch,), generator=generator, device=generator.device)
         walking, starts = sample_starts(data, refined, generator)
         index[:refined] = walking
         clean, states = data.latents[index].float(), data.states[index].float()
@@ -170,5 +175,6 @@ def train_unet(
             loss = loss + _MAP_WEIGHT * model.map_loss(data.maps[index])
         return loss
 
-    fit("unet", model, loss_at, steps=steps, rate=1e-3, work=work, average=0.9995)
+    options: Any = {"rate": 1e-3, "average": 0.9995, "device": device}
+    fit("unet", model, loss_at, steps=steps, work=work, **options)
     return model.unet

@@ -22,7 +22,12 @@ _LATENT_NOISE = 0.08  # against latents of unit variance: the decoder forgives s
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """uint8 [n, height, width, 3] to float [n, 3, height, width] in [-1, 1]: diffusers' way."""
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
+    return scale(torch.from_numpy(np.array(pictures)))
+
+
+def scale(pictures: Tensor) -> Tensor:
+    """`to_tensor` of what is a tensor already, where it is."""
+    return pictures.permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
