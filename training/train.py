@@ -136,9 +136,14 @@ def _make_judge(options: argparse.Namespace) -> None:
 
 def _make_unet(options: argparse.Namespace) -> None:
     if not (options.work / "unet").exists():
-        with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
-            list(pool.map(_make_shard, [options] * options.shards, range(options.shards)))
+        if options.processes > 1:  # else each is made when it is first needed
+            _make_shards(options)
         _together(_learn_unet, options)
+
+
+def _make_shards(options: argparse.Namespace) -> None:
+    with ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_make_shard, [options] * options.shards, range(options.shards)))
 
 
 def _make_shard(options: argparse.Namespace, number: int) -> None:

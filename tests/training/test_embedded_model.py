@@ -66,9 +66,6 @@ def test_the_model_is_small_and_of_safetensors_in_half_precision():
             assert kinds <= {torch.float16, torch.int64}
 
 
-@pytest.mark.xfail(
-    reason="the adapter looks through the image tower of the CLIP that measures", strict=True
-)
 def test_the_clip_that_measures_shares_no_weights_with_the_model():
     """Else the thing measured and the ruler would be one, most of all for ip_adapter."""
     measuring = weight_digests(CLIP)
@@ -125,7 +122,6 @@ def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipelin
     assert found["similarity_after"] > found["similarity_before"] + 0.3
 
 
-@pytest.mark.xfail(strict=True, reason="the adapter learned from another painter's pictures")
 def test_a_picture_as_prompt_carries_its_motif_over():
     assert evaluate.adapter_accuracy(1.0, count=16) >= 0.6
 
