@@ -60,13 +60,16 @@ def draw_propagation(figures: Path, path: Path = DOCS / "propagation.jpg") -> Pa
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     names = ["propagation-story", "compare", "propagation"]
-    parser.add_argument("names", nargs="*", default=names[:1], choices=names)
+    parser.add_argument("names", nargs="*", metavar="FIGURE", help=", ".join(names))
     parser.add_argument("--table", type=Path, default=TABLE, help="the table of a comparison")
     parser.add_argument("--figures", type=Path, default=FIGURES, help="those of an experiment")
     options = parser.parse_args()
-    if "propagation-story" in options.names:
+    chosen = options.names or names[:1]
+    if unknown := set(chosen) - set(names):
+        parser.error(f"no figure {sorted(unknown)}: the figures are {names}")
+    if "propagation-story" in chosen:
         print(draw_story())
-    if "compare" in options.names:
+    if "compare" in chosen:
         print(draw_comparison(options.table))
-    if "propagation" in options.names:
+    if "propagation" in chosen:
         print(draw_propagation(options.figures))
