@@ -1,6 +1,5 @@
 """The command line: `flopslab COMMAND`. Each command is a module of this folder."""
 
-import json
 import signal
 import sys
 import warnings
@@ -13,13 +12,15 @@ from flopslab import __version__
 from flopslab.cli.calibrate import calibrate
 from flopslab.cli.film import film
 from flopslab.cli.notebooks import notebooks
+from flopslab.cli.output import complete_output, print_error, print_result
 from flopslab.cli.plan import plan
 from flopslab.cli.runs import runs
 from flopslab.cli.status import status
 from flopslab.cli.verify import verify
 from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
-from flopslab.errors import FlopslabError
+from flopslab.errors import FlopslabError, RunError
+from flopslab.progress import open_stderr
 
 COMMANDS = (calibrate, film, notebooks, plan, runs, status, verify, why, words)
 
@@ -38,12 +39,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     arguments = join_pairs(arguments) if arguments[:1] in PAIRED else arguments
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), open_stderr(), complete_output():
         warnings.showwarning = _print_warning
         try:
             app(arguments, prog_name="flopslab")
         except FlopslabError as error:
             _print_error(error, "--json" in arguments)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.filename is None:  # stdout's
+                raise
+            hint = "make sure that you may read and write there, then try again"
+            reason = RunError(f"access to {error.filename}", error.strerror or str(error), hint)
+            _print_error(reason, "--json" in arguments)
             raise SystemExit(1) from None
 
 
@@ -67,13 +75,13 @@ def _options(
 
 def _print_error(error: FlopslabError, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"error": str(error)}, ensure_ascii=False))
+        print_result({"error": str(error)}, "", as_json)
     else:
-        print(error, file=sys.stderr)
+        print_error(str(error))
 
 
 def _print_warning(message: Warning | str, *_place: object, **_more: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print_error(f"warning: {message}")
 
 
 for command in COMMANDS:

@@ -1,6 +1,6 @@
 """`flopslab notebooks`: the notebooks of an installed package, copied to where they can be run."""
 
-import shutil
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 import flopslab
 from flopslab.cli.output import AsJson, print_result
 from flopslab.errors import RunError
+from flopslab.storage import filesystem
 
 
 def notebooks(
@@ -20,12 +21,12 @@ def notebooks(
 ) -> None:
     """Copy the notebooks out of the package. What is there already stays, and is named."""
     sources = sorted(_folder().glob("*.ipynb"))
-    present = {source.name for source in sources if (folder / source.name).exists()}
-    copies = [source for source in sources if overwrite or source.name not in present]
+    folder = folder.expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for source in copies:
-            shutil.copyfile(source, folder / source.name)
+        present = set(os.listdir(folder)) & {source.name for source in sources}
+        copies = [source for source in sources if overwrite or source.name not in present]
+        filesystem.replace({folder / source.name: source.read_bytes() for source in copies})
     except OSError as error:
         hint = "give a folder that can be written"
         raise RunError(f"notebooks in {folder}", str(error), hint) from None

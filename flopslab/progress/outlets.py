@@ -69,7 +69,7 @@ class Stream:
         if self._number is None:
             self._file.write(text)
             return
-        data, self._lead = (self._lead + text).encode("utf-8", "replace"), ""
+        data, self._lead = (self._lead + text).encode("utf-8", "backslashreplace"), ""
         while data:
             data = data[os.write(self._number, data) :]
 

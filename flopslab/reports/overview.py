@@ -1,17 +1,21 @@
 """All runs below a folder: where each lies, what it is, and the parameters that tell them apart."""
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flopslab.errors import RunError
+from flopslab.errors import FlopslabWarning, RunError
 from flopslab.reports.state import run_state
 from flopslab.runs import layout
 from flopslab.runs.frame_files import FormatError
 from flopslab.runs.reader import common_parameters, read_manifest
+
+MOST_NAMES = 4  # of folders in a warning
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,18 @@ class RunRow:
 
 
 def find_runs(folder: str | Path) -> list[RunRow]:
-    """The runs in and below a folder, in the order of their paths. RunError if there are none."""
+    """The runs in and below a folder, in the order of their paths.
+
+    RunError if there are none. FlopslabWarning for folders that may not be read.
+    """
     folder = Path(folder).expanduser()
-    directories = {path.parent for path in folder.rglob(layout.MANIFEST)}
-    directories |= {path.parent for path in folder.rglob(layout.pass_name(1))}
+    refused: list[OSError] = []
     rows = []
-    for directory in sorted(directories):
+    for directory in sorted(_run_directories(folder, refused)):
         with suppress(RunError):  # a folder of that name, without a frame
             rows.append(_row(directory))
+    if refused:
+        warnings.warn(_describe(refused), FlopslabWarning, stacklevel=2)
     if not rows:
         raise RunError(f"runs in or below {folder}", "none", "give the folder that holds them")
     return rows
@@ -57,7 +65,7 @@ def format_table(rows: Sequence[RunRow], folder: str | Path) -> str:
     lines = [["run", "state", "frames", "passes", "date", *names]]
     lines += [
         [
-            str(row.directory.relative_to(folder)),
+            os.path.relpath(row.directory, Path(folder).expanduser()),
             row.state,
             f"{row.frames:,}",
             str(row.passes),
@@ -71,10 +79,27 @@ def format_table(rows: Sequence[RunRow], folder: str | Path) -> str:
     return "\n".join("  ".join(line).rstrip() for line in padded)
 
 
+def _run_directories(folder: Path, refused: list[OSError]) -> Iterator[Path]:
+    """Those that look like a run's; adds what cannot be listed to `refused`."""
+    for root, directories, names in os.walk(folder, onerror=refused.append):
+        if layout.MANIFEST in names or layout.pass_name(1) in directories:
+            yield Path(root)
+            directories[:] = [name for name in directories if not layout.is_part(name)]
+
+
+def _describe(refused: Sequence[OSError]) -> str:
+    """What could not be listed, and why: the first few by name."""
+    lines = [f"{error.filename} ({error.strerror})" for error in refused[:MOST_NAMES]]
+    more = f" and {len(refused) - MOST_NAMES} more" if len(refused) > MOST_NAMES else ""
+    return f"not looked into, and runs may lie there: {', '.join(lines)}{more}"
+
+
 def _row(directory: Path) -> RunRow:
     try:
         state = run_state(directory)
     except RunError as error:
+        if isinstance(error.__cause__, OSError):
+            return RunRow(directory, "unreadable", 0, 0, "", {})
         if not isinstance(error.__cause__, FormatError):
             raise
         keys = layout.frame_keys(directory)

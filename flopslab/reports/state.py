@@ -76,17 +76,20 @@ class RunState:
 
 
 def run_state(directory: str | Path) -> RunState:
-    """The state of the run in `directory`. RunError if there is none, or of another format."""
+    """The state of the run in `directory`.
+
+    RunError if there is none, it may not be read, or has another format.
+    """
     directory = Path(directory).expanduser()
     process, problem, manifest = holder(directory), "", None
     keys = layout.frame_keys(directory)
-    if not keys and not (directory / layout.MANIFEST).exists() and not process:
+    if not keys and not os.path.exists(directory / layout.MANIFEST) and not process:
         hint = "give the output_dir of a run"
         raise RunError(f"the run in {directory}", "neither frames nor a manifest", hint)
     try:
         manifest = finished_run(directory).manifest
     except RunError as error:
-        if isinstance(error.__cause__, FormatError):
+        if isinstance(error.__cause__, (FormatError, PermissionError)):
             raise
         problem = error.actual
     with suppress(RunError):
@@ -151,7 +154,7 @@ def _name(
         return "complete"
     if process:
         return "running"
-    unfinished = not (directory / layout.MANIFEST).exists() if manifest is None else None
+    unfinished = not os.path.exists(directory / layout.MANIFEST) if manifest is None else None
     if unfinished or (manifest and manifest["status"] == RUNNING):
         return "interrupted"
     return "damaged"

@@ -16,6 +16,7 @@ Derived runs lie beside it, each a run directory of its own:
 """
 
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ INTERVENTION = "intervention.json"  # in the directory of an intervention
 SEQUENCE = "sequence.json"  # the words of an intervention, or of the run that it starts from
 
 _FRAME = re.compile(r"frame_(\d{6,})\.png")
+_FINAL_NAME = re.compile(r"frame_.*\.png")
 _PASS = re.compile(r"pass([1-9]\d*)")
 _FINAL_LINK = re.compile(r"\.\./pass\d+/frame_\d+\.png")
 
@@ -40,6 +42,11 @@ _FINAL_LINK = re.compile(r"\.\./pass\d+/frame_\d+\.png")
 def pass_name(pass_number: int) -> str:
     """The name of a pass's directory: `pass2`."""
     return f"pass{pass_number}"
+
+
+def is_part(name: str) -> bool:
+    """Whether a directory of this name in a run is a part of it, and holds no other run."""
+    return name in (FINAL, QUARANTINE) or _PASS.fullmatch(name) is not None
 
 
 def frame_name(position: int) -> str:
@@ -58,9 +65,17 @@ def latents_path(picture: Path) -> Path:
 
 
 def frame_keys(directory: Path) -> list[FrameKey]:
-    """The keys of all pictures in a run directory, in order: by their names alone."""
-    keys = (_key(path) for path in directory.glob("pass*/frame_*.png"))
-    return sorted(key for key in keys if key is not None)
+    """The keys of all pictures in a run directory, in order: by their names alone.
+
+    RunError if there is a directory that may not be read: it is not an empty one.
+    """
+    passes = (match for name in _names(directory) if (match := _PASS.fullmatch(name)))
+    return sorted(
+        FrameKey(int(number[1]), int(position[1]))
+        for number in passes
+        for name in _names(directory / number[0])
+        if (position := _FRAME.fullmatch(name))
+    )
 
 
 def sample_keys(directory: Path, most: int = 200) -> list[FrameKey]:
@@ -72,7 +87,8 @@ def sample_keys(directory: Path, most: int = 200) -> list[FrameKey]:
 
 def final_frames(directory: Path) -> list[Path]:
     """What stands in a run's final/ under the name of a frame, in order."""
-    return sorted((directory / FINAL).glob("frame_*.png"))
+    final = directory / FINAL
+    return [final / name for name in _names(final) if _FINAL_NAME.fullmatch(name)]
 
 
 def link_target(picture: Path) -> str:
@@ -108,7 +124,7 @@ def variant_directory(directory: Path, control: str = "none", seed: int | None =
 
 def obstacles(directory: Path) -> list[Path]:
     """What stands in a run directory where a directory or the manifest of the run must be."""
-    parts = [path for path in directory.glob("pass*") if _PASS.fullmatch(path.name)]
+    parts = [directory / name for name in _names(directory) if _PASS.fullmatch(name)]
     parts += [directory / FINAL, directory / QUARANTINE]
     links = [path for path in parts if path.is_symlink() or (path.exists() and not path.is_dir())]
     manifest = directory / MANIFEST
@@ -130,8 +146,12 @@ def _with_name(directory: Path) -> Path:
     return directory
 
 
-def _key(path: Path) -> FrameKey | None:
-    pass_match, frame_match = _PASS.fullmatch(path.parent.name), _FRAME.fullmatch(path.name)
-    if pass_match is None or frame_match is None:
-        return None
-    return FrameKey(int(pass_match[1]), int(frame_match[1]))
+def _names(directory: Path) -> list[str]:
+    """What lies in a directory, in order; nothing where there is none. RunError if refused."""
+    try:
+        return sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        hint = "make it readable for you, or have its owner do so"
+        raise RunError(f"what lies in {directory}", error.strerror or str(error), hint) from error

@@ -109,7 +109,7 @@ class RunDirectory:
 def read_manifest(directory: Path) -> dict[str, Any]:
     """The manifest of a run, whether it is complete or running.
 
-    RunError if there is none, or one that no run of this version has written.
+    RunError if there is none, it may not be read, or no run of this version has written it.
     """
     expected = f"the manifest of {directory}"
     hint = "run the study again: frames that are whole are kept, and the manifest is written last"
@@ -117,6 +117,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         manifest = json.loads(_read_manifest(directory / layout.MANIFEST))
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, PermissionError):
+            hint = "make it readable for you, or have its owner do so"
         raise RunError(expected, reason, hint) from error
     if not isinstance(manifest, dict) or "flopslab" not in manifest:
         raise RunError(expected, "a file that no run has written", hint)
@@ -136,12 +138,12 @@ def _read_manifest(path: Path) -> bytes:
 
 
 def recorded_study(directory: Path, manifest: Mapping[str, Any]) -> Study:
-    """The study of a run by its manifest, with the directory where it lies now.
+    """The study of the run in `directory` by its manifest, but for its `output_dir`.
 
     RunError for a manifest that was edited.
     """
     try:
-        parameters = manifest["parameters"] | {"output_dir": str(directory)}
+        parameters = {**manifest["parameters"]}
         if not (isinstance(manifest["sequence"], list) and isinstance(manifest["settings"], dict)):
             raise TypeError("without a sequence or settings")
         return Study.from_mapping(parameters, f"parameters from the manifest of {directory}")

@@ -120,7 +120,9 @@ class Proof:
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / layout.PROOF
-        self._entries = _decode(filesystem.read(self.path, linked_directory=True) or b"")
+        self._entries: _Entries = {}
+        with suppress(OSError):
+            self._entries = _decode(filesystem.read(self.path, linked_directory=True) or b"")
 
     def record(self, key: FrameKey, picture: Path) -> Record | None:
         """The record of the picture at this path, if its files have not changed since."""

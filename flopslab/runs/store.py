@@ -64,7 +64,8 @@ class Store:
         self._bound = None
         try:
             if self._verified.proof:
-                with suppress(OSError):  # without it the next run verifies in full
+                with suppress(OSError, RunError):  # without it the next run verifies in full
+                    self._lock.require_held()
                     self._verified.proof.save()
         finally:
             self._lock.release()
@@ -177,7 +178,8 @@ class Store:
         return path
 
     def _announce(self) -> None:
-        """Before the first change the manifest says that the run is at work."""
+        """Before each change: it is still our directory, and its manifest says `running`."""
+        self._lock.require_held()
         with self._announcing:
             if self._announced:
                 return

@@ -177,6 +177,7 @@ def explained(directory: Path) -> Iterator[None]:
 
 
 _HINTS = {
+    errno.ENOENT: "put back what was moved or removed",
     errno.ENOSPC: "free space on this disk",
     errno.EDQUOT: "free space in your quota",
     errno.EROFS: "make the disk writable or choose another output_dir",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # it reads files of the system when it is loaded
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}  # of a file system
 
 _RECORD = re.compile(r"(\d+)[ \n](\S+)\s")  # pid and host, in a lock and in a marker file
+_UNKNOWN = "unknown pid"
 _FLAGS = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -67,6 +68,22 @@ class Lock:
             raise
         else:
             self._file = file
+
+    def require_held(self) -> None:
+        """RunError unless the directory at this path is still the one that is held.
+
+        One that was moved away, and another process's in its place, must not be written.
+        """
+        path, start = (self.path, 1) if self._file else (self.marker_path, 0)
+        holder = _holder(path, start)
+        if holder == _describe(str(os.getpid()), socket.gethostname()):
+            return
+        actual = "it was moved, or its lock removed"
+        raise RunError(
+            f"write the run directory {self.path.parent}, which this process holds",
+            actual if holder == _UNKNOWN else f"{actual}: the lock there is that of {holder}",
+            "run again where it lies now: the frames already there are whole and will be kept",
+        )
 
     def release(self) -> None:
         """Let go of the directory, if it is held. Never raises: a dying disk frees it too."""
@@ -133,7 +150,11 @@ def _holder(path: Path, start: int) -> str:
             record = _RECORD.search(file.read(1024).decode("utf-8", "replace"))
     except OSError:
         record = None
-    return f"pid {record[1]} on {record[2]}" if record else "unknown pid"
+    return _describe(record[1], record[2]) if record else _UNKNOWN
+
+
+def _describe(pid: str, host: str) -> str:
+    return f"pid {pid} on {host}"
 
 
 def _held(directory: Path, holder: str, hint: str = "") -> RunError:

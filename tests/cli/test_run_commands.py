@@ -1,5 +1,6 @@
 """`verify`, `why`, `status`, `runs` and `notebooks`: what a run directory says about itself."""
 
+import errno
 import json
 import os
 import shutil
@@ -228,6 +229,12 @@ def test_what_the_study_does_not_have_is_an_error(call, directory, arguments, wo
     assert code == 1 and words in text
 
 
+def test_a_manifest_without_settings_is_edited(call, directory):
+    edit(directory / "visual-manifest.json", settings=None)
+    code, text = call("why", directory, 1, 1)
+    assert code == 1 and "edited" in text and "without a sequence or settings" in text
+
+
 def test_an_intervention_is_explained_with_its_picture_from_outside(call, paint, tmp_path):
     Image.effect_noise((12, 8), 90).convert("RGB").save(tmp_path / "mine.png")
     change = ReplaceFrame(5, tmp_path / "mine.png")
@@ -318,6 +325,17 @@ def test_a_table_shows_only_the_parameters_that_differ(call, paint, tmp_path):
     assert [row["frames"] for row in result["runs"]] == [16, 24, 24]
 
 
+def test_every_command_expands_a_tilde(call, directory, monkeypatch):
+    monkeypatch.setenv("HOME", str(directory.parents[1]))
+    run = f"~/{directory.parent.name}/{directory.name}"
+    for command in (["verify", run], ["status", run], ["why", run, 2, 5]):
+        assert call(*command)[0] == 0
+    code, text = call("runs", f"~/{directory.parent.name}")
+    assert code == 0 and text.splitlines()[1].split()[:2] == ["run", "complete"]
+    assert call("notebooks", f"~/{directory.parent.name}/mine")[0] == 0
+    assert (directory.parent / "mine" / "run.ipynb").is_file()
+
+
 # notebooks
 
 
@@ -330,6 +348,18 @@ def test_the_notebooks_are_copied_and_nothing_is_overwritten_unsaid(call, tmp_pa
     assert (tmp_path / "mine" / "run.ipynb").read_text() == "my own"
     assert "replaced" in call("notebooks", tmp_path / "mine", "--overwrite")[1]
     assert (tmp_path / "mine" / "run.ipynb").read_text() != "my own"
+
+
+def test_no_half_notebook_stays_on_a_full_disk(call, tmp_path, monkeypatch):
+    def full(path: Path, data: bytes) -> None:
+        path.write_bytes(data[:9])
+        if "run.ipynb" in path.name:
+            raise OSError(errno.ENOSPC, "no room")
+
+    monkeypatch.setattr("flopslab.storage.filesystem.create", full)
+    code, text = call("notebooks", tmp_path / "mine")
+    assert code == 1 and "no room" in text
+    assert not [*(tmp_path / "mine").iterdir()]
 
 
 @pytest.mark.torch

@@ -157,6 +157,10 @@ def _final_faults(directory: Path, manifest: Mapping[str, Any]) -> Iterator[Faul
     last = manifest["final_pass"]
     positions = [frame["position"] for frame in manifest["frames"]]
     pictures = [layout.frame_path(directory, FrameKey(last, position)) for position in positions]
-    for path in links.unlinked(directory, pictures):
-        problem = "does not show its frame of the last pass"
-        yield Fault(directory / layout.FINAL / path.name, problem)
+    try:
+        paths = links.unlinked(directory, pictures)
+    except OSError as error:
+        yield Fault(directory / layout.FINAL, error.strerror or str(error))
+        return
+    for path in paths:
+        yield Fault(path, "does not show its frame of the last pass")
