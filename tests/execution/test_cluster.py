@@ -1,6 +1,8 @@
 """A cluster makes the frames of one process, bit for bit, whatever happens to its workers."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import remote_painters
+import yaml
 from painted import PaintedGenerator, pixels
 
 from flopslab.core.compositing import METHODS
@@ -210,8 +213,8 @@ def small_cluster(study, monkeypatch):
     monkeypatch.setattr(connection, "POLL", 0.05)
     with ExitStack() as stack:
 
-        def start(workers: int):
-            options = {"n_workers": workers, "threads_per_worker": 1, "processes": False}
+        def start(workers: int, **wire):
+            options = {"n_workers": workers, "threads_per_worker": 1, "processes": False} | wire
             cluster = distributed.LocalCluster(dashboard_address=":0", **options)
             stack.enter_context(cluster)
             return cluster, study.replace(cluster=cluster.scheduler_address)
@@ -239,6 +242,31 @@ def test_a_worker_that_comes_late_is_welcome(small_cluster, alone):
     made = run(study, generator, Hook(3, lambda: cluster.scale(2))).directory
     generator.close()
     assert pixels(made) == pixels(alone())
+
+
+@pytest.fixture
+def tls(tmp_path, monkeypatch):
+    """Certificates and settings of Dask as docs/cluster.md has them."""
+    page = (Path(__file__).parents[2] / "docs/cluster.md").read_text()
+    place = tmp_path / "tls"
+    place.mkdir()
+    for line in re.findall("^openssl .*", page, re.MULTILINE):
+        subprocess.run(line.split(), cwd=place, check=True, capture_output=True)
+    (block,) = re.findall("```yaml\n(.*?)```", page, re.DOTALL)
+    settings = yaml.safe_load(block.replace("/etc/flopslab", str(place)))
+    with dask.config.set(dask.config.merge(dask.config.config, settings)):
+        yield
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl")
+def test_with_certificates_the_wire_is_encrypted(small_cluster, tls, alone, monkeypatch):
+    monkeypatch.setattr(connection, "PATIENCE", 0.5)
+    _, study = small_cluster(1, protocol="tls://", security=distributed.Security())
+    assert study.cluster.startswith("tls://")
+    assert pixels(make_on_cluster(study)) == pixels(alone())
+    dask.config.set({"distributed.comm.tls.client.cert": None})
+    with pytest.raises(RunError, match="give Dask the certificates"):
+        make_on_cluster(study)
 
 
 @pytest.mark.parametrize("end", ["workers", "scheduler"])
