@@ -122,7 +122,9 @@ def test_a_worker_that_dies_costs_the_batches_in_its_hands(study, alone, tmp_pat
 
 
 @pytest.mark.timeout(60)
-def test_a_run_ends_though_a_worker_dies_at_each_fifth_batch(study, alone, tmp_path):
+def test_a_run_ends_though_a_worker_dies_at_each_fifth_batch(study, alone, tmp_path, monkeypatch):
+    """Three deaths may hit one batch by chance, which then counts as their cause: not here."""
+    monkeypatch.setattr("flopslab.execution.cluster.executor.DEATHS", 99)
     made = make_on_cluster(study, remote_painters.load_fragile)
     assert len(list(tmp_path.glob("begun-*"))) >= 18 + 4, "18 batches, and four of them once more"
     assert files(made) == files(alone())
