@@ -122,3 +122,7 @@ class ModelParameters(BaseModel):
     offload: Annotated[Literal["none", "model"], RUN] = "none"
     """What leaves the card while it is not at work, to save memory: nothing (none), or whole
     networks (model)."""
+
+    compile: bool = False
+    """Whether the denoiser is compiled for the card (torch.compile): each step is faster, and the
+    first takes minutes. It changes the last bits of pixels."""

@@ -18,8 +18,8 @@ PROPERTIES = Study.model_json_schema()["properties"]
 NAMES = [
     "model", "model_configs", "vae", "lora", "textual_inversion", "width", "height", "steps",
     "guidance_scale", "guidance_stop", "guidance_rescale", "scheduler", "scheduler_options",
-    "clip_skip", "batch_size", "device", "dtype", "offload", "sequence", "unit", "tier",
-    "offset_ms", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
+    "clip_skip", "batch_size", "device", "dtype", "offload", "compile", "sequence", "unit",
+    "tier", "offset_ms", "output_dir", "passes", "context_diameter", "frame_interval", "boundary",
     "prompt_style", "prompt_prefix", "prompt_suffix", "negative_prompt", "method",
     "distance_weights", "image_context_multiplier", "image_weight", "ip_adapter",
     "denoising_strength", "colour_anchor", "colour_match", "detail", "seed", "seed_policy",

@@ -21,6 +21,7 @@ from flopslab.backends.diffusers import ip_adapter, loading
 from flopslab.backends.diffusers.abilities import check_abilities
 from flopslab.backends.diffusers.guidance import GuidanceCutoff, rescaled_guidance
 from flopslab.backends.diffusers.hardware.batch import probe_batch_size
+from flopslab.backends.diffusers.hardware.compilation import compile_denoiser, compile_now
 from flopslab.backends.diffusers.hardware.memory import explain_memory_errors, free_memory
 from flopslab.backends.diffusers.hardware.placement import Hardware
 from flopslab.backends.diffusers.hardware.transfer import download_levels
@@ -81,8 +82,7 @@ class DiffusersGenerator:
                 study.scheduler, pipe.scheduler, study.scheduler_options
             )
         settings = resolve_settings(study, pipes[0], recommendations, hardware, batch_size)
-        settings |= {"model_digest": loading.digest(directory, additions)}
-        settings |= additions.settings()
+        settings |= {"model_digest": loading.digest(directory, additions)} | additions.settings()
         adapter = None
         if METHODS[study.method].weighs_images:
             files = ip_adapter.find(study.ip_adapter, directory)
@@ -93,8 +93,9 @@ class DiffusersGenerator:
         generator = cls(*pipes, settings, adapter)
         loading.try_out(generator, study)
         if hardware.device.type == "cuda" and not (batch_size or study.batch_size):
-            size = probe_batch_size(generator._try_batch, settings["batch_size"])
-            settings["batch_size"] = size
+            settings["batch_size"] = probe_batch_size(generator._try_batch, settings["batch_size"])
+        if study.compile:
+            compile_now(generator)
         return generator
 
     def clone(self) -> Self:
@@ -106,6 +107,8 @@ class DiffusersGenerator:
         tensors = [t for m in modules for t in (*m.parameters(), *m.buffers())]
         copies = copy.deepcopy(pipes, {id(tensor): tensor for tensor in tensors})
         adapter = self._adapter and ip_adapter.ImageAdapter(copies[0])
+        if self.settings.get("compile"):
+            compile_denoiser(copies[0])
         return type(self)(*copies, self.settings, adapter)
 
     def interrupt(self) -> None:
@@ -284,10 +287,9 @@ class DiffusersGenerator:
         else:
             images = [context.init for context in contexts if context.init is not None]
             image = encode_images((self._text_to_image, pipe), images, self.size, self._dtype)
-        start = {"image": image}
         size = {"width": self.size[0], "height": self.size[1]}
         names = inspect.signature(pipe.__call__).parameters
-        return start | {name: value for name, value in size.items() if name in names}
+        return {"image": image} | {name: value for name, value in size.items() if name in names}
 
     def _schedule(self, strength: float) -> tuple[int, dict[str, Any]]:
         """(steps, arguments) of a call that starts from an image at this strength."""

@@ -46,7 +46,8 @@ def open_client(study: Study) -> "Client":
         raise RunError(
             f"a Dask scheduler at {cluster}",
             str(error).splitlines()[0] if str(error) else type(error).__name__,
-            "start one with dask scheduler, or correct cluster, for instance tcp://host:8786",
+            "start one with dask scheduler, or correct cluster, for instance tcp://host:8786; for "
+            "tls:// give Dask the certificates here too",
         ) from error
 
 

@@ -23,6 +23,7 @@ from flopslab.errors import RunError
 from flopslab.execution.cluster.connection import POLL, Note, Workers, explain
 from flopslab.execution.cluster.messages import Absence, Answer, Files, Task
 from flopslab.execution.cluster.remote import RemoteGenerator
+from flopslab.execution.cluster.scheduler import PREFIX, FirstDeath
 from flopslab.execution.cluster.worker import compute
 from flopslab.execution.local import HELPERS, fail
 from flopslab.execution.stages import Batch
@@ -30,7 +31,8 @@ from flopslab.runs import layout
 from flopslab.runs.store import Store
 from flopslab.storage import filesystem
 
-RETRIES = 3  # of a batch whose workers died, and of one whose frames they cannot get at
+DEATHS = 3  # of workers that had a batch, until it is given up
+SUPPLIES = 3  # of the frames that a worker lacks, until it has no room for them
 
 
 @dataclass(eq=False)
@@ -40,7 +42,7 @@ class Attempt:
     batch: Batch
     files: dict[FrameKey, Files] = field(default_factory=dict)
     address: str = ""
-    deaths: int = 0  # how often Dask gave it up, because every worker that had it died
+    deaths: int = 0  # how many workers that had it died
     absences: int = 0  # how often a worker lacked frames
 
 
@@ -56,6 +58,7 @@ class ClusterExecutor:
         self._job, self._name, self._numbers = pickle.dumps(job), job.run, count()
         self._workers = Workers(generator.client, study, note)
         self._workers.look()
+        self._client.register_plugin(FirstDeath())
         self._pool = ThreadPoolExecutor(HELPERS, "collect-commit")
         self._events: SimpleQueue[Callable[[], Batch | None]] = SimpleQueue()
         self._futures: dict[Attempt, Future] = {}
@@ -102,7 +105,7 @@ class ClusterExecutor:
             compute,
             self._job,
             pickle.dumps(Task(batch, digests, attempt.files)),
-            key=f"flopslab-{self._name}-{next(self._numbers)}",
+            key=f"{PREFIX}{self._name}-{next(self._numbers)}",
             resources=self._workers.resources,
             workers=places,
             allow_other_workers=bool(places),
@@ -132,7 +135,7 @@ class ClusterExecutor:
     def _supply(self, attempt: Attempt, absence: Absence) -> None:
         """Send the batch again to the same worker, with the files of the frames that it lacks."""
         attempt.absences += 1
-        if attempt.absences > RETRIES:
+        if attempt.absences > SUPPLIES:
             raise RunError(
                 f"workers with room in memory for what a batch of {len(attempt.batch)} looks at",
                 f"worker {absence.address} dropped frames that had just been sent",
@@ -155,7 +158,7 @@ class ClusterExecutor:
 
     def _retry(self, attempt: Attempt, error: BaseException) -> None:
         attempt.deaths += 1
-        if attempt.deaths > RETRIES:
+        if attempt.deaths == DEATHS:
             raise self._poison(attempt) from error
         if attempt not in self._suspects:
             self._suspects.append(attempt)
@@ -168,7 +171,7 @@ class ClusterExecutor:
         return RunError(
             f"pass {number}, positions {describe_positions(positions, self._interval)}, "
             "from a worker",
-            f"every worker that began it died, in {attempt.deaths} attempts",
+            f"{attempt.deaths} workers that had it died",
             "most often it is memory: give the workers more (--memory-limit), or use fewer on a "
             "machine; frames already made are kept",
         )

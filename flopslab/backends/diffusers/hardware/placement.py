@@ -9,6 +9,7 @@ from typing import Any, Self
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
+from flopslab.backends.diffusers.hardware.compilation import check_compilable
 from flopslab.backends.diffusers.hardware.devices import find_device, find_dtype
 from flopslab.backends.diffusers.hardware.vae import slice_vae
 from flopslab.core.study import Study
@@ -29,7 +30,8 @@ class Hardware:
 
     @classmethod
     def of(cls, study: Study) -> Self:
-        """The hardware that the study asks for. ParameterError if it is not there."""
+        """The hardware that the study asks for. ParameterError if it is not there or unfit."""
+        check_compilable(study)
         device = find_device(study.device)
         dtype = find_dtype(study.dtype, device)
         if study.offload != "none" and device.type == "cpu":
