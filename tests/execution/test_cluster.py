@@ -121,7 +121,6 @@ def test_a_worker_that_dies_costs_the_batches_in_its_hands(study, alone, tmp_pat
     assert pixels(made) == pixels(alone())
 
 
-@pytest.mark.timeout(60)
 def test_a_run_ends_though_a_worker_dies_at_each_fifth_batch(study, alone, tmp_path, monkeypatch):
     """Three deaths may hit one batch by chance, which then counts as their cause: not here."""
     monkeypatch.setattr("flopslab.execution.cluster.executor.DEATHS", 99)
