@@ -72,9 +72,7 @@ def table(folder: Path) -> tuple[dict[str, str], list[str]]:
     """(the state of each run below a folder, warnings)."""
     with warnings.catch_warnings(record=True, action="always") as notes:
         rows = find_runs(folder)
-    return {row.directory.name: row.state for row in rows}, [
-        str(entry.message) for entry in entries
-    ]
+    return {row.directory.name: row.state for row in rows}, [str(note.message) for note in notes]
 
 
 @pytest.mark.parametrize(
