@@ -108,8 +108,8 @@ def stopped_clock(monkeypatch):
 
     class Noon(datetime):
         @classmethod
-        def now(cls, zone):
-            return cls(2030, 1, 1, 12, tzinfo=zone)
+        def now(cls, tz=None):
+            return cls(2030, 1, 1, 12, tzinfo=tz)
 
     monkeypatch.setattr("flopslab.runs.store.datetime", Noon)
     monkeypatch.setattr("time.perf_counter", lambda: 0.0)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def folder(paint) -> Iterator[Path]:
             (Path(name) / path).chmod(0o755)
 
 
-def ask(function: Callable, *arguments: object) -> object:
+def ask(function: Callable, *arguments: object) -> Any:
     """The result for a user whom permissions hold back, as they do not root."""
     if os.getuid():
         return function(*arguments)
@@ -69,9 +70,9 @@ def explain(directory: Path) -> object:
 
 def table(folder: Path) -> tuple[dict[str, str], list[str]]:
     """(the state of each run below a folder, warnings)."""
-    with warnings.catch_warnings(record=True, action="always") as entries:
+    with warnings.catch_warnings(record=True, action="always") as notes:
         rows = find_runs(folder)
-    return {row.directory.name: row.state for row in rows}, [str(entry.message) for entry in entries]
+    return {row.directory.name: row.state for row in rows}, [str(note.message) for note in notes]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,6 @@ def test_a_folder_that_may_not_be_entered_is_an_error_in_three_lines(folder, cap
 
 
 def run_main(arguments: list[str]) -> int:
-    try:
+    with pytest.raises(SystemExit) as end:
         main(arguments)
-    except SystemExit as end:
-        return int(end.code or 0)
+    return int(end.value.code or 0)
