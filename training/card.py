@@ -101,7 +101,7 @@ def card(numbers: dict[str, Any], work: Path = Path("build/tiny2")) -> str:
         looks=len(looks),
         megabytes=sum(_size(folder) for folder in (MODEL, CLIP)) / 1e6,
         table="\n".join(f"| {what} | {value} |" for what, value in _rows(numbers)),
-        weakest=_weakest(numbers["words"]),
+        weakest=_weakest(numbers["gradients"]),
         steps=json.loads((MODEL / "flopslab.json").read_text())["steps"],
         stages=describe_stages(work),
         digests="\n".join(f"{digest}  {name}" for name, digest in digests().items()),
@@ -219,7 +219,8 @@ that is not in the table means the word spelled most like it, or a question mark
 more than six words five stand in the scene, the others in a strip of icons below. The model saw
 such scenes and nothing else: no photograph, no work of an artist, no person.
 
-`make tiny` trains it again, in these stages (the UNet's further processes not counted):
+`make tiny` trains one on a CPU; `training/README.md` tells how these weights were trained, in part on
+a card and the adapter in two stretches. The stages, of the adapter the last stretch:
 
 ```
 {stages}
@@ -236,7 +237,7 @@ examples of a motif. The CLIP, the adapter's image encoder and the model share n
 |---|---|
 {table}
 
-Motifs named worst: {weakest}.
+Motifs named worst by the judge of gradients: {weakest}.
 
 ![Guidance from 1 to 9](../../../docs/tiny-guidance.jpg)
 ![4 to 30 steps](../../../docs/tiny-steps.jpg)

@@ -105,11 +105,11 @@ assert image.size == again.size == (128, 128) and "flopslab" not in sys.modules
 
 def test_single_words_show_their_motif(pipeline):
     accuracy = evaluate.motif_accuracy(pipeline, WORDS, samples=3)
-    assert np.mean(list(accuracy.values())) >= 0.9, accuracy
+    assert np.mean(list(accuracy.values())) >= 0.95, accuracy
 
 
 def test_both_words_of_a_pair_show_their_motif(pipeline):
-    assert evaluate.pair_accuracy(pipeline, 32) >= 0.7
+    assert evaluate.pair_accuracy(pipeline, 32) >= 0.75
 
 
 def test_another_seed_gives_another_layout(pipeline):
@@ -123,7 +123,7 @@ def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipelin
 
 
 def test_a_picture_as_prompt_carries_its_motif_over():
-    assert evaluate.adapter_accuracy(1.0, count=16) >= 0.6
+    assert evaluate.adapter_accuracy(1.0, count=16) >= 0.8
 
 
 def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
@@ -188,7 +188,7 @@ def test_the_card_tells_what_was_measured():
         "0.86, 0.89",
         "0.41; 0.52 (27.3 dB)",
         "53%",
-        "flames 50%",
+        "waves 50%",
         "1.25",
         "93%",
         "0.42 (0.31)",
