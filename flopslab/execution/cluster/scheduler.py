@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from dask.typing import Key
 from distributed import Scheduler, SchedulerPlugin
 
 PREFIX = "flopslab-"  # of the keys of all batches
@@ -21,7 +20,7 @@ class FirstDeath(SchedulerPlugin):
     async def start(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 
-    def transition(self, key: Key, start: Any, finish: Any, *_: Any, **__: Any) -> None:
+    def transition(self, key: Any, start: Any, finish: Any, *_: Any, **__: Any) -> None:
         if finish == "processing" and str(key).startswith(PREFIX):
             scheduler = self._scheduler
             scheduler.tasks[key].suspicious = scheduler.allowed_failures or 0  # deaths so far
