@@ -48,7 +48,7 @@ class Explorer(widgets.VBox):
         self.base, self.variant = RunSnapshot(directory), None
         if not self.base.keys:
             hint = "give the output_dir of a run that has made its first frames"
-            raise RunError(f"the run in {directory}", "no frames", hint)
+            raise self.base.problem or RunError(f"the run in {directory}", "no frames", hint)
         self._thread: threading.Thread | None = None
         self._stop, self._request = threading.Event(), threading.Event()
         self._show_lock, self._work_lock = threading.RLock(), threading.Lock()

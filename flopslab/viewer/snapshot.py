@@ -49,7 +49,7 @@ class RunSnapshot:
         self.problem: RunError | None = None  # what is not true of it
         self._run = RunDirectory(self.directory, (), (), ())
         self._times: dict[FrameKey, int] = {}  # when each file changed last, in ns
-        self._manifest_time: int | None = None
+        self._manifest_time: int | None = None  # of the one that was read last
         self._recipes: dict[FrameKey, Recipe] = {}
         self._thumbnails: dict[FrameKey, bytes | None] = {}  # None: cannot be read
         self._images: FrameCache[Image.Image] = FrameCache(CAPACITY)
@@ -57,9 +57,17 @@ class RunSnapshot:
         self.refresh()
 
     def refresh(self) -> set[FrameKey]:
-        """The pictures that came, changed or went since the last time."""
+        """The pictures that came, changed or went since the last time.
+
+        A directory that may not be read is a `problem`, and changes nothing until it may be.
+        """
         with self._lock:
-            before, self._times = self._times, self._read_times()
+            try:
+                times = self._read_times()
+            except RunError as error:
+                self.problem, self._manifest_time = error, None
+                return set()
+            before, self._times = self._times, times
             changes = {key for key, _ in before.items() ^ self._times.items()}
             self.keys = tuple(sorted(self._times))
             for key in changes:
@@ -175,7 +183,7 @@ class RunSnapshot:
 
     def _read_manifest(self, changes: set[FrameKey]) -> None:
         """The manifest, held against the frames if it or one of them has changed."""
-        time = None
+        time = 0  # there is none
         with contextlib.suppress(OSError):
             time = (self.directory / layout.MANIFEST).stat().st_mtime_ns
         if time == self._manifest_time and not changes:

@@ -1,5 +1,6 @@
 """A snapshot: what a run holds, while it is made and afterwards, read without touching it."""
 
+import errno
 import json
 import shutil
 
@@ -11,6 +12,8 @@ from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.passes import run
 from flopslab.progress import NullProgress
+from flopslab.runs import layout
+from flopslab.viewer.explorer import Explorer
 from flopslab.viewer.snapshot import THUMBNAIL, RunSnapshot
 from flopslab.words.sequence import Word
 
@@ -188,3 +191,19 @@ def test_what_is_dropped_while_it_is_read_is_returned_all_the_same(snapshot):
     snapshot._recipes, snapshot._thumbnails = Forgetful(), Forgetful()
     assert snapshot.recipe(KEY).position == 1
     assert snapshot.thumbnail(KEY)
+
+
+def test_a_directory_that_may_not_be_read_is_a_problem_until_it_may(snapshot, monkeypatch):
+    keys = snapshot.keys
+    with monkeypatch.context() as patch:
+        patch.setattr(layout.os, "listdir", refuse)
+        assert snapshot.refresh() == set()
+        assert "Permission denied" in str(snapshot.problem)
+        with pytest.raises(RunError, match="Permission denied"):
+            Explorer(snapshot.directory)
+    assert snapshot.refresh() == set()
+    assert (snapshot.keys, snapshot.problem) == (keys, None)
+
+
+def refuse(directory):
+    raise PermissionError(errno.EACCES, "Permission denied", str(directory))
