@@ -219,8 +219,8 @@ that is not in the table means the word spelled most like it, or a question mark
 more than six words five stand in the scene, the others in a strip of icons below. The model saw
 such scenes and nothing else: no photograph, no work of an artist, no person.
 
-`make tiny` trains one on a CPU; `training/README.md` tells how these weights were trained, in part on
-a card and the adapter in two stretches. The stages, of the adapter the last stretch:
+`make tiny` trains one on a CPU; `training/README.md` tells how these weights were trained, in part
+on a card and the adapter in two stretches. The stages, of the adapter the last stretch:
 
 ```
 {stages}
