@@ -239,6 +239,11 @@ examples of a motif. The CLIP, the adapter's image encoder and the model share n
 
 Motifs named worst by the judge of gradients: {weakest}.
 
+![Painter above, model below: 1, 2, 3, 5 and 11 words](../../../docs/tiny-painter.jpg)
+
+Up to three words, shapes stand where they are painted, somewhat softer. With five, thin and small
+ones break or run together; with eleven, so do many of the figures and some of the icons.
+
 ![Guidance from 1 to 9](../../../docs/tiny-guidance.jpg)
 ![4 to 30 steps](../../../docs/tiny-steps.jpg)
 ![Pictures as prompts, alone and mixed](../../../docs/tiny-adapter.jpg)

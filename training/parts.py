@@ -120,5 +120,5 @@ def _embed_prompts(
     parts = [slice(i, i + batch) for i in range(0, len(prompts), batch)]
     states = [embed(text, tokenizer, words[part]).half().cpu() for part in parts]
     pictures = paint_all(pictured, options.processes)
-    found = {"embeds": embed_pictures(images, pictures).half(), "states": torch.cat(states)}
-    return {name: value.unflatten(0, (len(scenes), _PROMPTS)) for name, value in found.items()}
+    tensors = {"embeds": embed_pictures(images, pictures).half(), "states": torch.cat(states)}
+    return {name: value.unflatten(0, (len(scenes), _PROMPTS)) for name, value in tensors.items()}

@@ -72,7 +72,8 @@ def parse_options(line: Sequence[str] | None = None) -> argparse.Namespace:
 def main(line: Sequence[str] | None = None) -> None:
     options = parse_options(line)
     torch.set_num_threads(1)
-    torch.set_float32_matmul_precision("high")  # on a card
+    if options.device != "cpu":
+        torch.set_float32_matmul_precision("high")
     for stage in STAGES:
         _MAKE[stage](options)
         if stage == options.until:
@@ -153,12 +154,13 @@ def _make_shard(options: argparse.Namespace, number: int) -> None:
 
 def _learn_unet(options: argparse.Namespace) -> None:
     current: dict[int, TrainingSet] = {}
-    memory = 1 if options.device == "cpu" else options.shards  # a card holds them all
+    on_cpu = options.device == "cpu"  # a card holds all shards, and takes another at each step
+    capacity, turn = (1, _SHARD_STEPS) if on_cpu else (options.shards, 1)
 
     def shard_at(step: int) -> TrainingSet:
-        number = step // (_SHARD_STEPS if memory == 1 else 1) % options.shards
+        number = step // turn % options.shards
         if number not in current:
-            if len(current) == memory:
+            if len(current) == capacity:
                 current.clear()
             current[number] = shard(options, number)
         return current[number]
@@ -200,7 +202,7 @@ _MAKE: dict[str, Callable[[argparse.Namespace], object]] = {
 
 
 def _together(learn: Callable[[argparse.Namespace], None], options: argparse.Namespace) -> None:
-    """Run a stage in several processes, which share every step."""
+    """Run a stage: on a CPU in several processes, which share every step."""
     (options.work / "meeting").unlink(missing_ok=True)
     if options.processes == 1 or options.device != "cpu":
         learn(options)
