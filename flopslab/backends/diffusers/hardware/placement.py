@@ -67,9 +67,9 @@ class Hardware:
         for pipe in pipes:
             if hasattr(pipe, "unet"):  # a transformer wants its timesteps on its own device
                 keep_timesteps_on_cpu(pipe.scheduler)
-        if self.device.type == "cuda":  # the memory format in which its convolutions are fastest
-            for name in {"unet", "vae"} & pipes[0].components.keys():
-                getattr(pipes[0], name).to(memory_format=torch.channels_last)
+        for name in {"unet", "vae"} & pipes[0].components.keys():
+            # the memory format in which convolutions are fastest, on a card and on a CPU
+            getattr(pipes[0], name).to(memory_format=torch.channels_last)
         self._offload(pipes)
         return {"vae_tiling": True} if tiles else {}
 
