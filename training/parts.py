@@ -97,15 +97,26 @@ def image_encoder(options: argparse.Namespace) -> CLIPVisionModelWithProjection:
     return CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32).eval()
 
 
-def references(options: argparse.Namespace, shards: int = 2) -> References:
-    """What the adapter learns from: the first shards' scenes, each asked for in several ways."""
-    numbers = range(min(shards, options.shards))
+def references(options: argparse.Namespace) -> References:
+    """What the adapter learns from: the first shard, and of the others the scenes of two words.
+
+    Each is asked for in several ways. Of two words one can stand beside a picture of the other,
+    where nothing else tells what the picture adds.
+    """
     path = options.work / "references.safetensors"
+    shards = range(options.shards)
+    chosen = [reference_scenes(i, options.shard_size) for i in shards]
     if not path.exists():
-        scenes = [scene for i in numbers for scene in shard_scenes(i, options.shard_size)]
+        scenes = [scene for part in chosen for scene in part.values()]
         save_file(_embed_prompts(options, scenes), path)
-    latents = torch.cat([shard(options, i).latents.cpu() for i in numbers])
-    return References(latents, **load_file(path))
+    latents = [shard(options, i).latents.cpu()[list(chosen[i])] for i in shards]
+    return References(torch.cat(latents), **load_file(path))
+
+
+def reference_scenes(number: int, size: int) -> dict[int, Scene]:
+    """The scenes of a shard that the adapter learns from, by their place in it."""
+    scenes = enumerate(shard_scenes(number, size))
+    return {i: scene for i, scene in scenes if number == 0 or len(scene.words) == 2}
 
 
 def _embed_prompts(
