@@ -72,7 +72,9 @@ def measures(pipeline: StableDiffusionPipeline, samples: int) -> dict[str, Calla
         "adapter": lambda: {
             str(weight): evaluate.adapter_accuracy(weight) for weight in (0.5, 0.75, 1.0)
         },
-        "beside_a_word": lambda: evaluate.adapter_accuracy(0.5, beside_a_word=True),
+        "beside_a_word": lambda: {
+            str(weight): evaluate.mixed_accuracy(weight) for weight in (0.5, 1.0)
+        },
         "milliseconds": lambda: evaluate.milliseconds_a_frame(pipeline),
     }
 
@@ -112,6 +114,8 @@ def _rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
     words, mixed, judges = numbers["words"], numbers["image_to_image"], numbers["judges"]
     rows, anyhow = numbers["rows"], numbers["anyhow"]
     adapter = ", ".join(f"{share:.0%} at {weight}" for weight, share in numbers["adapter"].items())
+    mixed_shares = numbers["beside_a_word"].items()
+    beside = ", ".join(f"{one:.0%} ({other:.0%}) at {w}" for w, (one, other) in mixed_shares)
     painted = ", ".join(f"{judges[judge]:.1%}" for judge in evaluate.JUDGES)
     return [
         (f"Motif named right, all {len(words)} single words", f"{_mean(words):.1%}"),
@@ -121,7 +125,7 @@ def _rows(numbers: dict[str, Any]) -> list[tuple[str, str]]:
         ("Distance between seeds, the painter's being 1", f"{numbers['diversity']:.2f}"),
         *(row for strength in mixed for row in _mixed_rows(strength, mixed[strength])),
         ("IP-Adapter, no words: motif of the reference", adapter),
-        ("the same at 0.5 beside a word, among two motifs", f"{numbers['beside_a_word']:.0%}"),
+        ("beside a word, among two motifs: the reference's (the word's)", beside),
         ("CLIP, word to picture among 100 words that look different: painted", f"{rows[0]:.0%}"),
         ("the same: the model's own pictures", f"{rows[1]:.0%}"),
         ("among 100 words taken anyhow, near synonyms too: painted", f"{anyhow[0]:.0%}"),

@@ -239,24 +239,40 @@ def one_of_each_row(count: int = 100) -> list[str]:
 # --- the IP-Adapter ---------------------------------------------------------------------------
 
 
-def adapter_accuracy(weight: float, count: int = 96, beside_a_word: bool = False) -> float:
-    """The share of painted references whose motif is named in the picture made from them.
+def adapter_accuracy(weight: float, count: int = 96) -> float:
+    """The share of painted references whose motif is named in the picture made from them alone."""
+    words = some_words(count)
+    named = _judgements(_from_references(weight, words, [""] * count), 1)
+    return _share_named(words, named)
 
-    Alone, or beside a word of another motif; then two motifs are named, and the picture brings
-    one of them.
+
+def mixed_accuracy(weight: float, count: int = 96) -> list[float]:
+    """The shares of painted references, and of words of other motifs beside them, that are named.
+
+    Each picture is made from one of either; the judge names two motifs in it.
     """
+    words = some_words(count)
+    others = _others(words)
+    named = _judgements(_from_references(weight, words, others), 2)
+    return [_share_named(words, named), _share_named(others, named)]
+
+
+def _from_references(
+    weight: float, words: Sequence[str], prompts: Sequence[str]
+) -> list[Image.Image]:
+    """For each word a picture made from its painting, at this weight, and from a prompt."""
     pipeline = load_model()
     pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     pipeline.set_ip_adapter_scale(weight)
-    words = some_words(count)
-    references = painted(words, UNSEEN)
-    prompts = _others(words) if beside_a_word else [""] * count
-    images = [
+    return [
         next(pictures(pipeline, [prompt], UNSEEN + i, ip_adapter_image=reference))
-        for i, (prompt, reference) in enumerate(zip(prompts, references, strict=True))
+        for i, (prompt, reference) in enumerate(zip(prompts, painted(words, UNSEEN), strict=True))
     ]
-    judged = zip(words, _judgements(images, 2 if beside_a_word else 1), strict=True)
-    return float(np.mean([meaning(word).motif in names for word, names in judged]))
+
+
+def _share_named(words: Sequence[str], named: Sequence[Sequence[str]]) -> float:
+    pairs = zip(words, named, strict=True)
+    return float(np.mean([meaning(word).motif in motifs for word, motifs in pairs]))
 
 
 def _others(words: Sequence[str]) -> list[str]:

@@ -59,18 +59,24 @@ def _sweep(pipeline: StableDiffusionPipeline, name: str, values: Sequence[float]
 
 
 def _mixed() -> Image.Image:
-    """Two painted references and what the adapter makes of each, and of both, without words."""
+    """Two painted references; what the adapter makes of each, of both, and of one with a word."""
     pipeline = load_model()
     pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     images, captions = [], []
-    for pair in (("sun", "forest"), ("fire", "moon"), ("flower", "city"), ("heart", "ocean")):
-        a, b = painted(pair, 3)
+    for one, other in (("sun", "forest"), ("fire", "moon"), ("flower", "city"), ("heart", "ocean")):
+        a, b = painted([one, other], 3)
         images += [a, b]
-        captions += [f"painted: {word}" for word in pair]
-        for names, references in ((pair[0], a), (pair[1], b), (" + ".join(pair), [[a, b]])):
-            images += pictures(pipeline, [""], 3, ip_adapter_image=references)
-            captions.append(f"of {names}")
-    return sheet(images, captions, 5)
+        captions += [f"painted: {one}", f"painted: {other}"]
+        for caption, references, prompt, weight in (
+            (f"of {one}", a, "", 1.0),
+            (f"of {other}", b, "", 1.0),
+            (f"of {one} + {other}", [[a, b]], "", 1.0),
+            (f'"{one}", of {other}', b, one, 0.5),
+        ):
+            pipeline.set_ip_adapter_scale(weight)
+            images += pictures(pipeline, [prompt], 3, ip_adapter_image=references)
+            captions.append(caption)
+    return sheet(images, captions, 6)
 
 
 def sheet(images: Sequence[Image.Image], captions: Sequence[str], columns: int) -> Image.Image:

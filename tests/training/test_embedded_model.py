@@ -126,6 +126,11 @@ def test_a_picture_as_prompt_carries_its_motif_over():
     assert evaluate.adapter_accuracy(1.0, count=16) >= 0.8
 
 
+def test_a_picture_adds_its_motif_to_that_of_a_word():
+    reference, word = evaluate.mixed_accuracy(0.5, count=32)
+    assert reference >= 0.45 and word >= 0.75
+
+
 def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
     def made(pipeline, **others):
         noise = torch.Generator().manual_seed(1)
@@ -176,7 +181,7 @@ def test_the_card_tells_what_was_measured():
         "rows": [0.93, 0.81],
         "anyhow": [0.71, 0.6],
         "adapter": {"0.5": 0.4, "1.0": 0.77},
-        "beside_a_word": 0.53,
+        "beside_a_word": {"0.5": [0.53, 0.86]},
         "milliseconds": 201.4,
     }
     text = card(numbers)
@@ -187,7 +192,7 @@ def test_the_card_tells_what_was_measured():
         "84% (97%)",
         "0.86, 0.89",
         "0.41; 0.52 (27.3 dB)",
-        "53%",
+        "53% (86%) at 0.5",
         "waves 50%",
         "1.25",
         "93%",
