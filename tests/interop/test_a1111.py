@@ -134,6 +134,12 @@ def test_a_frame_gives_its_study_back(paint):
     assert study_of_picture(frames(run)[0]).output_dir == Study().output_dir
 
 
+def test_a_home_directory_may_be_written_short(paint, monkeypatch):
+    path = frames(paint())[0]
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert study_of_picture(f"~/{path.name}") == study_of_picture(path)
+
+
 def test_a_picture_of_another_program_is_refused_with_what_could_be_taken_over(tmp_path):
     with pytest.raises(RunError) as error:
         study_of_picture(picture_with(A1111, tmp_path / "a.png"))
