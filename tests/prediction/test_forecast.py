@@ -113,6 +113,11 @@ def test_a_goal_out_of_reach_names_the_best_there_is():
         settings_for(STUDY, 0.999, CALIBRATION)
 
 
+def test_a_goal_of_two_frames_has_no_neighbours_to_be_like():
+    with pytest.raises(ParameterError, match="fewer than three frames"):
+        settings_for(STUDY.replace(limit=2), 0.5, CALIBRATION)
+
+
 @pytest.fixture
 def command(capsys, tmp_path):
     """`command(*options)`: (exit code, what `flopslab plan` printed)."""
@@ -175,7 +180,7 @@ def test_a_calibration_of_the_package_is_found_without_the_model(monkeypatch):
     study = Study()
     assert stored_calibration(study) is own
     assert stored_calibration(study.replace(steps=12)) is finer
-    changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 7.0}
+    changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 0.0}
     changes |= {"negative_prompt": "blur", "scheduler": "ddim", "lora": "style.safetensors"}
     for name, value in changes.items():
         assert stored_calibration(study.replace(**{name: value})) is None
