@@ -1,6 +1,7 @@
 """Forecasts: what they say, what they need, and the settings for a goal."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_the_pace_is_that_of_the_run_that_is_there(paint):
     directory = paint().directory
     assert measured_pace(directory) > 0
     assert plan(STUDY.replace(output_dir=str(directory)), CALIBRATION).seconds > 0
+    shutil.rmtree(directory / "pass1")
+    assert measured_pace(directory) is None
 
 
 def test_a_first_pass_that_is_there_takes_the_place_of_its_expectation():
@@ -154,6 +157,9 @@ def test_the_command_starts_from_a_first_pass(command, paint):
     directory = paint().directory
     code, text = command("--first-pass", str(directory), "-p", "limit", "12")
     assert (code, text != command("-p", "limit", "12")[1]) == (0, True)
+    shutil.rmtree(directory / "pass1")
+    code, text = command("--first-pass", str(directory))
+    assert code == 1 and "no frames of it" in text
 
 
 def test_a_file_that_is_no_calibration_is_refused(command, tmp_path):
