@@ -7,8 +7,6 @@ The names below are the public interface. Each is loaded when it is first used, 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-
 if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.analysis.evaluation import evaluate
     from flopslab.backends import load_generator
@@ -33,6 +31,7 @@ if TYPE_CHECKING:  # for editors and type checkers
     from flopslab.prediction.goal import settings_for
     from flopslab.reports.inspection import inspect_frame, study_of_picture
     from flopslab.runs.reader import RunDirectory, finished_run, open_run
+    from flopslab.version import __version__
     from flopslab.viewer.explorer import Explorer
     from flopslab.viewer.export import export_html
     from flopslab.words.sequence import Word, read_sequence
@@ -98,6 +97,7 @@ _MODULES = {
     "Study": "core.study",
     "Sweep": "experiments.sweep",
     "Word": "words.sequence",
+    "__version__": "version",
     "calibrate": "calibration.calibrate",
     "evaluate": "analysis.evaluation",
     "export_html": "viewer.export",

@@ -86,8 +86,7 @@ def run(
     `generator`: by default the study's model is loaded, with `cluster` on its workers. `progress`:
     by default a bar, or lines where there is no terminal, and a log in the run directory.
     `last_only`: make only the last pass; those before it must be complete. `external_frames`:
-    pictures from outside
-    (RGB, of the model's size) that are the first pass's at these positions.
+    pictures from outside (RGB, of the model's size) that are the first pass's at these positions.
 
     Raises RunError (other parameters, pass before incomplete, another process, disk),
     ParameterError, SequenceError, ModelError. Frames made until then stay.

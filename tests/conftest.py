@@ -102,3 +102,16 @@ def paint(study: Study) -> Callable[..., Run]:
 def undisturbed(paint: Callable[..., Run], tmp_path: Path) -> dict[str, bytes]:
     """The pixels of the study's frames when nothing went wrong."""
     return pixels(paint(output_dir=str(tmp_path / "undisturbed")).directory)
+
+
+@pytest.fixture
+def flopslab(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """`flopslab(*arguments)`: the command's (exit code, stdout, stderr)."""
+    from flopslab.cli import main  # imports all commands
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            main([str(argument) for argument in arguments])
+        return end.value.code or 0, *capsys.readouterr()
+
+    return call

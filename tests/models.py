@@ -78,23 +78,26 @@ def text_config() -> CLIPTextConfig:
 
 def clip() -> CLIPModel:
     """Like CLIP ViT-B/32, for images of 32 x 32 pixels."""
-    vision = CLIPVisionConfig(
+    return CLIPModel(
+        CLIPConfig(
+            text_config=text_config().to_dict(),
+            vision_config=vision_config(2).to_dict(),
+            projection_dim=WIDTH,
+            initializer_factor=10.0,
+        )
+    )
+
+
+def vision_config(layers: int) -> CLIPVisionConfig:
+    return CLIPVisionConfig(
         hidden_size=WIDTH,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         projection_dim=WIDTH,
         image_size=32,
         patch_size=8,
         initializer_factor=10.0,
-    )
-    return CLIPModel(
-        CLIPConfig(
-            text_config=text_config().to_dict(),
-            vision_config=vision.to_dict(),
-            projection_dim=WIDTH,
-            initializer_factor=10.0,
-        )
     )
 
 
@@ -346,17 +349,7 @@ ALL = FAMILIES | {
 
 
 def image_encoder() -> CLIPVisionModelWithProjection:
-    config = CLIPVisionConfig(
-        hidden_size=WIDTH,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        image_size=32,
-        patch_size=8,
-        projection_dim=WIDTH,
-        initializer_factor=10.0,
-    )
-    return CLIPVisionModelWithProjection(config)
+    return CLIPVisionModelWithProjection(vision_config(1))
 
 
 def ip_adapter(denoiser: diffusers.UNet2DConditionModel) -> dict[str, torch.Tensor]:

@@ -28,7 +28,7 @@ def load_generator(study: Study, batch_size: int = 0) -> Generator:
 
 
 def list_cards() -> list[str]:
-    """The CUDA cards that torch can use here, each as CUDA_VISIBLE_DEVICES names it."""
+    """The CUDA cards here, by name; see `hardware.devices.list_cards`."""
     from flopslab.backends.diffusers.hardware import devices  # imports torch: seconds
 
     return devices.list_cards()

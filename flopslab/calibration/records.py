@@ -92,7 +92,7 @@ def decode(entry: Mapping[str, Any]) -> Calibration:
     try:
         curves = [_decode_curve(entry[name]) for name in _CURVES]
         calibration = Calibration(entry["key"], *curves, conditions=entry["conditions"])
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"no calibration ({error!r})") from error
     if json_digest(calibration.conditions) != calibration.key:
         raise ValueError("conditions of another key")

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from flopslab import __version__
 from flopslab.cli.calibrate import calibrate
 from flopslab.cli.film import film
 from flopslab.cli.notebooks import notebooks
@@ -21,6 +20,7 @@ from flopslab.cli.why import join_pairs, why
 from flopslab.cli.words import words
 from flopslab.errors import FlopslabError, RunError
 from flopslab.progress import open_stderr
+from flopslab.version import __version__
 
 COMMANDS = (calibrate, film, notebooks, plan, runs, status, verify, why, words)
 

@@ -10,6 +10,7 @@ from flopslab.analysis.metrics import colour_correlations
 from flopslab.cli.output import AsJson, ParameterFile, ParameterPairs, print_result
 from flopslab.cli.why import read_options
 from flopslab.core.study import Study
+from flopslab.errors import RunError
 from flopslab.prediction.forecast import MOST_FRAMES, Forecast
 from flopslab.prediction.forecast import plan as forecast_of
 from flopslab.prediction.goal import describe_settings, settings_for
@@ -50,9 +51,12 @@ def plan(
 
 
 def measure_likeness(run: Path) -> np.ndarray:
-    """The `colour_correlations` of the first frames of a run's first pass."""
+    """The `colour_correlations` of the first frames of a run's first pass. RunError without any."""
     pictures = open_run(run)
     keys = [key for key in pictures.frames if key.pass_number == 1][:MOST_FRAMES]
+    if not keys:
+        hint = "give the output_dir of a run whose first pass is there"
+        raise RunError(f"a first pass in {run}", "no frames of it", hint)
     return colour_correlations([pictures.image(key) for key in keys])
 
 

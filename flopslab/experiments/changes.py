@@ -123,7 +123,7 @@ def external_frames(change: Change, size: tuple[int, int]) -> dict[int, Image.Im
     try:
         with Image.open(change.image) as file:
             picture = ImageOps.exif_transpose(file).convert("RGB")
-    except (OSError, ValueError) as error:
+    except Exception as error:  # Pillow raises whatever its parser stumbles over
         hint = "give the path of a picture"
         raise ParameterError(f"a first frame from {change.image}", str(error), hint) from None
     return {change.position: ImageOps.fit(picture, size)}

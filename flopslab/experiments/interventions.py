@@ -92,6 +92,8 @@ def intervene_each(
 
     Every change is checked before the first is run. See `intervene`.
     """
+    if not changes:
+        return []
     sequence = study.read_words()
     for change in changes:
         check_change(study, change, sequence.words)
@@ -196,7 +198,8 @@ def _write_record(directory: Path, record: dict[str, Any], sequence: TimedSequen
     present = filesystem.read(directory / layout.INTERVENTION)
     if present not in (None, data):
         hint = "choose another directory"
-        raise RunError(f"{record} in {directory}", f"another one: {present.decode()}", hint)
+        text = present.decode(errors="replace")
+        raise RunError(f"{record} in {directory}", f"another one: {text}", hint)
     words = json.dumps(sequence.content, indent=2).encode()
     with filesystem.explained(directory):
         directory.mkdir(parents=True, exist_ok=True)

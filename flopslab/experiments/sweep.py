@@ -263,7 +263,7 @@ def _in_common(study: Study, candidate: Study) -> tuple[int, int]:
 
 def _costs(study: Study) -> list[float]:
     """What a frame costs in each pass, relative to one another."""
-    return [1.0] + [study.strength(2)] * (study.passes - 1)
+    return [study.strength(number) for number in range(1, study.passes + 1)]
 
 
 def _count(study: Study) -> int:

@@ -26,7 +26,7 @@ def write_player(run_dir: str | Path, sound: str | Path = "", frame_ms: int = 50
     """
     run = finished_run(run_dir)
     _check_pictures(run)
-    data = json.dumps(_contents(run, Path(sound), frame_ms), ensure_ascii=False)
+    data = json.dumps(_contents(run, Path(sound).expanduser(), frame_ms), ensure_ascii=False)
     page = files("flopslab.film").joinpath("player.html").read_text(encoding="utf-8")
     page = page.replace("%%TITLE%%", escape(run.directory.resolve().name))
     page = page.replace("%%DATA%%", data.replace("<", "\\u003c"))

@@ -9,11 +9,10 @@ infotext_utils.py and processing.py of AUTOMATIC1111.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from flopslab.interop.samplers import a1111_names
+from flopslab.version import __version__
 
 CHUNK = "parameters"  # keyword of the PNG's text chunk
 
@@ -58,7 +57,7 @@ def write_parameters(
         "Model": re.split(r"[/\\]", model.rstrip("/\\"))[-1],
         "Denoising strength": None if strength is None else f"{strength:g}",
         "Clip skip": clip_skip if clip_skip > 1 else None,
-        "Version": f"flopslab {_own_version()}",
+        "Version": f"flopslab {__version__}",
     }
     lines.append(", ".join(f"{n}: {_quote(v)}" for n, v in values.items() if v is not None))
     return "\n".join(lines)
@@ -107,8 +106,3 @@ def _unquote(value: str) -> str:
         return json.loads(value) if value.startswith('"') else value.strip()
     except ValueError:
         return value
-
-
-@cache
-def _own_version() -> str:
-    return version("flopslab")

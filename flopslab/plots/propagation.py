@@ -1,4 +1,4 @@
-"""One changed word in pictures: before, after, difference, and how far it extent."""
+"""One changed word in pictures: before, after, difference, and how far it reaches."""
 
 from collections.abc import Sequence
 

@@ -122,7 +122,8 @@ def measured_pace(directory: str | Path) -> float | None:
     with suppress(RunError):
         run = open_run(directory)
         keys = [key for key in run.frames if key.pass_number == 1][:SAMPLE]
-        return float(np.median([run.recipe(key).generation_time_s for key in keys]))
+        times = [run.recipe(key).generation_time_s for key in keys]
+        return float(np.median(times)) if times else None
     return None
 
 

@@ -1,6 +1,7 @@
 """A goal turned round: the settings that are predicted to reach it."""
 
 from collections.abc import Iterator
+from math import isnan
 
 from flopslab.calibration.curve import Calibration
 from flopslab.core.compositing import METHODS
@@ -29,7 +30,7 @@ def settings_for(
     for value, candidate in _candidates(study, calibration):
         if value >= coherence:
             return plan(candidate, calibration)
-        if best is None or value > best[0]:
+        if not isnan(value) and (best is None or value > best[0]):
             best = value, candidate
     actual = "a sequence of fewer than three frames"
     if best:

@@ -14,6 +14,7 @@ from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
 _STATED = ("steps", "width", "height", "guidance_scale")  # where empty means what suits the model
+_DEFAULTS = Study.model_fields
 _EXACT = ("guidance_stop", "guidance_rescale", "clip_skip", "negative_prompt")
 
 
@@ -24,7 +25,7 @@ def read_calibration(path: Path) -> Calibration:
         return records.decode(json.loads(path.read_bytes()))
     except OSError as error:
         raise ParameterError(expected, error.strerror or str(error), hint) from None
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ParameterError(expected, str(error), hint) from None
 
 
@@ -66,7 +67,7 @@ def _agrees(conditions: Mapping[str, Any], study: Study) -> bool:
     """Whether a calibration's conditions are what the study states."""
     form = form_of(study)
     prompt = [form.words, form.prefix, form.suffix] + ["themed"] * (form.style == "themed")
-    stated = {name: getattr(study, name) for name in _STATED if getattr(study, name)}
+    stated = {n: getattr(study, n) for n in _STATED if getattr(study, n) != _DEFAULTS[n].default}
     exact = {name: getattr(study, name) for name in _EXACT}
     expected = {"prompt": prompt, "calibration": ALGORITHM} | stated | exact
     return all(conditions.get(name) == value for name, value in expected.items())

@@ -16,6 +16,7 @@ from flopslab.interop import a1111
 from flopslab.runs.frame_files import FormatError, decode_recipe
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import follows, open_run
+from flopslab.storage import filesystem
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def study_of_picture(path: str | Path, **parameters: Any) -> Study:
     """
     expected = f"a frame of flopslab in {path}"
     try:
-        data = Path(path).read_bytes()
+        data = filesystem.read_bytes(Path(path).expanduser())
     except OSError as error:
         raise RunError(expected, str(error.strerror), "give the path of a PNG file") from None
     try:

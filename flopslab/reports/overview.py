@@ -13,7 +13,7 @@ from flopslab.errors import FlopslabWarning, RunError
 from flopslab.reports.state import run_state
 from flopslab.runs import layout
 from flopslab.runs.frame_files import FormatError
-from flopslab.runs.reader import common_parameters, read_manifest
+from flopslab.runs.reader import common_parameters, read_manifest, recorded_study
 
 MOST_NAMES = 4  # of folders in a warning
 
@@ -107,7 +107,9 @@ def _row(directory: Path) -> RunRow:
         return RunRow(directory, "other format", len(keys), passes, _date(directory), {})
     parameters: dict[str, Any] = {}
     with suppress(RunError):
-        parameters = read_manifest(directory)["parameters"]
+        manifest = read_manifest(directory)
+        recorded_study(directory, manifest)  # one that was edited says nothing
+        parameters = manifest["parameters"]
     if not parameters:
         with suppress(RunError):
             parameters = common_parameters(directory)

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
 from flopslab.runs import layout
 from flopslab.runs.checks.verification import EDITED, Fault, find_faults
-from flopslab.runs.frame_files import FormatError, decode_frame, decode_latents
+from flopslab.runs.frame_files import decode_frame, decode_latents
 from flopslab.runs.manifest import COMPLETE
 from flopslab.runs.provenance import Recipe
 from flopslab.runs.reader import RunDirectory, open_run, read_manifest
@@ -42,9 +41,9 @@ def verify_run(directory: str | Path) -> Verification:
     Nothing is written. RunError if there is no run.
     """
     run = open_run(directory)
-    recorded: set[FrameKey] = set()
-    faults = [*_manifest_faults(run, recorded)]
-    faults += [*_other_faults(run.directory, [k for k in run.frames if k not in recorded])]
+    checked: set[Path] = set()
+    faults = [*_manifest_faults(run, checked)]
+    faults += [*_other_faults(run, checked)]
     return Verification(run.directory, len(run.frames), tuple(faults))
 
 
@@ -62,34 +61,36 @@ def read_whole(path: Path) -> Recipe:
     return recipe
 
 
-def _manifest_faults(run: RunDirectory, recorded: set[FrameKey]) -> Iterator[Fault]:
-    """What is wrong with the manifest and the frames that it names; adds these to `recorded`."""
+def _manifest_faults(run: RunDirectory, checked: set[Path]) -> Iterator[Fault]:
+    """What is wrong with the manifest and the frames that it names; adds these to `checked`."""
     path = run.directory / layout.MANIFEST
+
+    def read(picture: Path) -> Recipe:
+        checked.add(picture)
+        return read_whole(picture)
+
     try:
         manifest = read_manifest(run.directory)
         if manifest["status"] != COMPLETE:
             yield Fault(path, "the run is being made, or was interrupted")
             return
-        positions = {frame["position"] for frame in manifest["frames"]}
-        keys = [key for key in run.frames if key.pass_number <= manifest["final_pass"]]
-        recorded |= {key for key in keys if key.position in positions}
-        yield from find_faults(run.directory, manifest, read_whole)
+        yield from find_faults(run.directory, manifest, read)
     except RunError as error:
         yield Fault(path, error.actual)
     except EDITED as error:
         yield Fault(path, f"edited ({error!r})")
 
 
-def _other_faults(directory: Path, keys: list[FrameKey]) -> Iterator[Fault]:
-    """What is wrong with frames that the manifest does not name."""
-    for key in keys:
-        path = layout.frame_path(directory, key)
+def _other_faults(run: RunDirectory, checked: set[Path]) -> Iterator[Fault]:
+    """What is wrong with the other frames: the manifest does not name them, or cannot be read."""
+    for key in run.frames:
+        if (path := run.path(key)) in checked:
+            continue
         try:
             recipe = read_whole(path)
-        except FormatError as error:
-            yield Fault(path, str(error), key)
         except ValueError as error:
             yield Fault(path, str(error), key)
         else:
             if recipe.frame_key != key:
-                yield Fault(path, f"the frame of pass {recipe.pass_number}", key)
+                place = f"pass {recipe.pass_number} at position {recipe.position}"
+                yield Fault(path, f"the frame of {place}", key)

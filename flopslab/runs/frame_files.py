@@ -127,7 +127,7 @@ def read_recipe(path: Path) -> Recipe:
     except FormatError:
         raise
     except ValueError:  # a recipe of thousands of words is longer
-        return decode_recipe(path.read_bytes())
+        return decode_recipe(filesystem.read(path) or b"")  # it may have been moved since
 
 
 def is_foreign(data: bytes) -> bool:

@@ -20,8 +20,6 @@ from flopslab.runs.checks.differences import differences
 from flopslab.runs.frame_files import decode_frame, is_foreign, is_occupied, move_frame
 from flopslab.storage import filesystem
 
-DIRECTORY = "quarantine"
-
 Reason = Literal["damaged", "outdated", "stale", "foreign"]
 
 
@@ -87,7 +85,7 @@ def diagnose(data: bytes | None, expected: dict[str, Any]) -> tuple[Reason, str]
     changes = differences(expected, recipe.pixels)
     if not changes:
         return "damaged", "its latents are missing or not those that its recipe records"
-    stale = all(change.field.startswith("input at") for change in changes)
+    stale = all(change.is_input for change in changes)
     return ("stale" if stale else "outdated"), "; ".join(map(str, changes))
 
 
@@ -97,4 +95,4 @@ def describe_entries(entries: Iterable[QuarantineEntry]) -> str:
     if not counts:
         return ""
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
-    return f"{counts.total()} set aside ({reasons}) in {DIRECTORY}/"
+    return f"{counts.total()} set aside ({reasons}) in {layout.QUARANTINE}/"

@@ -124,10 +124,15 @@ class Proof:
         with suppress(OSError):
             self._entries = _decode(filesystem.read(self.path, linked_directory=True) or b"")
 
-    def record(self, key: FrameKey, picture: Path) -> Record | None:
-        """The record of the picture at this path, if its files have not changed since."""
+    def record(self, key: FrameKey, picture: Path, latents: bool) -> Record | None:
+        """The record of the picture at this path, if its files have not changed since.
+
+        `latents`: whether it must have them; a first pass of another method has none.
+        """
         stamps, record = self._entries.get(key, (None, None))
-        return record if record and stamps == _stamps(picture) else None
+        if record is None or stamps != _stamps(picture):
+            return None
+        return record if record.latents or not latents else None
 
     def note(self, key: FrameKey, record: Record, picture: Path) -> None:
         """The picture at this path has been verified, or written, just now."""

@@ -209,7 +209,7 @@ class Store:
         Where latents are kept they must be whole too: a picture without them is made again.
         """
         proof = self._verified.proof
-        if proof and (record := proof.record(frame.key, path)):
+        if proof and (record := proof.record(frame.key, path, self._context.keeps_latents)):
             return record
         data = filesystem.read(path)
         if data is None:

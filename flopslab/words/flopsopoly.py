@@ -17,7 +17,6 @@ from flopslab.words.word import TimedSequence, Word
 
 SPOKEN_MS, LETTER_MS = 180, 70  # an estimate of how long a word is spoken: a + b letters
 GAP_MS = 500
-GAPS_MS = (200, 800)  # between two words that are alike, and between two that are not
 
 
 def build(
@@ -66,7 +65,8 @@ def order(
     that is the smallest product of their sum with the unit vector of e; of equal ones the first.
     """
     rows, row_of = np.unique(np.asarray(vectors, dtype=np.float64), axis=0, return_inverse=True)
-    units, row_of = rows / np.linalg.norm(rows, axis=1, keepdims=True), row_of.reshape(-1)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)  # 0 of a word at the centre of its pool
+    units, row_of = rows / np.maximum(lengths, 1e-300), row_of.reshape(-1)
     left, total, indices = np.array(sizes), np.zeros(rows.shape[1]), [first]
     advance(1)
     for _ in range(sum(sizes) - 1):

@@ -27,7 +27,7 @@ def _begins(pattern: str) -> Callable[[str], bool]:
 
 
 def _is_srt(text: str) -> bool:
-    return re.search(r"^\s*[\d:.,]+ *--> *[\d:.,]+", text, re.M) is not None
+    return re.search(r"^[ \t]*[\d:.,]+ *--> *[\d:.,]+", text, re.M) is not None
 
 
 FORMATS = (
@@ -35,7 +35,7 @@ FORMATS = (
     Format("SRT", subtitles.read_srt, (".srt",), _is_srt),
     Format("TextGrid", textgrid.read, (".textgrid",), _begins(r'\s*File type = "ooTextFile')),
     Format("Audacity labels", tables.read_labels, (), tables.is_labels),
-    Format("LRC", lyrics.read, (".lrc",), _begins(r"\s*(\[[a-z]+:.*\]\s*)*\[\d+:\d\d([.:]\d+)?\]")),
+    Format("LRC", lyrics.read, (".lrc",), _begins(lyrics.BEGINNING)),
     Format("JSON", json_files.read, (".json", ".jsonl", ".ndjson", ".marks")),
     Format("CSV or TSV", tables.read, (".csv", ".tsv", ".tab"), tables.is_table),
     Format("Markdown", prose.read_markdown, (".md", ".markdown")),

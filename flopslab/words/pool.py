@@ -105,8 +105,9 @@ def _read_sized(data: bytes, name: str) -> list[_Row] | None:
     if text.lstrip()[:1] not in ("{", "["):
         return None
     value = json_files.load(text)
-    if not isinstance(value, dict):
+    if not isinstance(value, json_files.Object):
         return _rows(value) if isinstance(value, list) and _is_sized(value) else None
+    value.check("the file's outer object")
     if isinstance(value.get("pool"), list):
         return _rows(value["pool"])
     if value and all(type(size) in (int, float) for size in value.values()):

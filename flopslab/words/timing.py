@@ -89,7 +89,7 @@ def settle(cues: Sequence[Cue]) -> tuple[list[Word], list[str]]:
 
 def _round(number: int, cue: Cue) -> tuple[int, int]:
     assert cue.start is not None and cue.end is not None
-    if max(abs(cue.start), abs(cue.end)) > LONGEST_MS:
+    if not all(abs(time) <= LONGEST_MS for time in (cue.start, cue.end)):  # nor NaN
         actual = f"word {number} ({cue.text}) at {max(cue.start, cue.end) / 1000:.0f} seconds"
         raise Fault(actual, "give times of less than a thousand hours")
     return round(cue.start), round(cue.end)

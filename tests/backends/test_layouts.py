@@ -557,9 +557,10 @@ def test_a_changed_file_is_read_again(model, cache):
 
 def test_a_cache_that_is_damaged_or_cannot_be_written_does_no_harm(model, cache):
     expected = loading.digest(model)
-    for entry in cache.iterdir():
-        entry.write_text("{")
-    assert loading.digest(model) == expected
+    for damage in ("{", "{}", "[1]"):
+        for entry in cache.iterdir():
+            entry.write_text(damage)
+        assert loading.digest(model) == expected
     shutil.rmtree(cache)
     cache.write_text("a file where the directory would be")
     assert loading.digest(model) == expected

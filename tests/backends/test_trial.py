@@ -179,19 +179,7 @@ def test_numbers_that_overflow_after_one_step_are_left_to_the_frames():
 
 
 def test_a_family_without_image_to_image_makes_one_pass(tmp_path):
-    encoder, tokenizer = models.t5()
-    transformer = diffusers.PixArtTransformer2DModel(
-        sample_size=4,
-        num_layers=1,
-        patch_size=2,
-        attention_head_dim=8,
-        num_attention_heads=4,
-        caption_channels=2 * models.WIDTH,
-        cross_attention_dim=32,
-        out_channels=8,
-    )
-    scheduler: Any = diffusers.DPMSolverMultistepScheduler()
-    pipe = diffusers.PixArtAlphaPipeline(tokenizer, encoder, models.vae(), transformer, scheduler)
+    pipe = diffusers.PixArtAlphaPipeline(**models.pixart().components)
     pipe.save_pretrained(tmp_path / "model")
     error = refusal(tmp_path / "model", passes=2)
     assert explains(error, "PixArtAlphaPipeline", "set passes to 1")

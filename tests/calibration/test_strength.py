@@ -67,7 +67,7 @@ def test_a_calibration_is_measured_once_and_kept(study, cache):
         records.delete(first.key)
 
 
-@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"calibrations": [{"key": 1}]}'])
+@pytest.mark.parametrize("damage", ["", "{}", "[1]", '{"calibrations": [{"kept": []}]}'])
 def test_a_damaged_file_is_measured_anew_with_a_warning(study, cache, damage):
     first = calibrate(study, LinearGenerator(), NullProgress())
     (path,) = cache.iterdir()

@@ -7,19 +7,7 @@ import sys
 import pytest
 
 from flopslab import __version__
-from flopslab.cli import COMMANDS, main
-
-
-@pytest.fixture
-def flopslab(capsys):
-    """`flopslab(*arguments)`: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return end.value.code or 0, *capsys.readouterr()
-
-    return call
+from flopslab.cli import COMMANDS
 
 
 def test_the_module_runs_as_a_program():

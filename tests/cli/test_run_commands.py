@@ -162,6 +162,14 @@ def test_a_frame_beyond_the_manifest_is_verified_too(call, paint, directory):
     assert code == 1 and "frame_000012" in text
 
 
+def test_every_frame_is_verified_beside_a_manifest_that_was_edited(call, directory):
+    manifest = directory / "visual-manifest.json"
+    manifest.write_text(manifest.read_text().replace('"total_frames": 12', '"total_frames": 9'))
+    flip(directory / "pass1" / "frame_000005.png")
+    code, text = call("verify", directory)
+    assert code == 1 and "total_frames = 9" in text and "frame_000005" in text
+
+
 # why
 
 
@@ -189,6 +197,24 @@ def test_the_input_frame_that_would_change_is_named(call, directory, tmp_path):
     assert "stale" in text and "input at -2" in text
     assert "pass 1, position 7: it would be made again: outdated" in text and "comet" in text
     assert call("why", directory, 2, 10, "-p", "sequence", other)[1].endswith("kept\n")
+
+
+def test_a_frame_is_stale_where_the_one_whose_colours_it_takes_on_would_change(
+    call, paint, tmp_path
+):
+    directory = paint(passes=3, colour_anchor=0.5, control="no_text").directory
+    other = write_words(tmp_path / "other.json", [*WORDS[:8], "comet", *WORDS[9:]])
+    _, result = call("why", directory, 3, 9, "-p", "sequence", other, "--json")
+    assert result["fate"] == "stale"
+    assert "anchor.digest" in [entry["field"] for entry in result["differences"]]
+    sources = [(source["pass"], source["position"]) for source in result["sources"]]
+    assert (1, 9) in sources and (2, 9) in sources
+
+
+def test_a_frame_stays_where_the_one_whose_colours_it_takes_on_is_only_missing(call, paint):
+    directory = paint(passes=3, colour_anchor=0.5).directory
+    (directory / "pass1" / "frame_000005.png").unlink()
+    assert "kept" in call("why", directory, 3, 5)[1], "it comes out the same"
 
 
 def test_the_damage_is_named(call, directory):
@@ -308,6 +334,14 @@ def test_a_frame_that_leads_nowhere_has_no_date(call, directory):
     path.unlink()
     path.symlink_to("nowhere")
     assert "damaged" in call("runs", directory.parent)[1]
+
+
+def test_a_manifest_that_was_edited_ends_no_table(call, directory):
+    path = directory / "visual-manifest.json"
+    for edit in ({"parameters": [1]}, {"parameters": {"steps": "many"}}):
+        path.write_text(json.dumps(json.loads(path.read_text()) | edit))
+        code, text = call("runs", directory.parent)
+        assert code == 0 and "damaged" in text
 
 
 def test_a_table_shows_only_the_parameters_that_differ(call, paint, tmp_path):

@@ -16,7 +16,7 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey, Windowing
 from flopslab.errors import ParameterError, RunError, SequenceError
 from flopslab.experiments import influence, interventions
-from flopslab.experiments.changes import affected_frames
+from flopslab.experiments.changes import affected_frames, external_frames
 from flopslab.experiments.interventions import Insert, Intervention, Remove, Replace, ReplaceFrame
 from flopslab.passes import run
 from flopslab.progress import NullProgress
@@ -213,11 +213,25 @@ def test_each_change_has_a_directory_and_each_directory_one_change(study, tmp_pa
     assert len({each.directory for each in found}) == len(changes)
     with pytest.raises(RunError, match="another one"):
         intervene(study, changes[1], directory=found[0].directory)
+    (found[0].directory / "intervention.json").write_bytes(b"\xff")
+    with pytest.raises(RunError, match="another one"):
+        intervene(study, changes[0])
     elsewhere = intervene(study, changes[1], directory=tmp_path / "elsewhere")
     assert elsewhere.directory == tmp_path / "elsewhere"
 
 
 # Many
+
+
+def test_no_changes_are_no_interventions(study):
+    assert interventions.intervene_each(study, []) == []
+
+
+def test_a_picture_too_large_to_be_one_is_refused(tmp_path, monkeypatch):
+    Image.new("RGB", (64, 64)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 64)
+    with pytest.raises(ParameterError, match="exceeds limit"):
+        external_frames(ReplaceFrame(6, tmp_path / "huge.png"), (12, 8))
 
 
 def test_many_interventions_are_one_bar_and_go_on_where_they_stopped(study):

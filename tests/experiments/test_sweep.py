@@ -46,6 +46,11 @@ def test_each_run_has_a_directory_of_its_own_below_the_studys(sweep):
     assert Path(sweep.study.output_dir) / "method=blend,denoising_strength=0.3" in places
 
 
+def test_the_bar_knows_what_each_pass_costs(study):
+    study = study.replace(passes=3, denoising_strength=[0.6, 0.3])
+    assert Sweep(study, {"seed": [1]}).bar([study])._run_costs == [[1.0, 0.6, 0.3]]
+
+
 @pytest.mark.parametrize("text", ["a/b", "../up", "x" * 300, "שלום", "a\nb", ""])
 def test_no_value_can_leave_the_directory_or_break_a_file_name(study, text):
     (variant,) = Sweep(study, {"prompt_prefix": [text]}).variants

@@ -8,21 +8,8 @@ import time
 import pytest
 from coded import cuts, make_run, words
 
-from flopslab.cli import main
 from flopslab.cli.film import film
 from flopslab.film.settings import FilmSettings
-
-
-@pytest.fixture
-def flopslab(capsys):
-    """`flopslab(*arguments)`: (exit code, stdout, stderr)."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            main([str(argument) for argument in arguments])
-        return end.value.code or 0, *capsys.readouterr()
-
-    return call
 
 
 def test_one_command_makes_film_sound_and_player(run_dir, flopslab):

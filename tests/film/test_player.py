@@ -232,6 +232,12 @@ def test_nothing_but_pictures_and_sound_is_linked_and_nothing_copied(played):
     assert len(text) < 20_000
 
 
+def test_a_sound_may_be_in_a_home(run_dir, monkeypatch):
+    monkeypatch.setenv("HOME", str(run_dir))
+    (run_dir / "song.wav").touch()
+    assert '"sound": "song.wav"' in write_player(run_dir, "~/song.wav").read_text()
+
+
 def test_a_missing_picture_or_sound_is_an_error_and_no_page(run_dir):
     with pytest.raises(ParameterError, match="no such file"):
         write_player(run_dir, run_dir / "song.wav")

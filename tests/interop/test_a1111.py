@@ -8,6 +8,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from sd_parsers import ParserManager
 
+import flopslab
 from flopslab.core.study import Study
 from flopslab.errors import RunError
 from flopslab.interop.a1111 import CHUNK, read_parameters, write_parameters
@@ -57,6 +58,11 @@ def test_the_text_is_the_prompt_the_negative_prompt_and_a_line_of_settings():
         "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7.5, Seed: 5, "
         "Size: 512x768, Model: dream, Denoising strength: 0.5, Clip skip: 2, Version: "
     )
+
+
+def test_the_version_is_that_of_the_code_even_where_nothing_is_installed(monkeypatch):
+    monkeypatch.setattr("importlib.metadata.Distribution.discover", lambda **_: iter(()))
+    assert text_of().endswith(f", Version: flopslab {flopslab.__version__}")
 
 
 def test_what_is_not_there_is_left_out():
@@ -126,6 +132,12 @@ def test_a_frame_gives_its_study_back(paint):
         study = study_of_picture(path, output_dir=run.study.output_dir)
         assert study == run.study
     assert study_of_picture(frames(run)[0]).output_dir == Study().output_dir
+
+
+def test_a_home_directory_may_be_written_short(paint, monkeypatch):
+    path = frames(paint())[0]
+    monkeypatch.setenv("HOME", str(path.parent))
+    assert study_of_picture(f"~/{path.name}") == study_of_picture(path)
 
 
 def test_a_picture_of_another_program_is_refused_with_what_could_be_taken_over(tmp_path):

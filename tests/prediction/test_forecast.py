@@ -1,6 +1,7 @@
 """Forecasts: what they say, what they need, and the settings for a goal."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_the_pace_is_that_of_the_run_that_is_there(paint):
     directory = paint().directory
     assert measured_pace(directory) > 0
     assert plan(STUDY.replace(output_dir=str(directory)), CALIBRATION).seconds > 0
+    shutil.rmtree(directory / "pass1")
+    assert measured_pace(directory) is None
 
 
 def test_a_first_pass_that_is_there_takes_the_place_of_its_expectation():
@@ -113,6 +116,11 @@ def test_a_goal_out_of_reach_names_the_best_there_is():
         settings_for(STUDY, 0.999, CALIBRATION)
 
 
+def test_a_goal_of_two_frames_has_no_neighbours_to_be_like():
+    with pytest.raises(ParameterError, match="fewer than three frames"):
+        settings_for(STUDY.replace(limit=2), 0.5, CALIBRATION)
+
+
 @pytest.fixture
 def command(capsys, tmp_path):
     """`command(*options)`: (exit code, what `flopslab plan` printed)."""
@@ -149,6 +157,9 @@ def test_the_command_starts_from_a_first_pass(command, paint):
     directory = paint().directory
     code, text = command("--first-pass", str(directory), "-p", "limit", "12")
     assert (code, text != command("-p", "limit", "12")[1]) == (0, True)
+    shutil.rmtree(directory / "pass1")
+    code, text = command("--first-pass", str(directory))
+    assert code == 1 and "no frames of it" in text
 
 
 def test_a_file_that_is_no_calibration_is_refused(command, tmp_path):
@@ -175,7 +186,7 @@ def test_a_calibration_of_the_package_is_found_without_the_model(monkeypatch):
     study = Study()
     assert stored_calibration(study) is own
     assert stored_calibration(study.replace(steps=12)) is finer
-    changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 7.0}
+    changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 0.0}
     changes |= {"negative_prompt": "blur", "scheduler": "ddim", "lora": "style.safetensors"}
     for name, value in changes.items():
         assert stored_calibration(study.replace(**{name: value})) is None

@@ -6,7 +6,9 @@ from PIL import Image
 
 from flopslab.core.windows import FrameKey
 from flopslab.errors import RunError
+from flopslab.runs import frame_files
 from flopslab.runs.reader import finished_run, frozen_batch_size, open_run, read_frame
+from flopslab.storage import filesystem
 
 
 class Stopping(PaintedGenerator):
@@ -31,6 +33,20 @@ def test_open_run_finds_what_is_there(paint):
         ["ocean", "stone", "river"],
     )
     assert found.manifest["total_frames"] == 3
+
+
+def test_a_picture_that_is_moved_while_its_recipe_is_read_has_none(paint, monkeypatch):
+    path, read_ends = paint().directory / "pass1" / "frame_000005.png", filesystem.read_ends
+
+    def read_and_move(*arguments):
+        ends = read_ends(*arguments)
+        path.rename(path.with_suffix(".away"))
+        return ends
+
+    monkeypatch.setattr(frame_files, "HEAD", 64)  # a long recipe: all of the file is needed
+    monkeypatch.setattr(filesystem, "read_ends", read_and_move)
+    with pytest.raises(ValueError, match="no picture"):
+        frame_files.read_recipe(path)
 
 
 def test_open_run_reads_a_run_that_is_not_finished(paint, study):

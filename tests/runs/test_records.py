@@ -126,6 +126,11 @@ def test_a_fast_proof_reads_what_has_changed(paint, undisturbed, reads, change):
     assert pixels(directory) == undisturbed
 
 
+def test_a_first_pass_without_latents_is_made_again_for_a_method_that_reads_them(paint):
+    paint(passes=1, method="blend", proof="fast")
+    assert [done.made for done in paint(method="latent", proof="fast").passes] == [12, 12]
+
+
 def test_latents_that_are_gone_are_noticed_by_a_fast_proof(paint):
     directory = paint(method="latent", proof="fast").directory
     (directory / "pass1" / "frame_000005.safetensors").unlink()

@@ -68,6 +68,10 @@ def test_one_word_is_repeated():
     assert order([3], np.ones((1, 2))) == [0, 0, 0]
 
 
+def test_a_word_at_the_centre_of_its_pool_is_as_near_as_any():
+    assert order([2], np.zeros((1, 2))) == [0, 0]
+
+
 @pytest.fixture
 def pool():
     vectors = np.array([[1.0, 0], [0, 1], [0.6, 0.8]])

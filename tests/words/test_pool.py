@@ -71,6 +71,9 @@ FAULTS = {
     "a wrong key": ([{"word": "a", "size": 1, "sise": 2}], r"'sise' \(size\?\)"),
     "an entry of another kind": ({"pool": [7]}, "entry 1 is 7"),
     "an empty word": ({"pool": [{"word": " "}]}, "an empty word"),
+    "a word twice": ('{"sea": 3, "sea": 5}', "'sea' twice"),
+    "infinity": ('{"sea": 1e999}', "'sea' is inf"),
+    "NaN": ('{"sea": NaN}', "'sea' is nan"),
     "a vector of text": ([{"word": "a", "embedding": "far"}], "give a list of numbers"),
     "vectors of two lengths": (
         [{"word": "a", "embedding": [1, 0]}, {"word": "b", "embedding": [1, 0, 0]}],

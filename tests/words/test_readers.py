@@ -1,5 +1,6 @@
 """Readers: exact words and times of a file in each format, and an error for what is none."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,18 @@ def test_times_are_read_as_such_in_a_file_called_text(name, suffix):
     assert triples(parse_sequence((DATA / name).read_bytes(), f"a{suffix}")) == CONTENT[name]
 
 
+@pytest.mark.parametrize("text", ["[a:]" * 26, "sea\n" + "\n" * 10_000 + "fire"])
+def test_text_that_is_long_and_odd_is_told_from_other_formats_at_once(text):
+    begin = time.process_time()
+    assert find_format(text, "a.txt").name == "plain text"
+    assert time.process_time() - begin < 1
+
+
+def test_spacing_may_hold_anything():
+    words = '{"words": [{"type": "spacing", "words": 5}, {"text": "a", "start": 0, "end": 1}]}'
+    assert parse(words, "a.json") == [("a", 0, 1000)]
+
+
 def test_text_may_look_a_little_like_a_format():
     for text in (
         "[Verse 1]\nHello sea",
@@ -196,6 +209,16 @@ UNREADABLE = {
     "WebVTT with a damaged time": ("WEBVTT\n\n00:0x.000 --> 00:01.000\na", "a.vtt", "WebVTT that"),
     "no LRC": ("fire", "a.lrc", "no line with a time"),
     "LRC with an offset in words": ("[offset:late]\n[00:01.00]a", "a.lrc", r"\[offset:late\]"),
+    "LRC with an endless time": ("[" + "9" * 5000 + ":00.00]a", "a.lrc", "no line with a time"),
+    "WebVTT with endless times": (
+        "WEBVTT\n\n00:00.000 --> 00:02.000\n" + f"a <{'9' * 400}:00:00.000> b " * 2, "a.vtt",
+        "word 1",
+    ),
+    "CSV with a point for a size": ("word,size\na,.", "a.csv", "row 1: size is '.'"),
+    "an endless time": (
+        '{"audio_duration": 1, "words": [{"text": "a", "start": ' + "9" * 400 + "}]}", "a.json",
+        "a number of 400 digits",
+    ),
     "no TextGrid": ("fire", "a.TextGrid", "no TextGrid"),
     "TextGrid without tiers": (
         'File type = "ooTextFile"\n"TextGrid"\n0\n1\n<exists>\n0', "a.TextGrid", "tiers: none",

@@ -120,8 +120,7 @@ class WebuiGenerator:
         stop.set()
         if self._server.has_progress:
             with suppress(ModelError):
-                state = self._client.find(PROGRESS) or {}
-                if state.get("current_task") in (None, self._task):
+                if self._progress().get("current_task") in (None, self._task):
                     self._client.post(f"{API}/interrupt")
 
     def _probe(self) -> dict[str, Any]:
@@ -205,13 +204,17 @@ class WebuiGenerator:
             warnings.warn(sentence, FlopslabWarning, stacklevel=3)
             self._inversions.add(name)
 
+    def _progress(self) -> dict[str, Any]:
+        """What the server says of its work; {} if that is nothing of the kind."""
+        answer = self._client.find(PROGRESS)
+        return answer if isinstance(answer, dict) else {}
+
     def _require_whole(self, stop: Event) -> None:
         """ModelError if the picture may be one that somebody stopped, here or at the server."""
-        state = {}
-        if self._server.has_progress and not stop.is_set():
-            answer = self._client.find(PROGRESS)
-            state = (answer or {}).get("state", {})
-        if stop.is_set() or state.get("interrupted") or state.get("skipped"):
+        is_asked = self._server.has_progress and not stop.is_set()
+        state = self._progress().get("state") if is_asked else None
+        is_cut = isinstance(state, dict) and (state.get("interrupted") or state.get("skipped"))
+        if stop.is_set() or is_cut:
             raise ModelError("a whole frame from the server", "it was interrupted", GO_ON)
 
     def _compare(self, body: dict[str, Any], facts: dict[str, Any]) -> None:

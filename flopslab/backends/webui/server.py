@@ -71,6 +71,14 @@ class Server:
 
 def inspect_server(client: Client, address: Address) -> Server:
     """What the server at this address has. Raises ModelError."""
+    try:
+        return _inspect(client, address)
+    except (AttributeError, KeyError, TypeError) as error:  # answers of other shapes
+        expected, actual = f"the API of AUTOMATIC1111 at {address.url}", "answers of another kind"
+        raise ModelError(expected, actual, "check what runs at this address") from error
+
+
+def _inspect(client: Client, address: Address) -> Server:
     options = client.get(f"{API}/options")
     if (kind := options.get("samples_format", "png")) != "png":
         expected = f"pictures without loss from {address.url}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 from flopslab.core.generator import Capabilities, Generator
@@ -12,6 +11,7 @@ from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.runs.frame_files import EncodedFrame
 from flopslab.runs.provenance import ALGORITHM, FORMAT, Digests
+from flopslab.version import __version__
 
 Loader = Callable[[Study, int], Generator]  # of a study's generator, with this batch size
 Files = tuple[bytes, bytes | None]  # of a frame: its PNG, and its latents if they are kept
@@ -19,7 +19,7 @@ Files = tuple[bytes, bytes | None]  # of a frame: its PNG, and its latents if th
 
 def code_version() -> str:
     """The version of flopslab that runs here, with what it says of pixels and records."""
-    return f"{version('flopslab')}, algorithm {ALGORITHM}, format {FORMAT}"
+    return f"{__version__}, algorithm {ALGORITHM}, format {FORMAT}"
 
 
 @dataclass(frozen=True)

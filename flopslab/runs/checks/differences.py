@@ -13,6 +13,11 @@ class Difference:
     expected: Any
     actual: Any
 
+    @property
+    def is_input(self) -> bool:
+        """Whether it is another picture in a place that the frame looks at."""
+        return self.field.startswith(("input at", "anchor."))
+
     def __str__(self) -> str:
         return f"{self.field}: {brief(self.actual)}, needed {brief(self.expected)}"
 

@@ -120,9 +120,9 @@ class Forecast:
             return Verdict(key, "missing", "there is no such file")
         actual = self._recipes[key].pixels
         changes = differences(self._expected(frame), actual)
-        changed = [self._verdicts[source] for source in dict.fromkeys(frame.sources)]
+        changed = [self._verdicts[source] for source in dict.fromkeys(frame.needs)]
         sources = tuple(verdict for verdict in changed if verdict.changes)
-        own = tuple(change for change in changes if not change.field.startswith("input at"))
+        own = tuple(change for change in changes if not change.is_input)
         if own:
             return Verdict(key, "outdated", differences=own)
         if changes:
@@ -133,24 +133,21 @@ class Forecast:
 
     def _expected(self, frame: Frame) -> dict[str, Any]:
         """What determines the frame's pixels, with its sources as they will be."""
-        own = self._recipes[frame.key]
-        digests = dict(zip(own.sources, own.pixels.get("inputs", []), strict=True))
-        needed = {*frame.sources, FrameKey(1, frame.key.position)}
-        present = {key: self._digests(key, digests.get(key.position)) for key in needed}
+        recorded = dict(self._recipes[frame.key].needs)
+        present = {key: self._digests(key, recorded.get(key)) for key in frame.needs}
         part = self.context.pixels(frame, present)
         if frame.key.pass_number == 1 and str(frame.key.position) in self.external_digests:
             part["external_frame"] = self.external_digests[str(frame.key.position)]
         return part
 
-    def _digests(self, key: FrameKey, recorded: Mapping[str, Any] | None) -> Digests:
+    def _digests(self, key: FrameKey, recorded: Digests | None) -> Digests:
         """Of a source as it will be; what has to be made again unchanged: as it was recorded."""
         verdict = self._verdicts.get(key)
         if verdict and verdict.changes:
             return Digests("another picture", "others")
         if key in self._recipes:
             return Digests(self._recipes[key].digest, self._recipes[key].latents)
-        recorded = recorded or {"digest": UNKNOWN}
-        return Digests(recorded["digest"], recorded.get("latents"))
+        return recorded or Digests(UNKNOWN, None)
 
 
 def check_identity(directory: Path, context: RunContext) -> None:

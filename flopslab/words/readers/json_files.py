@@ -14,6 +14,7 @@ ENTRY = ("word", "instance", "font_size", "start_ms", "end_ms", "silent")
 PASSIVE = ("embedding", "embedding_idx")  # of a pool: they order the words, and are of no use here
 OUTER = ("sequence", "total_duration_ms", "inter_word_silence_ms")
 COUNTS = ("word_count", "unique_words", "created")
+MOST_DIGITS = 300  # of a whole number; a longer one is more than a float can be
 
 
 def read(text: str, options: Options) -> Transcript:
@@ -55,11 +56,17 @@ def load(text: str) -> object:
 
 def _parse(text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=Object)
+        return json.loads(text, object_pairs_hook=Object, parse_int=_parse_whole)
     except json.JSONDecodeError:
         raise
     except (RecursionError, ValueError) as error:
         raise Fault(f"JSON that cannot be read: {error}", "write plain entries") from None
+
+
+def _parse_whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _not_json(error: json.JSONDecodeError, line: int) -> Fault:

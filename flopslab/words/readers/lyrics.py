@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from flopslab.words.cues import Cue, Fault, Options, Transcript
 
-_CLOCK = r"(\d+:[0-5]?\d(?:[.:]\d{1,3})?)"
+BEGINNING = r"\s*(\[[a-z]+:.*\][^\S\n]*\n\s*)*\[\d+:\d\d([.:]\d+)?\]"  # tags in lines of their own
+
+_CLOCK = r"(\d{1,6}:[0-5]?\d(?:[.:]\d{1,3})?)"
 _LINE_TIMES = re.compile(rf"\s*((?:\[{_CLOCK}\]\s*)+)(.*)")
 _LINE_TIME = re.compile(rf"\[{_CLOCK}\]")
 _WORD_TIME = re.compile(rf"<{_CLOCK}>")

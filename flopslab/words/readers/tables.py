@@ -66,7 +66,7 @@ def find_column(header: Sequence[str], names: Sequence[str]) -> str | None:
 
 def read_size(cell: str, place: str, least: int) -> int:
     """A size from `least` to 7; an empty cell is 1. Raises Fault."""
-    if not re.fullmatch(r"\d{0,3}(\.0*)?", cell) or not least <= int(float(cell or 1)) <= 7:
+    if not re.fullmatch(r"(\d{1,3}(\.0*)?)?", cell) or not least <= int(float(cell or 1)) <= 7:
         raise Fault(f"{place} is {short(cell)}", f"give a whole number from {least} to 7")
     return int(float(cell or 1))
 

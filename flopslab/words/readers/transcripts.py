@@ -90,13 +90,13 @@ def read_list(entries: Sequence[Any]) -> Transcript:
     if any(entry.keys() >= MARKS for entry in objects):
         return _read_marks(objects)
     cues = [cue for n, entry in enumerate(objects, 1) if (cue := _cue(entry, f"entry {n}"))]
-    parts = [part for entry in objects for part in entry.get("words") or []]
+    parts = [part for entry in objects if _is_spoken(entry) for part in entry.get("words") or []]
     return Transcript(cues, remarks=_unknown_keys([*objects, *parts]))
 
 
 def _cue(entry: Mapping[str, Any], place: str) -> Cue | None:
-    """The cue of a word or segment; None for what is not spoken (ElevenLabs' spacing)."""
-    if entry.get("type", "word") not in ("word", None):
+    """The cue of a word or segment; None for what is not spoken."""
+    if not _is_spoken(entry):
         return None
     _check_keys(entry, place)
     start, end = _times(entry, place)
@@ -107,6 +107,11 @@ def _cue(entry: Mapping[str, Any], place: str) -> Cue | None:
     text = entry.get("word") if "word" in entry else entry.get("text")
     text = "" if text is None and words else check_text(text, place)
     return Cue(text, start, end, words=tuple(part for part in parts if part))
+
+
+def _is_spoken(entry: Mapping[str, Any]) -> bool:
+    """Whether it is a word or a segment, and not ElevenLabs' spacing."""
+    return entry.get("type", "word") in ("word", None)
 
 
 def _times(entry: Mapping[str, Any], place: str) -> tuple[float | None, float | None]:

@@ -289,6 +289,21 @@ def test_a_progress_that_fails_does_not_fail_the_frame(server, monkeypatch, answ
     assert looks.is_set()
 
 
+@pytest.mark.parametrize("answer", [[1], {"state": 5}], ids=str)
+def test_a_progress_of_another_shape_says_nothing(server, monkeypatch, answer):
+    generator = WebuiGenerator.load(Study(model=server.url, width=16, height=8))
+    monkeypatch.setattr(server, "get", lambda path: answer)
+    assert generator.generate([FrameRequest(Prompt((("sea", 1.0),)), 0)])
+    generator.interrupt()
+
+
+@pytest.mark.parametrize("answer", ["ok", [1], {"loaded": 1}], ids=str)
+def test_another_program_at_the_address_is_refused(server, monkeypatch, answer):
+    monkeypatch.setattr(server, "get", lambda path: answer)
+    with pytest.raises(ModelError, match="check what runs at this address"):
+        WebuiGenerator.load(Study(model=server.url))
+
+
 SCRIPT = """
 import json, sys
 from flopslab.calibration import records

@@ -37,7 +37,7 @@ def cached_digests(
         return compute()
     identity = [str(path.resolve()), state.st_size, state.st_mtime_ns, state.st_ino, purpose]
     entry = directory() / f"{json_digest(identity)}.json"
-    with suppress(OSError, ValueError):  # not there, or not ours: compute it
+    with suppress(OSError, ValueError, KeyError, TypeError):  # not there, or not ours
         kept = json.loads(entry.read_bytes())
         if kept["file"] == identity:
             return kept["digests"]

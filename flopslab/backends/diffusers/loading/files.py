@@ -150,11 +150,6 @@ def _kinds(directory: Path, index: dict[str, Any]) -> Iterator[tuple[str, type]]
         yield name, component
 
 
-def _chooses_class(kind: type) -> bool:
-    """Whether a class, such as AutoModel, loads another, which the model's files name."""
-    return kind.__name__.startswith("Auto") and not issubclass(kind, torch.nn.Module)
-
-
 def _configs(directory: Path) -> Iterator[Path]:
     """The files beside the weights that are read; no vocabulary where a tokenizer.json has it."""
     vocabulary = ("tokenizer.json",) if (directory / "tokenizer.json").is_file() else _VOCABULARIES
