@@ -224,7 +224,7 @@ more than six words five stand in the scene, the others in a strip of icons belo
 such scenes and nothing else: no photograph, no work of an artist, no person.
 
 `make tiny` trains one on a CPU; `training/README.md` tells how these weights were trained, in part
-on a card and the adapter in two stretches. The stages, of the adapter the last stretch:
+on a card and the adapter in three stretches. The stages, of the adapter the last stretch:
 
 ```
 {stages}
