@@ -1,7 +1,8 @@
 """Measures the calibrations that ship with the embedded model: `python -m training.calibration`.
 
-For each number of steps, with prompts as long as a study's by default. Part of `make tiny`: new
-weights have keys of their own, so that a run would not find the calibrations of the old ones.
+For each number of steps, with prompts as long as a study's by default, and for shorter prompts with
+the model's own steps. Part of `make tiny`: new weights have keys of their own, so that a run would
+not find the calibrations of the old ones.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from flopslab.digests import json_digest
 from flopslab.progress import RunBar
 
 STEPS = (6, 12)
+DIAMETERS = (2, 4)  # of the shorter word windows
 BATCH = 8
 
 
@@ -36,14 +38,17 @@ def main(line: Sequence[str] | None = None) -> None:
 def write_calibrations(model: str, path: Path, steps: Sequence[int] = STEPS) -> None:
     """Measure the model with its own number of steps and with these, and write the file."""
     calibrations: dict[str, Calibration] = {}
-    for count in (0, *steps):
-        study = Study(model=model, steps=count, batch_size=BATCH)
+    settings = [{"steps": count} for count in (0, *steps)]
+    settings += [{"context_diameter": diameter} for diameter in DIAMETERS]
+    for setting in settings:
+        study = Study(model=model, batch_size=BATCH, **setting)
         generator = load_generator(study)
         conditions = conditions_of(study, generator.settings)
-        progress = RunBar(title=f"{generator.settings['steps']} steps")
+        form = form_of(study)
+        progress = RunBar(title=f"{generator.settings['steps']} steps, {form.words} words")
         key = json_digest(conditions)
         if key not in calibrations:
-            calibrations[key] = measure(generator, form_of(study), conditions, progress)
+            calibrations[key] = measure(generator, form, conditions, progress)
             path.write_bytes(records.encode(calibrations.values()))
 
 

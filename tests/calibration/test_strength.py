@@ -162,13 +162,19 @@ def test_a_run_says_what_it_measures_and_which_strength_it_uses(study):
 
 
 def test_the_embedded_model_ships_with_its_calibration():
-    study = Study()
-    for calibration in records.shipped():
-        assert calibration.problem == ""
+    words = Study().context_diameter + 1
+    calibrations = records.shipped()
+    forms = [tuple(c.conditions["prompt"]) for c in calibrations]
+    assert forms == [(words, "", ""), (words, "", ""), (3, "", ""), (5, "", "")]
+    assert all(c.problem == "" for c in calibrations)
+    for calibration in calibrations[:2]:
         assert calibration.kept.means[0] > 0.8 > 0.1 > calibration.kept.means[-2]
         assert 0.1 < calibration.strength_for(0.5) < 0.5
-    words = {tuple(c.conditions["prompt"]) for c in records.shipped()}
-    assert words == {(study.context_diameter + 1, "", "")}
+
+
+def test_the_fewer_words_the_less_of_a_start_survives():
+    eleven, _, three, five = (c.kept.at(0.2) for c in records.shipped())
+    assert three < five - 0.1 < eleven - 0.2
 
 
 @pytest.mark.torch
