@@ -105,6 +105,12 @@ def test_of_a_damaged_file_the_rows_before_the_damage_are_read(tmp_path, damage)
     assert list(read_rows(path)) == [("run", 1)]
 
 
+def test_a_page_that_cannot_be_written_is_explained(sweep):
+    means = [{"method": "grid", "pass": 2, "baseline": ""} | dict.fromkeys(MEASURES, 0.5)]
+    with pytest.raises(RunError, match="No such file"):  # no run has made the directory
+        write_report(sweep, means)
+
+
 def test_rows_of_other_weights_are_never_taken_for_those_of_the_model_at_hand(sweep):
     def load(study: Study) -> PaintedGenerator:
         return PaintedGenerator(model_digest="f" * 64)

@@ -29,7 +29,10 @@ def markdown(means: Sequence[Row]) -> str:
 
 
 def write_report(sweep: Sweep, means: Sequence[Row]) -> Path:
-    """The path of the page: conditions, baselines and last passes, what the columns mean."""
+    """The path of the page: conditions, baselines and last passes, what the columns mean.
+
+    RunError if it cannot be written.
+    """
     conditions = ", ".join(f"`{name}` {value!r}" for name, value in sweep.conditions.items())
     measures = "".join(f"- `{name}`: {meaning}\n" for name, meaning in MEASURES.items())
     baselines = "".join(f"- {name}: {meaning}\n" for name, meaning in BASELINES.items())
@@ -37,7 +40,8 @@ def write_report(sweep: Sweep, means: Sequence[Row]) -> Path:
     if any(name.endswith("_low") for row in means for name in row):
         parts.append(f"{NOTE}\n")
     path = sweep.directory / NAME
-    filesystem.replace({path: "\n".join([*parts, measures, baselines]).encode()})
+    with filesystem.explained(sweep.directory):
+        filesystem.replace({path: "\n".join([*parts, measures, baselines]).encode()})
     return path
 
 
