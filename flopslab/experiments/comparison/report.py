@@ -15,8 +15,12 @@ NOTE = "In brackets: 95 % interval of the mean over sequences and seeds."
 
 def last_passes(means: Sequence[Row]) -> str:
     """The baselines, and of each combination its last pass, as a Markdown table."""
-    last = max(row["pass"] for row in means)
-    return markdown([row for row in means if row["baseline"] or row["pass"] == last])
+    return markdown([row for row in means if row["baseline"] or is_last(row, means)])
+
+
+def is_last(row: Row, means: Sequence[Row]) -> bool:
+    """Whether a mean is of its run's last pass: that of all runs, unless `passes` is an axis."""
+    return row["pass"] == (row.get("passes") or max(item["pass"] for item in means))
 
 
 def markdown(means: Sequence[Row]) -> str:
