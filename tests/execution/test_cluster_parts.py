@@ -10,6 +10,7 @@ import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
+from flopslab.backends import load_generator
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import array_digest, pixel_digest
@@ -133,7 +134,7 @@ def test_once_a_run_is_over_a_worker_that_lacks_frames_is_sent_nothing(study, tm
 
     workers = {"workers": {"w1": {"resources": {}, "nthreads": 1}}}
     client = Mock(status="running", scheduler_info=lambda: workers, submit=submit)
-    generator = Mock(client=client, job_of=lambda *_: Job(study, PaintedGenerator, 1))
+    generator = Mock(client=client, job_of=lambda *_: Job(study, load_generator, 1))
     with ClusterExecutor(study, generator, Mock(directory=tmp_path), print) as executor:
         executor.submit([])
         answers[0].set_result(Absence([], "w1"))

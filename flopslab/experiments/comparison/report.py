@@ -1,7 +1,8 @@
 """The means of a comparison as a Markdown page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flopslab.analysis.evaluation import Row
 from flopslab.experiments.comparison.baselines import BASELINES
@@ -18,7 +19,7 @@ def last_passes(means: Sequence[Row]) -> str:
     return markdown([row for row in means if row["baseline"] or is_last(row, means)])
 
 
-def is_last(row: Row, means: Sequence[Row]) -> bool:
+def is_last(row: Mapping[str, Any], means: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a mean is of its run's last pass: that of all runs, unless `passes` is an axis."""
     return row["pass"] == (row.get("passes") or max(item["pass"] for item in means))
 
