@@ -37,11 +37,6 @@ def pixel_distance(a: Image.Image, b: Image.Image) -> float:
     return float(np.abs(pixel_difference(a, b)).mean())
 
 
-def rmse(a: Image.Image, b: Image.Image) -> float:
-    """Root of the mean squared difference of the pixels, 0 to 1; at least `pixel_distance`."""
-    return float(np.sqrt(np.square(pixel_difference(a, b)).mean()))
-
-
 def ssim(a: Image.Image, b: Image.Image) -> float:
     """Structural similarity, up to 1 (equal); near 0 or below it for unrelated structure.
 
@@ -159,29 +154,6 @@ def diversity(embeddings: np.ndarray) -> float:
     """Mean cosine distance between the embeddings [n, d] of any two frames, 0 (all alike) to 2."""
     above = np.triu_indices(len(embeddings), k=1)
     return _mean(1 - (embeddings @ embeddings.T)[above])
-
-
-def vendi_score(embeddings: np.ndarray) -> float:
-    """The effective number of different images among the embeddings [n, d], 1 to n.
-
-    The exponential of the entropy of the eigenvalues of K / n, where K holds the cosines.
-    (Friedman and Dieng, "The Vendi score: a diversity evaluation metric for machine learning",
-    2023.)
-    """
-    values = np.linalg.eigvalsh(embeddings.astype(float) @ embeddings.T / len(embeddings))
-    values = values[values > 1e-12]
-    return float(np.exp(-(values * np.log(values)).sum()))
-
-
-def similarity_by_distance(embeddings: np.ndarray, farthest: int) -> np.ndarray:
-    """[farthest + 1]: at index d, the mean cosine of frames that are d places apart.
-
-    Index 0 is each frame with itself, 1; nan where no two frames are d places apart.
-    """
-    shifts = [
-        (embeddings[: max(len(embeddings) - d, 0)], embeddings[d:]) for d in range(farthest + 1)
-    ]
-    return np.array([_mean(cosine(before, after)) for before, after in shifts])
 
 
 # Embeddings

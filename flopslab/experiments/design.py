@@ -64,6 +64,9 @@ class Design:
         if len({tuple(windowing.positions) for windowing in self._windowings}) > 1:
             hint = "set limit to a number of frames that all of them have"
             raise ParameterError("sequences of equally many frames", f"{self.all_sequences}", hint)
+        if not self.planned():
+            actual = f"at each frame {' or '.join(self.new_words)} already"
+            raise ParameterError("a word that can be changed", actual, "give another new_word")
 
     @classmethod
     def from_cell(cls, namespace: Mapping[str, Any]) -> Self:

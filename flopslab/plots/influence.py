@@ -79,7 +79,8 @@ def decay(curve: DecayCurve, reaches: Sequence[int]) -> DescribedFigure:
         _band(axes, distances, low, high, style["color"])
         axes.axvline(reaches[number] + 0.5, color=style["color"], ls=style["ls"], lw=0.8)
     axes.plot([], [], color=GREY, lw=0.8, label="predicted front,\nin its pass's colour")
-    axes.set(xlabel=DISTANCE, ylabel=INFLUENCE, yscale="log", xlim=(-0.5, max(reaches) + 2))
+    yscale = "log" if np.nanmax(curve.mean) > 0 else "linear"  # else there is nothing to draw
+    axes.set(xlabel=DISTANCE, ylabel=INFLUENCE, yscale=yscale, xlim=(-0.5, max(reaches) + 2))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside right upper", frameon=False, fontsize=SMALL)
     return figure

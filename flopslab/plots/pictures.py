@@ -36,9 +36,12 @@ def picture_sheet(
 
     The first picture's size is everyone's: others are fitted into it. `note`: small, below, on the
     right. `across`, `down`: what the columns and the rows differ in. `cell`: inches of a picture at
-    most.
+    most. RunError if there is no picture.
     """
-    first = next(picture for row in pictures for picture in row if picture is not None)
+    first = next((picture for row in pictures for picture in row if picture is not None), None)
+    if first is None:
+        hint = "choose a pass and positions of which there are frames"
+        raise RunError("pictures for a sheet", "none", hint)
     canvas, middles = compose_grid(pictures, open_picture(first).size)
     cell = min(cell, FULL / len(columns))
     width = cell * len(columns)

@@ -65,10 +65,14 @@ def propagation_story(intervention: Intervention, columns: int = 17) -> Describe
     """One change at a glance: three rows of pictures, and below each its influence, by pass.
 
     The last pass before, after, and the difference, 8 times as bright, over the positions of the
-    cone and the first ones outside it. Meant for one change in a run with room around it.
+    cone and the first ones outside it. Meant for one change in a run with room around it. RunError
+    if no picture differs.
     """
     positions = cone_positions(intervention, columns, margin=1)
     measured = influence([intervention])
+    if not measured.values.any():
+        hint = "change to a word that the model paints otherwise"
+        raise RunError(f"pictures that {intervention.change} changes", "not one bit differs", hint)
     passes = measured.values.shape[1]
     title = describe_change(intervention)
     width, height = 0.9 * STORY, 0.9 * STORY * 3 / len(positions)  # inches of the pictures

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from flopslab.experiments.comparison.measures import MEASURES
+from flopslab.experiments.comparison.report import is_last
 from flopslab.experiments.sweep import label
 from flopslab.plots.style import (
     GREY,
@@ -74,8 +75,7 @@ def dose_of(runs: Sequence[Row]) -> str:
 def _chosen(runs: Sequence[Row], across: str, dose: str) -> list[Row]:
     """What one row of panels shows: the last pass, or the middle dose."""
     if across != "pass":
-        last = max(row["pass"] for row in runs)
-        return [row for row in runs if row["pass"] == last]
+        return [row for row in runs if is_last(row, runs)]
     if not dose:
         return list(runs)
     values = sorted({row[dose] for row in runs})

@@ -13,7 +13,7 @@ from flopslab.core.model_parameters import is_server
 from flopslab.core.study import Study
 from flopslab.errors import ParameterError
 
-_STATED = ("steps", "width", "height", "guidance_scale")  # where empty means what suits the model
+_STATED = ("steps", "width", "height", "guidance_scale", "dtype")  # by default what suits the model
 _DEFAULTS = Study.model_fields
 _EXACT = ("guidance_stop", "guidance_rescale", "clip_skip", "negative_prompt")
 

@@ -39,7 +39,8 @@ def export_html(
     `against`: a second run, shown below the first with the difference; what the two share is
     stored once. `side`: pixels of a picture's longer side, fewer if all of them together would be
     more than `most_megabytes`. A run that is not finished is exported as far as it is there.
-    RunError if there is no run, or its manifest is not true of what lies there.
+    RunError if there is no run, if its manifest is not true of what lies there, or if the file
+    cannot be written.
     """
     runs = {BASE: RunSnapshot(directory)} | ({VARIANT: RunSnapshot(against)} if against else {})
     if not runs[BASE].keys:
@@ -48,9 +49,12 @@ def export_html(
         if run.problem:
             raise run.problem
     page, path = _page(runs, side, most_megabytes * 1e6), Path(path).expanduser()
-    with filesystem.explained(path):
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        filesystem.replace({path: page.encode()})
+    except (OSError, ValueError) as error:
+        hint = "give the path of a file that can be written, on a disk with room"
+        raise RunError(f"the run as one file, {path}", str(error), hint) from None
     return path
 
 

@@ -1,13 +1,16 @@
 """What a cluster is made of, without a cluster: a worker's frames and model, and refusals."""
 
 import sys
+from concurrent.futures import Future
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from painted import PaintedGenerator
 from PIL import Image
 
+from flopslab.backends import load_generator
 from flopslab.core.study import Study
 from flopslab.core.windows import FrameKey
 from flopslab.digests import array_digest, pixel_digest
@@ -15,7 +18,7 @@ from flopslab.errors import ModelError, ParameterError, RunError
 from flopslab.execution import local
 from flopslab.execution.cluster import connection, remote, worker
 from flopslab.execution.cluster.frames import AbsentError, WorkerFrames
-from flopslab.execution.cluster.messages import Job
+from flopslab.execution.cluster.messages import Absence, Job
 from flopslab.execution.cluster.remote import RemoteGenerator
 from flopslab.runs.provenance import Digests
 from flopslab.runs.reader import open_run
@@ -117,6 +120,25 @@ def test_a_cluster_whose_workers_load_no_model_is_left(monkeypatch):
     with pytest.raises(ModelError, match="a planted fault"):
         RemoteGenerator.connect(Study(cluster="local"))
     assert client.closed
+
+
+def test_once_a_run_is_over_a_worker_that_lacks_frames_is_sent_nothing(study, tmp_path):
+    pytest.importorskip("distributed")
+    from flopslab.execution.cluster.executor import ClusterExecutor
+
+    answers: list[Future] = []
+
+    def submit(*_, **__) -> Future:
+        answers.append(Future())
+        return answers[-1]
+
+    workers = {"workers": {"w1": {"resources": {}, "nthreads": 1}}}
+    client = Mock(status="running", scheduler_info=lambda: workers, submit=submit)
+    generator = Mock(client=client, job_of=lambda *_: Job(study, load_generator, 1))
+    with ClusterExecutor(study, generator, Mock(directory=tmp_path), print) as executor:
+        executor.submit([])
+        answers[0].set_result(Absence([], "w1"))
+    assert len(answers) == 1
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

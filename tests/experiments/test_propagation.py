@@ -98,6 +98,13 @@ def test_an_experiment_needs_a_word_to_put_in():
         Experiment(Study(), new_word=[])
 
 
+def test_a_sequence_of_nothing_but_the_new_word_has_no_word_to_change(study, tmp_path):
+    fires = study.replace(sequence=str(write_words(tmp_path / "fires.json", ["fire"] * 12)))
+    with pytest.raises(ParameterError, match="fire already"):
+        Experiment(fires, "fire")
+    assert Experiment(fires, "comet").planned()
+
+
 def test_a_cell_is_read_like_that_of_a_study():
     found = Experiment.from_cell(cell({"passes": 2, "changes": 7, "probe": "a/clip"}) | {"np": np})
     assert found == Experiment(Study(passes=2), changes=7, probe="a/clip")

@@ -15,7 +15,7 @@ from flopslab.errors import RunError
 from flopslab.experiments.comparison.intervals import summarise
 from flopslab.experiments.comparison.measures import MEASURES, pass_images
 from flopslab.experiments.comparison.report import write_report
-from flopslab.experiments.comparison.table import Table
+from flopslab.experiments.comparison.table import Table, read_rows
 from flopslab.experiments.sweep import Sweep
 
 pytestmark = pytest.mark.slow
@@ -95,6 +95,20 @@ def test_a_damaged_row_is_measured_again_without_a_new_picture(sweep):
     painters = Painters()
     assert str(Table(sweep).fill(painters)) == str(rows)
     assert painters.frames == 0 and table.path.read_text() == text
+
+
+@pytest.mark.parametrize("damage", ["x" * 200_000, "x\ry,1"])
+def test_of_a_damaged_file_the_rows_before_the_damage_are_read(tmp_path, damage):
+    path = tmp_path / "table.csv"
+    row = ["run", "1", *["0.5"] * len(MEASURES)]
+    path.write_text("\n".join([",".join(["key", "pass", *MEASURES]), ",".join(row), damage]))
+    assert list(read_rows(path)) == [("run", 1)]
+
+
+def test_a_page_that_cannot_be_written_is_explained(sweep):
+    means = [{"method": "grid", "pass": 2, "baseline": ""} | dict.fromkeys(MEASURES, 0.5)]
+    with pytest.raises(RunError, match="No such file"):  # no run has made the directory
+        write_report(sweep, means)
 
 
 def test_rows_of_other_weights_are_never_taken_for_those_of_the_model_at_hand(sweep):

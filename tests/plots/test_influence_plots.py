@@ -53,6 +53,13 @@ def test_a_figure_is_on_white_and_says_what_it_shows(name):
     assert texts(figure) and any(labels) and len(figure.alt) > 20
 
 
+def test_changes_that_differ_in_no_bit_draw_too():
+    nothing = np.zeros((3, 8))
+    figure = plots.decay(DecayCurve(nothing, nothing, nothing), REACHES)
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].get_yscale() == "linear"
+
+
 @every_figure
 def test_no_legend_covers_a_panel(name):
     figure = FIGURES[name]()

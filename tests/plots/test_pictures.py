@@ -8,6 +8,7 @@ from figures import canvas, colour_at, texts
 from matplotlib.text import Text
 from PIL import Image
 
+from flopslab.errors import RunError
 from flopslab.plots import pictures, style
 
 AWKWARD = ["$x^2$", "$", "a\nb", "<b>", "🌊", "日本", "w" * 500]
@@ -38,6 +39,11 @@ def test_a_missing_picture_leaves_its_place_white():
     sheet = pictures.picture_sheet(incomplete, ["one", "two"], ["a", "b"])
     assert colour_at(sheet, 0, 0) == (255, 255, 255)
     assert colour_at(sheet, 1, 1) == colour(1, 1)
+
+
+def test_a_sheet_without_any_picture_is_refused():
+    with pytest.raises(RunError, match="pictures for a sheet"):
+        pictures.picture_sheet([[None, None]], ["one"], ["a", "b"])
 
 
 def test_pictures_of_another_size_are_fitted_into_that_of_the_first():

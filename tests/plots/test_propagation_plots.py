@@ -1,5 +1,6 @@
 """One change in pictures: before, after, difference, and its influence below them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,13 @@ def test_the_story_has_a_line_for_each_pass_as_far_as_it_reaches(intervention):
 def test_a_story_at_an_end_of_the_sequence_draws(study, position):
     labels = texts(plots.propagation_story(intervention_of(study, Replace(position, "comet"))))
     assert labels.count("not one bit differs") == 1
+
+
+def test_a_change_that_differs_in_no_bit_has_no_story(intervention):
+    same = replace(intervention, directory=intervention.base)
+    assert texts(plots.before_after(same))
+    with pytest.raises(RunError, match="not one bit"):
+        plots.propagation_story(same)
 
 
 def test_every_change_is_told_in_a_sentence(study, tmp_path):

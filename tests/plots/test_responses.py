@@ -8,6 +8,7 @@ import pytest
 from figures import texts
 
 from flopslab.experiments.comparison.measures import MEASURES
+from flopslab.experiments.comparison.report import last_passes
 from flopslab.plots.responses import PANELS, dose_of, responses
 
 WEIGHTS, PASSES = (0.1, 0.5, 0.9), (1, 2, 3)
@@ -38,6 +39,14 @@ def test_above_is_the_dose_in_the_last_pass_and_below_the_middle_dose_pass_by_pa
     assert lines(above)["grid"] == pytest.approx([0.1 * 3, 0.5 * 3, 0.9 * 3])
     assert lines(below)["blend"] == pytest.approx([0.5, 1.0, 1.5])
     assert {"image_weight, last pass", "pass", "grid", "cross-fade"} <= set(texts(figure))
+
+
+def test_where_passes_are_the_dose_each_run_shows_its_own_last_pass():
+    rows = [mean("", 0.5, number) | {"passes": last} for last in PASSES for number in PASSES[:last]]
+    rows = [{n: v for n, v in row.items() if n != "image_weight"} for row in rows]
+    line = responses(rows).axes[0].get_lines()[0]
+    assert list(line.get_xdata()) == [*PASSES]
+    assert len(last_passes(rows).splitlines()) == 2 + 3  # below two of a head
 
 
 def test_a_baseline_is_a_mark_at_its_pass_and_a_band_is_an_interval():

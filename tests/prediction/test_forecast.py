@@ -174,6 +174,7 @@ def test_a_file_that_is_no_calibration_is_refused(command, tmp_path):
 def stored(**changes) -> Calibration:
     """A calibration of the embedded model at 6 steps, with prompts of 11 words."""
     conditions = {"prompt": [11, "", ""], "calibration": ALGORITHM, "steps": 6}
+    conditions |= {"dtype": "float32"}
     conditions |= {"width": 128, "height": 128, "guidance_scale": 3.0, "guidance_stop": 1.0}
     conditions |= {"guidance_rescale": 0.0, "clip_skip": 1, "negative_prompt": ""} | changes
     return replace(CALIBRATION, key=json_digest(conditions), conditions=conditions)
@@ -185,9 +186,11 @@ def test_a_calibration_of_the_package_is_found_without_the_model(monkeypatch):
     monkeypatch.setattr(records, "cached", lambda: [])
     study = Study()
     assert stored_calibration(study) is own
+    assert stored_calibration(study.replace(dtype="float32")) is own
     assert stored_calibration(study.replace(steps=12)) is finer
     changes = {"steps": 7, "context_diameter": 4, "prompt_prefix": "oil", "guidance_scale": 0.0}
     changes |= {"negative_prompt": "blur", "scheduler": "ddim", "lora": "style.safetensors"}
+    changes |= {"dtype": "bfloat16"}
     for name, value in changes.items():
         assert stored_calibration(study.replace(**{name: value})) is None
     assert plan(study).calibration == own.key

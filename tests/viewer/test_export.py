@@ -1,5 +1,6 @@
 """The view as one file: everything in it, nothing outside it, no word that is markup."""
 
+import errno
 import json
 import re
 from html.parser import HTMLParser
@@ -8,6 +9,7 @@ import pytest
 from painted import PaintedGenerator, write_words
 
 from flopslab.errors import RunError
+from flopslab.storage import filesystem
 from flopslab.viewer.export import export_html
 from flopslab.viewer.snapshot import RunSnapshot
 
@@ -144,3 +146,20 @@ def test_without_a_run_there_is_nothing_to_export(tmp_path):
     with pytest.raises(RunError, match="no frames"):
         export_html(tmp_path / "nowhere", tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(paint, tmp_path, monkeypatch):
+    directory, path = paint(passes=1).directory, tmp_path / "page.html"
+    path.write_text("old")
+
+    def fill_the_disk(file, data):
+        file.write(data[:100])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(filesystem, "write", fill_the_disk)
+    with pytest.raises(RunError, match="No space left") as error:
+        export_html(directory, path)
+    assert str(path) in error.value.expected and "frames" not in error.value.hint
+    assert path.read_text() == "old" and not filesystem.temporary_path(path).exists()
+    with pytest.raises(RunError, match="empty name"):
+        export_html(directory, ".")

@@ -118,7 +118,7 @@ class ClusterExecutor:
             self._pool.submit(self._collect, attempt, future)
 
     def _collect(self, attempt: Attempt, future: Future) -> None:
-        """Commit what a worker answers, or send what it lacks; in a thread of the pool."""
+        """Commit what a worker answers, or read what it lacks; in a thread of the pool."""
         try:
             answer: Answer | Absence = future.result()
             if isinstance(answer, Absence):
@@ -133,7 +133,7 @@ class ClusterExecutor:
             self._events.put(lambda error=error: fail(explain(error, self._workers)))
 
     def _supply(self, attempt: Attempt, absence: Absence) -> None:
-        """Send the batch again to the same worker, with the files of the frames that it lacks."""
+        """Have the batch sent again to the same worker, with the files of frames that it lacks."""
         attempt.absences += 1
         if attempt.absences > SUPPLIES:
             raise RunError(
@@ -146,7 +146,7 @@ class ClusterExecutor:
             path = layout.frame_path(self._store.directory, key)
             latents = filesystem.read(layout.latents_path(path))
             attempt.files[key] = filesystem.read(path) or b"", latents
-        self._send(attempt)
+        self._events.put(lambda: self._send(attempt))  # in `next`: not once the run is over
 
     def _finish(self, attempt: Attempt) -> Batch:
         del self._futures[attempt]

@@ -1,7 +1,8 @@
 """The means of a comparison as a Markdown page."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from flopslab.analysis.evaluation import Row
 from flopslab.experiments.comparison.baselines import BASELINES
@@ -15,8 +16,12 @@ NOTE = "In brackets: 95 % interval of the mean over sequences and seeds."
 
 def last_passes(means: Sequence[Row]) -> str:
     """The baselines, and of each combination its last pass, as a Markdown table."""
-    last = max(row["pass"] for row in means)
-    return markdown([row for row in means if row["baseline"] or row["pass"] == last])
+    return markdown([row for row in means if row["baseline"] or is_last(row, means)])
+
+
+def is_last(row: Mapping[str, Any], means: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a mean is of its run's last pass: that of all runs, unless `passes` is an axis."""
+    return row["pass"] == (row.get("passes") or max(item["pass"] for item in means))
 
 
 def markdown(means: Sequence[Row]) -> str:
@@ -29,7 +34,10 @@ def markdown(means: Sequence[Row]) -> str:
 
 
 def write_report(sweep: Sweep, means: Sequence[Row]) -> Path:
-    """The path of the page: conditions, baselines and last passes, what the columns mean."""
+    """The path of the page: conditions, baselines and last passes, what the columns mean.
+
+    RunError if it cannot be written.
+    """
     conditions = ", ".join(f"`{name}` {value!r}" for name, value in sweep.conditions.items())
     measures = "".join(f"- `{name}`: {meaning}\n" for name, meaning in MEASURES.items())
     baselines = "".join(f"- {name}: {meaning}\n" for name, meaning in BASELINES.items())
@@ -37,7 +45,8 @@ def write_report(sweep: Sweep, means: Sequence[Row]) -> Path:
     if any(name.endswith("_low") for row in means for name in row):
         parts.append(f"{NOTE}\n")
     path = sweep.directory / NAME
-    filesystem.replace({path: "\n".join([*parts, measures, baselines]).encode()})
+    with filesystem.explained(sweep.directory):
+        filesystem.replace({path: "\n".join([*parts, measures, baselines]).encode()})
     return path
 
 

@@ -160,13 +160,12 @@ def read_rows(path: Path) -> dict[RowKey, Row]:
     """The rows of a table's file, by their keys; what cannot be read counts as missing."""
     data = filesystem.read(path)
     rows: dict[RowKey, Row] = {}
-    for row in csv.DictReader(io.StringIO((data or b"").decode(errors="replace"))):
-        try:
-            values = {name: _number(text) for name, text in row.items()}
-            values |= {name: float(row[name]) for name in MEASURES} | {"key": row["key"]}
-            rows[row["key"], int(row["pass"])] = values
-        except (KeyError, TypeError, ValueError):
-            continue
+    with suppress(csv.Error):  # what comes after is missing too
+        for row in csv.DictReader(io.StringIO((data or b"").decode(errors="replace"))):
+            with suppress(KeyError, TypeError, ValueError):
+                values = {name: _number(text) for name, text in row.items()}
+                values |= {name: float(row[name]) for name in MEASURES} | {"key": row["key"]}
+                rows[row["key"], int(row["pass"])] = values
     return rows
 
 
