@@ -53,9 +53,9 @@ def main() -> None:
             rows += compare(weight, study, calibration, directory)
             print(rows[-1], flush=True)
             write(rows, Path(options.directory) / "table.csv")
-    publish(rows, options.json)
     cells = cells_of(rows)
     write(cells, Path(options.directory) / "cells.csv")
+    publish(rows, options.json)
     for kind in ("blind", "informed"):
         errors = np.abs([cell[f"error_{kind}"] for cell in cells])
         print(f"mean absolute error of {len(cells)} cells, {kind}: {errors.mean():.3f}")

@@ -32,10 +32,13 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)  # batches this small gain nothing from more
     pipeline = evaluate.load_model()
+    everything = measures(pipeline, asked.samples)
+    if unknown := set(asked.only or ()) - set(everything):
+        parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(everything)}")
     draw_sheets(pipeline, DOCS)
     path = MODEL / "card.json"
     numbers = json.loads(path.read_text()) if asked.only else {}
-    for name, measured in measures(pipeline, asked.samples).items():
+    for name, measured in everything.items():
         if name in (asked.only or (name,)):
             numbers[name] = measured()
             print(name, numbers[name] if name != "words" else "", flush=True)

@@ -109,8 +109,11 @@ def references(options: argparse.Namespace) -> References:
     if not path.exists():
         scenes = [scene for part in chosen for scene in part.values()]
         save_file(_embed_prompts(options, scenes), path)
-    latents = [shard(options, i).latents.cpu()[list(chosen[i])] for i in shards]
-    return References(torch.cat(latents), **load_file(path))
+    latents = torch.cat([shard(options, i).latents.cpu()[list(chosen[i])] for i in shards])
+    prompts = load_file(path)
+    if len(prompts["embeds"]) != len(latents):
+        raise ValueError(f"{path} is for other shards: remove it, and it is made anew")
+    return References(latents, **prompts)
 
 
 def reference_scenes(number: int, size: int) -> dict[int, Scene]:
