@@ -18,6 +18,7 @@ from flopslab.experiments.influence import arrival, influence, run_difference
 from flopslab.experiments.linear_model import predict_influence
 from flopslab.experiments.propagation import Experiment
 from flopslab.passes import run
+from flopslab.prediction.reading import stored_calibration
 from flopslab.progress import NullProgress
 from flopslab.runs.reader import open_run
 from flopslab.words.word import Word
@@ -183,7 +184,8 @@ def test_what_is_predicted_for_a_control_is_in_its_order_and_layout(study):
     for row, change in enumerate(experiment.planned(3)):
         turn = experiment.planned().index(change)
         asked = study.replace(**{"control": "shuffled", "seed": turn % 2})
-        expected = predict_influence(asked, experiment.words, [change.position])
+        calibration = stored_calibration(asked)
+        expected = predict_influence(asked, experiment.words, [change.position], calibration)
         assert (own.values[row] == expected.values[0]).all()
         assert (own.values[row] != whole.values[turn]).any()
 
