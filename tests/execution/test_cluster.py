@@ -194,7 +194,7 @@ def test_a_worker_with_other_settings_is_refused_with_both_values(study):
 
 
 def test_a_worker_with_another_version_is_refused(study, monkeypatch):
-    monkeypatch.setattr("flopslab.execution.cluster.messages.version", lambda _: "9.9")
+    monkeypatch.setattr("flopslab.execution.cluster.messages.__version__", "9.9")
     with pytest.raises(RunError, match=r"flopslab 9\.9.*\n.*found: flopslab 0.* on worker tcp"):
         make_on_cluster(study)
 

@@ -198,8 +198,8 @@ def test_a_calibration_of_the_package_is_found_without_the_model(monkeypatch):
 
 @pytest.mark.torch
 def test_a_calibration_of_the_cache_is_that_of_the_model_on_the_disk(monkeypatch):
-    study = Study(context_diameter=4)
-    narrow = {"prompt": [5, "", ""], "model_digest": reading._model_digest(study)}
+    study = Study(context_diameter=6)  # of which none is shipped
+    narrow = {"prompt": [7, "", ""], "model_digest": reading._model_digest(study)}
     own, other = stored(**narrow), stored(**narrow | {"model_digest": "another"})
     monkeypatch.setattr(records, "cached", lambda: [other, own])
     assert stored_calibration(study) is own
