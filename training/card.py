@@ -17,6 +17,8 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from training import evaluate
+from training.adapter_evaluation import adapter_accuracy, mixed_accuracy
+from training.samples import load_model
 from training.save import CLIP, MODEL
 from training.sheets import draw_sheets
 from training.train import describe_stages
@@ -31,7 +33,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="measure these alone, keep the other numbers")
     asked = parser.parse_args()
     torch.set_num_threads(1)  # batches this small gain nothing from more
-    pipeline = evaluate.load_model()
+    pipeline = load_model()
     everything = measures(pipeline, asked.samples)
     if unknown := set(asked.only or ()) - set(everything):
         parser.error(f"no measure {', '.join(sorted(unknown))}: there are {', '.join(everything)}")
@@ -72,12 +74,8 @@ def measures(pipeline: StableDiffusionPipeline, samples: int) -> dict[str, Calla
         },
         "rows": lambda: _retrieved(pipeline, evaluate.one_of_each_row()),
         "anyhow": lambda: _retrieved(pipeline, _anyhow(100)),
-        "adapter": lambda: {
-            str(weight): evaluate.adapter_accuracy(weight) for weight in (0.5, 0.75, 1.0)
-        },
-        "beside_a_word": lambda: {
-            str(weight): evaluate.mixed_accuracy(weight) for weight in (0.5, 1.0)
-        },
+        "adapter": lambda: {str(weight): adapter_accuracy(weight) for weight in (0.5, 0.75, 1.0)},
+        "beside_a_word": lambda: {str(weight): mixed_accuracy(weight) for weight in (0.5, 1.0)},
         "milliseconds": lambda: evaluate.milliseconds_a_frame(pipeline),
     }
 

@@ -18,7 +18,6 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 from torch.nn import functional
 
-from training.adapter import FOLDER, NAME
 from training.clip import embed_pictures
 from training.hog_judge import painted_judge
 from training.judge import load_judge, name_motifs
@@ -28,13 +27,11 @@ from training.painter import paint
 from training.samples import (
     UNSEEN,
     load_clip,
-    load_model,
     painted,
     pictures,
     some_words,
     taught_words,
 )
-from training.save import MODEL
 from training.vae import to_tensor
 from training.vocabulary import meaning
 
@@ -48,20 +45,19 @@ def motif_accuracy(
 ) -> dict[str, float]:
     """The share of `samples` pictures of each word whose motif a judge names first, by word."""
     prompts = [word for word in words for _ in range(samples)]
-    right = _named_right(prompts, list(pictures(pipeline, prompts, UNSEEN)), judge)
+    right = named_right(prompts, list(pictures(pipeline, prompts, UNSEEN)), judge)
     return dict(zip(words, right.reshape(len(words), samples).mean(1).tolist(), strict=True))
 
 
-def _named_right(
+def named_right(
     words: Sequence[str], images: Sequence[Image.Image], judge: str = JUDGES[0]
 ) -> np.ndarray:
-    names = [first for [first] in _judgements(images, 1, judge)]
+    """[n] bool: whether a judge names the motif of each word first in its picture."""
+    names = [first for [first] in judgements(images, 1, judge)]
     return np.array([meaning(w).motif == name for w, name in zip(words, names, strict=True)])
 
 
-def _judgements(
-    images: Sequence[Image.Image], most: int, judge: str = JUDGES[0]
-) -> list[list[str]]:
+def judgements(images: Sequence[Image.Image], most: int, judge: str = JUDGES[0]) -> list[list[str]]:
     """The `most` likeliest motifs of each picture, as a judge names them."""
     network = load_judge()
     if judge == "network":
@@ -72,12 +68,7 @@ def _judgements(
 def judge_accuracy(samples: int, judge: str = JUDGES[0]) -> float:
     """The share of the painter's own pictures of single words that a judge names right."""
     words = list(taught_words()) * samples
-    return float(_named_right(words, painted(words, UNSEEN), judge).mean())
-
-
-def pair_accuracy(pipeline: StableDiffusionPipeline, count: int) -> float:
-    """The share of the words of random pairs, of two motifs, among the judge's first two."""
-    return group_accuracy(pipeline, 2, count)
+    return float(named_right(words, painted(words, UNSEEN), judge).mean())
 
 
 def group_accuracy(pipeline: StableDiffusionPipeline | None, length: int, count: int) -> float:
@@ -91,7 +82,7 @@ def group_accuracy(pipeline: StableDiffusionPipeline | None, length: int, count:
         images = [_paint(group, UNSEEN + i) for i, group in enumerate(groups)]
     else:
         images = list(pictures(pipeline, [" ".join(group) for group in groups], UNSEEN))
-    judged = zip(groups, _judgements(images, length), strict=True)
+    judged = zip(groups, judgements(images, length), strict=True)
     return float(np.mean([meaning(w).motif in names for group, names in judged for w in group]))
 
 
@@ -234,58 +225,6 @@ def one_of_each_row(count: int = 100) -> list[str]:
         looks[what.motif, what.texture, what.light, what.energy, what.place] = word
     words = list(looks.values())
     return sorted(np.random.default_rng(UNSEEN).choice(words, count, replace=False).tolist())
-
-
-# --- the IP-Adapter ---------------------------------------------------------------------------
-
-
-def adapter_accuracy(weight: float, count: int = 96) -> float:
-    """The share of painted references whose motif is named in the picture made from them alone."""
-    words = some_words(count)
-    named = _judgements(_from_references(weight, words, [""] * count), 1)
-    return _share_named(words, named)
-
-
-def mixed_accuracy(weight: float, count: int = 96) -> list[float]:
-    """The shares of painted references, and of words of other motifs beside them, that are named.
-
-    Each picture is made from one of either; the judge names two motifs in it.
-    """
-    words = some_words(count)
-    others = _others(words)
-    named = _judgements(_from_references(weight, words, others), 2)
-    return [_share_named(words, named), _share_named(others, named)]
-
-
-def _from_references(
-    weight: float, words: Sequence[str], prompts: Sequence[str]
-) -> list[Image.Image]:
-    """For each word a picture made from its painting, at this weight, and from a prompt."""
-    pipeline = load_model()
-    pipeline.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
-    pipeline.set_ip_adapter_scale(weight)
-    return [
-        next(pictures(pipeline, [prompt], UNSEEN + i, ip_adapter_image=reference))
-        for i, (prompt, reference) in enumerate(zip(prompts, painted(words, UNSEEN), strict=True))
-    ]
-
-
-def _share_named(words: Sequence[str], named: Sequence[Sequence[str]]) -> float:
-    pairs = zip(words, named, strict=True)
-    return float(np.mean([meaning(word).motif in motifs for word, motifs in pairs]))
-
-
-def _others(words: Sequence[str]) -> list[str]:
-    """For each word one of the others, of another motif."""
-    half = len(words) // 2
-    turned = [*words[half:], *words[:half]]
-    fallback = {meaning(word).motif: word for word in words}
-    return [
-        other
-        if meaning(other).motif != meaning(word).motif
-        else next(w for motif, w in fallback.items() if motif != meaning(word).motif)
-        for word, other in zip(words, turned, strict=True)
-    ]
 
 
 # --- speed ------------------------------------------------------------------------------------

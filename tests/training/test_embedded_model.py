@@ -24,7 +24,9 @@ from flopslab.runs.reader import read_frame
 from flopslab.words.sequence import read_sequence
 from training import evaluate
 from training.adapter import FOLDER, NAME
+from training.adapter_evaluation import adapter_accuracy, mixed_accuracy
 from training.card import card, digests
+from training.samples import load_model
 from training.save import CLIP, MODEL
 from training.sheets import sheet
 from training.vocabulary import vocabulary
@@ -53,7 +55,7 @@ def prompt(*words: str) -> Prompt:
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return evaluate.load_model()
+    return load_model()
 
 
 def test_the_model_is_small_and_of_safetensors_in_half_precision():
@@ -109,7 +111,7 @@ def test_single_words_show_their_motif(pipeline):
 
 
 def test_both_words_of_a_pair_show_their_motif(pipeline):
-    assert evaluate.pair_accuracy(pipeline, 32) >= 0.75
+    assert evaluate.group_accuracy(pipeline, 2, 32) >= 0.75
 
 
 def test_another_seed_gives_another_layout(pipeline):
@@ -123,11 +125,11 @@ def test_image_to_image_keeps_the_layout_and_moves_towards_the_new_words(pipelin
 
 
 def test_a_picture_as_prompt_carries_its_motif_over():
-    assert evaluate.adapter_accuracy(1.0, count=16) >= 0.8
+    assert adapter_accuracy(1.0, count=16) >= 0.8
 
 
 def test_a_picture_adds_its_motif_to_that_of_a_word():
-    reference, word = evaluate.mixed_accuracy(0.5, count=24)
+    reference, word = mixed_accuracy(0.5, count=24)
     assert reference >= 0.45 and word >= 0.75
 
 
@@ -137,7 +139,7 @@ def test_an_adapter_of_weight_zero_changes_no_bit(pipeline):
         image = pipeline("boat", num_inference_steps=3, generator=noise, **others).images[0]
         return image.tobytes()
 
-    plain, adapted = made(pipeline), evaluate.load_model()
+    plain, adapted = made(pipeline), load_model()
     adapted.load_ip_adapter(str(MODEL), subfolder=FOLDER, weight_name=NAME)
     reference = Image.new("RGB", (128, 128), "red")
     pictures = {}
